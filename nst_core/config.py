@@ -1,0 +1,269 @@
+"""How it should sound: the only home of every default.
+
+Frozen dataclasses, checked when they are made. They are also the flow
+parameters, and their canonical JSON is part of every cache key.
+"""
+
+import dataclasses
+import math
+from dataclasses import dataclass, field
+from typing import Literal
+
+from nst_core.errors import ConfigError
+
+Start = Literal["carrier", "music", "ambience", "noise", "mix"]
+AudioFormat = Literal["wav", "flac", "ogg"]
+
+
+def _check(config: object, name: str, low: float, high: float) -> None:
+    value = getattr(config, name)
+    if not (isinstance(value, int | float) and low <= value <= high):
+        raise ConfigError(
+            f"{type(config).__name__}.{name} = {value!r} is outside {low:g}..{high:g}"
+        )
+
+
+def _check_choice(config: object, name: str, choices: tuple[str, ...]) -> None:
+    value = getattr(config, name)
+    if value not in choices:
+        raise ConfigError(
+            f"{type(config).__name__}.{name} = {value!r} is not one of {', '.join(choices)}"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class MelConfig:
+    """The power mel-spectrogram every stage shares (the customer's figures)."""
+
+    sr: int = 22_050
+    n_fft: int = 1024
+    hop_length: int = 256
+    n_mels: int = 384
+
+    def __post_init__(self) -> None:
+        _check(self, "sr", 8_000, 96_000)
+        _check(self, "n_fft", 64, 16_384)
+        _check(self, "hop_length", 1, self.n_fft)
+        _check(self, "n_mels", 1, self.n_fft // 2 + 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmentConfig:
+    """Windows cut from a track to train on: 3 s are 66,150 samples, 259 frames."""
+
+    duration_s: float = 3.0
+    overlap: float = 0.0
+    """Share of a window that the next one repeats, 0 (none) to below 1."""
+    min_fill: float = 0.5
+    """A last window shorter than this share is dropped, a longer one zero-padded."""
+
+    def __post_init__(self) -> None:
+        _check(self, "duration_s", 0.25, 60.0)
+        _check(self, "overlap", 0.0, 0.95)
+        _check(self, "min_fill", 0.0, 1.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AudioLimits:
+    """What a sound file may be; beyond it the loader refuses."""
+
+    min_duration_s: float = 0.25
+    max_duration_s: float = 1800.0
+    max_bytes: int = 2 << 30
+    min_sr: int = 8_000
+    max_sr: int = 384_000
+    max_channels: int = 8
+    max_abs: float = 1e3
+    """A sample beyond this (full scale is 1) is damage, not loudness."""
+    silence_rms: float = 1e-5
+
+
+@dataclass(frozen=True, kw_only=True)
+class CarrierConfig:
+    """Parts A and B of the transfer: the ambience carries the music's spectrum.
+
+    Figures tuned on development pairs, then frozen and confirmed on six untouched ones.
+    """
+
+    n_fft: int = 4096
+    """Long window: semitones down to 90 Hz fall into bins of their own."""
+    hop_length: int = 512
+    whiten_bins: int = 3
+    whiten_frames: int = 9
+    sharpen: float = 1.5
+    """Exponent on the music's magnitude over its local mean: partials stand out."""
+    sharpen_bins: int = 64
+    band_n_fft: int = 512
+    band_hop_length: int = 64
+    n_bands: int = 64
+    texture_frames: int = 30
+    """Standard deviation of the Gaussian that tells an ambience's grain from its swells."""
+    texture_exponent: float = 1.15
+    texture_cap: float = 50.0
+    eq: float = 0.5
+    """How far the long-term spectrum moves to the ambience's: 0 not at all, 1 wholly."""
+    edge_frames: float = 26.0
+    edge_sharpness: float = 0.2
+    edge_bands: int = 8
+    expand: float = 0.4
+    """Exponent of the loudness contour laid over the target: raises the follow gate."""
+    expand_frames: float = 17.0
+    n_impositions: int = 3
+
+    def __post_init__(self) -> None:
+        for name in ("n_fft", "hop_length", "band_n_fft", "band_hop_length", "n_bands"):
+            _check(self, name, 1, 65_536)
+        _check(self, "n_impositions", 1, 20)
+        _check(self, "eq", 0.0, 1.0)
+        _check(self, "sharpen", 0.1, 4.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class InversionConfig:
+    """Power mel to waveform without a carrier."""
+
+    n_power_updates: int = 10
+    """Multiplicative updates from mel bands to bins."""
+    n_iterations: int = 12
+    """Fast Griffin-Lim steps after the phase-gradient start (8 fast, 32 best)."""
+    momentum: float = 0.99
+    chunk_frames: int = 256
+
+    def __post_init__(self) -> None:
+        _check(self, "n_power_updates", 1, 1000)
+        _check(self, "n_iterations", 0, 1000)
+        _check(self, "momentum", 0.0, 2.0)
+        _check(self, "chunk_frames", 16, 1 << 20)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransferConfig:
+    """One transfer: what is kept, what is taken, and how hard it is pushed."""
+
+    strength: float = 0.7
+    """0 returns the music, 1 is the ambience playing it."""
+    start: Start = "carrier"
+    """Where the optimisation starts. ``carrier`` keeps the ambience's own phases;
+    the others start from a mel alone, and the phase is retrieved afterwards."""
+    content_layers: tuple[str, ...] = ("input",)
+    style_layers: tuple[str, ...] = ("conv1",)
+    content_weight: float = 1.0
+    style_weight: float = 3.0
+    n_iterations: int = 20
+    learning_rate: float = 0.1
+    seed: int = 0
+    local_norm_frames: int = 21
+    """Moving-mean window of the style input: without it the optimiser fills in
+    ambience that does not follow the music."""
+    style_lags: tuple[int, ...] = (1, 2, 4, 8)
+    deviation_floor: float = 0.3
+    """Whitening floor, as a share of the mean deviation."""
+    max_gain_db: float = 20.0
+    """Bound of the mel gain that is laid on the carrier's spectrum."""
+    window_s: float = 240.0
+    """Longer music is rendered in windows of this length, to bound memory."""
+    window_overlap_s: float = 2.0
+    carrier: CarrierConfig = field(default_factory=CarrierConfig)
+    inversion: InversionConfig = field(default_factory=InversionConfig)
+
+    def __post_init__(self) -> None:
+        _check(self, "strength", 0.0, 1.0)
+        _check_choice(self, "start", ("carrier", "music", "ambience", "noise", "mix"))
+        _check(self, "content_weight", 0.0, 1e6)
+        _check(self, "style_weight", 0.0, 1e6)
+        _check(self, "n_iterations", 0, 10_000)
+        _check(self, "learning_rate", 1e-6, 10.0)
+        _check(self, "seed", 0, 2**32 - 1)
+        _check(self, "local_norm_frames", 1, 10_001)
+        _check(self, "deviation_floor", 0.0, 1.0)
+        _check(self, "max_gain_db", 0.0, 120.0)
+        _check(self, "window_s", 10.0, 1800.0)
+        _check(self, "window_overlap_s", 0.1, self.window_s / 4)
+        if not self.style_layers or not self.content_layers:
+            raise ConfigError("content_layers and style_layers each need one layer at least")
+        if self.content_weight + self.style_weight <= 0:
+            raise ConfigError("content_weight and style_weight are both 0; give one a value")
+
+
+PRESETS: dict[str, TransferConfig] = {
+    "real": TransferConfig(),
+    "mel": TransferConfig(start="music", n_iterations=30, learning_rate=0.25),
+}
+
+
+def preset(name: str, **overrides: object) -> TransferConfig:
+    """Return the named preset with some fields replaced.
+
+    Raises
+    ------
+    ConfigError
+        For a name that is not in `PRESETS` or a value outside its range.
+    """
+    if name not in PRESETS:
+        raise ConfigError(f"preset {name!r} is not one of {', '.join(PRESETS)}")
+    return dataclasses.replace(PRESETS[name], **overrides)  # type: ignore[arg-type]  # checked by the dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputConfig:
+    """What is written for a listener."""
+
+    format: AudioFormat = "wav"
+    subtype: str | None = None
+    """libsndfile subtype, e.g. ``PCM_24``; None takes the format's usual one."""
+    sample_rate: int = 22_050
+    loudness_lufs: float | None = None
+    """Integrated loudness (ITU-R BS.1770-4); None keeps the music's own level."""
+    max_peak: float = 0.99
+
+    def __post_init__(self) -> None:
+        _check_choice(self, "format", ("wav", "flac", "ogg"))
+        _check(self, "sample_rate", 8_000, 192_000)
+        _check(self, "max_peak", 0.01, 1.0)
+        if self.loudness_lufs is not None:
+            _check(self, "loudness_lufs", -70.0, 0.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassifierConfig:
+    """The genre classifier: few conv layers, for low-level timbre rather than accuracy."""
+
+    kind: Literal["1d", "2d"] = "1d"
+    """``1d``: frequency is the channel axis. ``2d``: frequency is an image axis."""
+    n_filters: int = 128
+    n_layers: int = 2
+    kernel_size: int = 3
+    dropout: float = 0.4
+
+    def __post_init__(self) -> None:
+        _check_choice(self, "kind", ("1d", "2d"))
+        _check(self, "n_filters", 1, 4096)
+        _check(self, "n_layers", 1, 8)
+        _check(self, "kernel_size", 1, 31)
+        _check(self, "dropout", 0.0, 0.95)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """How the classifier is fitted."""
+
+    n_epochs: int = 20
+    batch_size: int = 64
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-3
+    label_smoothing: float = 0.1
+    validation_share: float = 0.2
+    augment_gain_db: float = 6.0
+    augment_eq_db: float = 6.0
+    """Deviation of a random smooth equalisation: recordings differ, genres should not."""
+    augment_shift_bands: int = 4
+    augment_mask_bands: int = 40
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _check(self, "n_epochs", 1, 10_000)
+        _check(self, "batch_size", 1, 65_536)
+        _check(self, "learning_rate", 1e-7, 1.0)
+        _check(self, "validation_share", 0.05, 0.5)
+        if not math.isfinite(self.weight_decay):
+            raise ConfigError(f"TrainingConfig.weight_decay = {self.weight_decay!r} is not finite")

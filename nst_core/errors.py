@@ -1,0 +1,77 @@
+"""Every error this library raises on purpose.
+
+::
+
+    NSTError            anything below; carries a stable ``code``
+    +-- ConfigError     a parameter outside its range
+    +-- AudioError      a sound file that cannot be used
+    +-- DatasetError    a genre dataset that cannot train a classifier
+    +-- ModelError      weights that are damaged, foreign or of another architecture
+    +-- SignalError     an array that cannot be processed (NaN, empty, wrong shape)
+
+``tasks`` adds `StorageError` and `ManifestError` where those facts are known.
+A message names the thing, its value, the rule and the way out.
+"""
+
+from pathlib import Path
+
+
+class NSTError(Exception):
+    """A failure with a cause that a user can act on.
+
+    Parameters
+    ----------
+    message
+        What is wrong, with its value, the rule it breaks and the way out.
+    code
+        Stable identifier, e.g. ``"too_short"``: it reaches results.csv.
+    """
+
+    def __init__(self, message: str, *, code: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Keyword-only arguments do not survive BaseException's own pickling,
+        # and task runners move exceptions between processes.
+        return _rebuild, (type(self), self.args, self.__dict__)
+
+
+def _rebuild(
+    kind: type[NSTError], args: tuple[object, ...], state: dict[str, object]
+) -> NSTError:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error
+
+
+class ConfigError(NSTError):
+    """A parameter outside its range."""
+
+    def __init__(self, message: str, *, code: str = "bad_config") -> None:
+        super().__init__(message, code=code)
+
+
+class AudioError(NSTError):
+    """A sound file that cannot be used; `path` names it, `reason` says why."""
+
+    def __init__(self, code: str, path: str | Path, reason: str) -> None:
+        super().__init__(f"{path}: {reason}", code=code)
+        self.path = str(path)
+        self.reason = reason
+
+
+class DatasetError(NSTError):
+    """A genre dataset that cannot train a classifier."""
+
+
+class ModelError(NSTError):
+    """Classifier weights that are damaged, foreign or of another architecture."""
+
+
+class SignalError(NSTError):
+    """An array that cannot be processed."""
+
+    def __init__(self, message: str, *, code: str = "bad_signal") -> None:
+        super().__init__(message, code=code)
