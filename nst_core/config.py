@@ -247,23 +247,27 @@ class ClassifierConfig:
 class TrainingConfig:
     """How the classifier is fitted."""
 
-    n_epochs: int = 20
+    n_epochs: int = 10
     batch_size: int = 64
     learning_rate: float = 1e-3
     weight_decay: float = 1e-3
     label_smoothing: float = 0.1
     validation_share: float = 0.2
-    augment_gain_db: float = 6.0
-    augment_eq_db: float = 6.0
-    """Deviation of a random smooth equalisation: recordings differ, genres should not."""
-    augment_shift_bands: int = 4
-    augment_mask_bands: int = 40
+    augment_gain_db: float = 3.0
+    augment_eq_db: float = 0.0
+    """Deviation of a random smooth equalisation."""
+    mix_share: float = 0.5
+    """Share of the segments that are blended with another one."""
     seed: int = 0
 
     def __post_init__(self) -> None:
         _check(self, "n_epochs", 1, 10_000)
         _check(self, "batch_size", 1, 65_536)
         _check(self, "learning_rate", 1e-7, 1.0)
+        _check(self, "label_smoothing", 0.0, 0.9)
         _check(self, "validation_share", 0.05, 0.5)
+        _check(self, "augment_gain_db", 0.0, 40.0)
+        _check(self, "augment_eq_db", 0.0, 40.0)
+        _check(self, "mix_share", 0.0, 1.0)
         if not math.isfinite(self.weight_decay):
             raise ConfigError(f"TrainingConfig.weight_decay = {self.weight_decay!r} is not finite")

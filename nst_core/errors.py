@@ -37,9 +37,7 @@ class NSTError(Exception):
         return _rebuild, (type(self), self.args, self.__dict__)
 
 
-def _rebuild(
-    kind: type[NSTError], args: tuple[object, ...], state: dict[str, object]
-) -> NSTError:
+def _rebuild(kind: type[NSTError], args: tuple[object, ...], state: dict[str, object]) -> NSTError:
     error = kind.__new__(kind, *args)
     error.args = args
     error.__dict__.update(state)

@@ -1,0 +1,257 @@
+"""Sound files in and out: a loader that never returns silent garbage, a peak-safe writer.
+
+This is the place to import from; writing is in `encoding`, loudness in `levels`.
+
+Waveforms are float32, full scale 1, ``(n_samples,)`` or ``(n_samples, n_channels)``.
+
+Codes of `AudioError` here: ``not_found``, ``not_a_file``, ``permission``, ``empty_file``,
+``too_big``, ``unsupported_format``, ``not_audio``, ``bad_rate``, ``channels``,
+``truncated``, ``corrupt``, ``no_samples``, ``too_short``, ``too_long``, ``bad_range``,
+``non_finite``, ``silent``.
+"""
+
+import math
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, NamedTuple, NoReturn
+
+import numpy as np
+import soundfile as sf
+import soxr
+
+from nst_core.config import AudioLimits
+from nst_core.containers import open_regular, open_sound
+from nst_core.encoding import write_audio
+from nst_core.errors import AudioError, SignalError
+from nst_core.levels import (
+    RunningLevels,
+    Waveform,
+    loudness_lufs,
+    rms,
+    set_loudness,
+    set_rms,
+    to_mono,
+)
+
+__all__ = [
+    "Audio",
+    "Waveform",
+    "loudness_lufs",
+    "read_audio",
+    "resample",
+    "rms",
+    "set_loudness",
+    "set_rms",
+    "to_mono",
+    "write_audio",
+]
+
+_BLOCK = 1 << 18
+_UNKNOWN_FRAMES = 1 << 62
+
+
+@dataclass(frozen=True)
+class Audio:
+    """A decoded sound file; `y` is ``(n_samples,)`` or ``(n_samples, n_channels)``."""
+
+    y: Waveform
+    sr: int
+    warnings: tuple[str, ...] = ()
+    """What a listener may want to know: ``dc_offset=0.05``, ``clipped``, ``peak=1.20``,
+    ``very_quiet``, ``downmix_6ch``, ``mono_cancels``, ``low_rate=11025``."""
+
+
+def read_audio(
+    path: str | Path,
+    *,
+    sr: int | None = None,
+    mono: bool = False,
+    start_s: float = 0.0,
+    duration_s: float | None = None,
+    limits: AudioLimits | None = None,
+) -> Audio:
+    """Decode a WAV, AIFF, AU, FLAC, OGG or MP3 file, or refuse it with a stated reason.
+
+    Nothing is allocated because a header says so: samples are read in blocks, up to the
+    end of the wanted section. Damage inside MP3 and OGG data cannot be seen by decoding.
+
+    Parameters
+    ----------
+    path
+        A local regular file; what it is decides its content, not its name.
+    sr
+        Resample to this rate in Hz; None keeps the file's own.
+    mono
+        Mean of the channels. Without it a file with several gives (n_samples, n_channels).
+    start_s, duration_s
+        Section to read, in seconds; it must lie inside the file.
+    limits
+        The defaults of `AudioLimits` if None. The longest duration holds for the end of the
+        section, the byte limit for the file and for the decoded samples.
+
+    Raises
+    ------
+    AudioError
+        With one of the stable codes in the module's docstring.
+    """
+    limits = limits or AudioLimits()
+    with open_regular(path, limits) as fh, open_sound(fh, path, limits) as sound:
+        section = _section(sound, path, start_s, duration_s, limits)
+        sr_file = int(sound.samplerate)
+        levels = RunningLevels(sound.channels)
+        blocks = _read_blocks(sound, fh, path, section)
+        kept = [_measured(block, levels, path, limits, mono=mono) for block in blocks]
+        _check_complete(sound, path, section, limits)
+    _check_audible(levels, sr_file, path, limits, mono=mono)
+    y = np.concatenate(kept)
+    return Audio(
+        y=y if sr is None else resample(y, sr_file, sr),
+        sr=sr_file if sr is None else sr,
+        warnings=_warnings(levels, sr_file, sr),
+    )
+
+
+class _Section(NamedTuple):
+    """Frames to keep; `whole` if `stop` is the duration limit and not a wish."""
+
+    start: int
+    stop: int
+    whole: bool
+
+
+def _section(
+    sound: sf.SoundFile,
+    path: str | Path,
+    start_s: float,
+    duration_s: float | None,
+    limits: AudioLimits,
+) -> _Section:
+    if not (math.isfinite(start_s) and start_s >= 0):
+        raise AudioError("bad_range", path, f"start_s = {start_s:g} is not 0 or more")
+    if duration_s is not None and not (math.isfinite(duration_s) and duration_s > 0):
+        raise AudioError("bad_range", path, f"duration_s = {duration_s:g} is not above 0")
+    sr = sound.samplerate
+    cap = int(limits.max_duration_s * sr) + 1
+    if duration_s is None:
+        declared_s = sound.frames / sr
+        if sound.frames < _UNKNOWN_FRAMES and declared_s > limits.max_duration_s:
+            _refuse_length(path, f"{declared_s:.0f} s", limits)
+        return _Section(round(start_s * sr), cap, whole=True)
+    section = _Section(round(start_s * sr), round((start_s + duration_s) * sr), whole=False)
+    if section.stop > cap:
+        _refuse_length(path, f"a section that ends at {start_s + duration_s:g} s", limits)
+    return section
+
+
+def _refuse_length(path: str | Path, found: str, limits: AudioLimits) -> NoReturn:
+    most = f"the limit of {limits.max_duration_s:.0f} s"
+    way_out = "cut it, or give start_s and duration_s within the limit"
+    raise AudioError("too_long", path, f"{found} is over {most}; {way_out}")
+
+
+def _read_blocks(
+    sound: sf.SoundFile, fh: BinaryIO, path: str | Path, section: _Section
+) -> Iterator[Waveform]:
+    """Yield the section's blocks; what precedes it is decoded and dropped.
+
+    Seeking is not sample-accurate in every format, and skips damage without a word.
+    """
+    at = 0
+    while at < section.stop:
+        try:
+            block = sound.read(min(_BLOCK, section.stop - at), dtype="float32", always_2d=True)
+        except sf.LibsndfileError as error:
+            code = "truncated" if fh.tell() >= os.fstat(fh.fileno()).st_size else "corrupt"
+            detail = f"after {at / sound.samplerate:.2f} s ({error.error_string.rstrip('.')})"
+            raise AudioError(code, path, f"decoding failed {detail}") from None
+        if not len(block):
+            return
+        if at + len(block) > section.start:
+            yield block[max(0, section.start - at) :]
+        at += len(block)
+
+
+def _measured(
+    block: Waveform, levels: RunningLevels, path: str | Path, limits: AudioLimits, *, mono: bool
+) -> Waveform:
+    peak = float(np.max(np.abs(block)))
+    if not peak <= limits.max_abs:  # also so for NaN
+        reason = f"has NaN, infinite or absurd samples (peak {peak:g}, full scale is 1)"
+        raise AudioError("non_finite", path, reason)
+    levels.add(block, peak)
+    kept = block.mean(axis=1) if mono or block.shape[1] == 1 else block
+    # A few hundred KiB of FLAC can be hours of eight channels.
+    if levels.n * (kept.size // len(kept)) * kept.itemsize > limits.max_bytes:
+        reason = f"its samples need more than {limits.max_bytes >> 20} MiB of memory"
+        raise AudioError("too_big", path, f"{reason}; read a shorter section of it")
+    return kept
+
+
+def _check_complete(
+    sound: sf.SoundFile, path: str | Path, section: _Section, limits: AudioLimits
+) -> None:
+    n_decoded, n_declared = sound.tell(), sound.frames
+    trusted = sound.format not in ("MP3", "OGG") and n_declared < _UNKNOWN_FRAMES
+    if trusted and n_decoded < min(n_declared, section.stop):
+        found = f"its header declares {n_declared} frames, only {n_decoded} could be decoded"
+        raise AudioError("truncated", path, f"{found}; fetch it again")
+    if n_decoded == 0:
+        raise AudioError("no_samples", path, "has a valid header and no samples")
+    if section.whole and n_decoded >= section.stop:
+        _refuse_length(path, "its length", limits)
+    if n_decoded < (section.start + 1 if section.whole else section.stop):
+        sr = sound.samplerate
+        wish = f"from {section.start / sr:g} s"
+        wish += "" if section.whole else f" to {section.stop / sr:g} s"
+        reason = f"lasts {n_decoded / sr:g} s, the section wanted is {wish}"
+        raise AudioError("bad_range", path, f"{reason}; choose one inside the file")
+
+
+def _check_audible(
+    levels: RunningLevels, sr: int, path: str | Path, limits: AudioLimits, *, mono: bool
+) -> None:
+    if levels.n < limits.min_duration_s * sr:
+        rule = f"at least {limits.min_duration_s:g} s is needed; use a longer clip"
+        raise AudioError("too_short", path, f"lasts {levels.n / sr:.3f} s, {rule}")
+    if levels.rms_without_dc < limits.silence_rms:
+        raise AudioError("silent", path, "is silent once its DC offset is removed")
+    if mono and levels.mono_rms < limits.silence_rms:
+        reason = "its channels cancel to silence when mixed to mono; use one channel of it"
+        raise AudioError("silent", path, reason)
+
+
+def _warnings(levels: RunningLevels, sr_file: int, sr: int | None) -> tuple[str, ...]:
+    n_channels = len(levels.total)
+    said = {
+        f"dc_offset={levels.dc:.2f}": levels.dc > 0.02,
+        "clipped": levels.n_clipped > 1e-3 * levels.n * n_channels,
+        f"peak={levels.peak:.2f}": levels.peak > 1,
+        "very_quiet": levels.rms < 1e-3,
+        f"downmix_{n_channels}ch": n_channels > 2,
+        "mono_cancels": n_channels > 1 and levels.mono_rms < 0.1 * levels.rms,
+        f"low_rate={sr_file}": sr is not None and sr_file < sr,
+    }
+    return tuple(name for name, holds in said.items() if holds)
+
+
+def resample(y: Waveform, sr_in: int, sr_out: int) -> Waveform:
+    """Convert the sample rate by soxr (HQ: 20 bits, linear phase).
+
+    Parameters
+    ----------
+    y : shape (n_samples,) or (n_samples, n_channels)
+    sr_in, sr_out
+        Hz, above 0.
+
+    Returns
+    -------
+    shape (n_samples * sr_out / sr_in, rounded,) or with channels, float32
+    """
+    if min(sr_in, sr_out) <= 0:
+        raise SignalError(f"sample rates of {sr_in} and {sr_out} Hz must be above 0")
+    if sr_in == sr_out:
+        return np.asarray(y, dtype=np.float32)
+    converted: Waveform = soxr.resample(np.ascontiguousarray(y, np.float32), sr_in, sr_out, "HQ")
+    return converted

@@ -1,0 +1,235 @@
+"""The ambience as the carrier of the music: parts A, B and D of the transfer.
+
+No phase is invented. The ambience's own STFT, whitened, takes the music's
+magnitudes (A); then its band powers are moved to a target that has the music's
+slow envelope and the ambience's fast grain (B). `carrier` does both, at any
+strength (D). Signals are at RMS 0.1, arrays time-major: ``(n_frames, n_bins)``.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numba
+import numpy as np
+from scipy.ndimage import gaussian_filter1d, uniform_filter1d
+
+from nst_core.config import CarrierConfig
+from nst_core.stft import ComplexArray, FloatArray, istft, stft
+
+_EPS = np.float32(1e-9)
+_MAX_GAIN = 1e3
+_EQ_LIMIT = 1e3
+"""Bound of the long-term band power ratio: 30 dB."""
+
+
+def _power(D: ComplexArray) -> FloatArray:
+    power: FloatArray = D.real**2
+    power += D.imag**2
+    return power
+
+
+def _erb_rate(frequency: FloatArray | float) -> FloatArray:
+    """ERB-rate scale (Glasberg & Moore 1990)."""
+    rate: FloatArray = 9.265 * np.log(1 + np.asarray(frequency) / 228.8)
+    return rate
+
+
+@lru_cache(maxsize=4)
+def erb_bank(n_bands: int, n_fft: int, sr: int, *, low_hz: float = 50.0) -> FloatArray:
+    """Triangular bands on the ERB-rate scale that sum to one at every bin.
+
+    Returns
+    -------
+    shape (n_bins, n_filled_bands), float32
+        Bands between whose edges no bin lies are left out.
+    """
+    rate = _erb_rate(np.fft.rfftfreq(n_fft, 1 / sr))
+    centres = np.linspace(float(_erb_rate(low_hz)), float(_erb_rate(sr / 2)), n_bands)
+    bank = np.maximum(0, 1 - np.abs(rate[:, None] - centres) / (centres[1] - centres[0]))
+    bank[rate < centres[0], 0] = 1
+    bank = bank[:, bank.sum(axis=0) > 0]
+    bank = (bank / bank.sum(axis=1, keepdims=True)).astype(np.float32)
+    bank.setflags(write=False)
+    return bank
+
+
+def excite(music: FloatArray, ambience: FloatArray, config: CarrierConfig) -> FloatArray:
+    """Part A: the whitened ambience takes the music's sharpened magnitudes.
+
+    Parameters
+    ----------
+    music, ambience : shape (n_samples,), float32
+        Same length.
+
+    Returns
+    -------
+    shape (n_samples,), float32
+        At no particular level.
+    """
+    music_power = _power(stft(music, config.n_fft, config.hop_length))
+    local = np.sqrt(uniform_filter1d(music_power, config.sharpen_bins, axis=1)) + _EPS
+    gain = np.sqrt(music_power, out=music_power)
+    gain /= local
+    np.power(gain, config.sharpen, out=gain)
+    gain *= local
+    D = stft(ambience, config.n_fft, config.hop_length)
+    smooth = uniform_filter1d(_power(D), config.whiten_bins, axis=1)
+    smooth = uniform_filter1d(smooth, config.whiten_frames, axis=0)
+    gain /= np.sqrt(smooth + _EPS)
+    D *= gain
+    return istft(D, config.hop_length, len(music))
+
+
+@numba.njit(error_model="numpy", cache=True, nogil=True)
+def _recursive_smooth(x: FloatArray, feedback: FloatArray) -> None:
+    """First-order low-pass along time, forward then backward, in place."""
+    n_frames, n_bands = x.shape
+    for t in range(1, n_frames):
+        for b in range(n_bands):
+            x[t, b] += feedback[t, b] * (x[t - 1, b] - x[t, b])
+    for t in range(n_frames - 2, -1, -1):
+        for b in range(n_bands):
+            x[t, b] += feedback[t + 1, b] * (x[t + 1, b] - x[t, b])
+
+
+def edge_aware_smooth(power: FloatArray, config: CarrierConfig) -> FloatArray:
+    """Smooth band powers along time, but not across onsets.
+
+    Domain-transform recursive filter (Gastal & Oliveira 2011, eq. 21), guided by the
+    rises of the log envelope averaged over neighbouring bands; one forward and one
+    backward pass.
+
+    Parameters
+    ----------
+    power : shape (n_frames, n_bands), float32, >= 0
+
+    Returns
+    -------
+    shape (n_frames, n_bands), float32, >= 0
+    """
+    floor = np.float32(1e-5 * power.mean() + 1e-12)
+    guide = np.log(gaussian_filter1d(power, 3, axis=0) + floor)
+    guide = uniform_filter1d(guide, 2 * config.edge_bands + 1, axis=1, mode="nearest")
+    rise = np.maximum(np.diff(guide, axis=0, prepend=guide[:1]), 0)
+    width = config.edge_frames
+    feedback = np.exp(-np.sqrt(2) / width * (1 + config.edge_sharpness * width * rise))
+    smooth = power.copy()
+    _recursive_smooth(smooth, feedback.astype(np.float32))
+    return smooth
+
+
+@dataclass(frozen=True)
+class BandTarget:
+    """Band powers to impose, shape (n_frames, n_bands): the music's own and the transfer's."""
+
+    music: FloatArray
+    transfer: FloatArray
+    smooth_music: FloatArray
+
+    def at(self, weight: float) -> FloatArray:
+        """Geometric interpolation: 0 is the music, 1 the transfer."""
+        if weight >= 1:
+            return self.transfer
+        floor = np.float32(1e-7 * self.music.max())
+        mixed: FloatArray = (self.music + floor) ** np.float32(1 - weight)
+        mixed *= (self.transfer + floor) ** np.float32(weight)
+        return mixed
+
+
+def band_target(
+    music: FloatArray, ambience: FloatArray, sr: int, config: CarrierConfig
+) -> BandTarget:
+    """Part B: the music's slow envelope times the ambience's fast grain, per band.
+
+    Parameters
+    ----------
+    music, ambience : shape (n_samples,), float32
+        Same length, RMS 0.1.
+    sr
+        Hz.
+    """
+    bank = erb_bank(config.n_bands, config.band_n_fft, sr)
+    music_power = _power(stft(music, config.band_n_fft, config.band_hop_length)) @ bank
+    ambience_power = _power(stft(ambience, config.band_n_fft, config.band_hop_length)) @ bank
+    slow = gaussian_filter1d(ambience_power, config.texture_frames, axis=0, mode="nearest")
+    smooth_music = edge_aware_smooth(music_power, config)
+    target = np.minimum(ambience_power / (slow + np.float32(1e-12)), config.texture_cap)
+    np.power(target, config.texture_exponent, out=target)
+    target *= smooth_music
+    long_term = (ambience_power.mean(axis=0) + _EPS) / (music_power.mean(axis=0) + _EPS)
+    target *= np.clip(long_term, 1 / _EQ_LIMIT, _EQ_LIMIT) ** np.float32(config.eq)
+    loudness = gaussian_filter1d(target.sum(axis=1), config.expand_frames)
+    target *= ((loudness / loudness.mean() + 1e-3) ** config.expand)[:, None]
+    target *= music_power.sum() / target.sum()
+    return BandTarget(music_power, target.astype(np.float32, copy=False), smooth_music)
+
+
+def impose(y: FloatArray, target: FloatArray, sr: int, config: CarrierConfig) -> FloatArray:
+    """Scale `y` in time and frequency towards the band powers `target`.
+
+    Parameters
+    ----------
+    y : shape (n_samples,), float32
+    target : shape (n_frames, n_bands), float32
+        Band powers under ``band_n_fft`` and `erb_bank`.
+
+    Returns
+    -------
+    shape (n_samples,), float32
+        One pass; overlapping frames disagree, so a few passes come closer.
+    """
+    bank = erb_bank(config.n_bands, config.band_n_fft, sr)
+    D = stft(y, config.band_n_fft, config.band_hop_length)
+    power = _power(D) @ bank
+    power += np.float32(1e-12 * power.max() + 1e-14)
+    gain = np.sqrt(target / power)
+    np.clip(gain, 1 / _MAX_GAIN, _MAX_GAIN, out=gain)
+    D *= gain @ bank.T
+    return istft(D, config.band_hop_length, len(y))
+
+
+def carrier(
+    music: FloatArray,
+    ambience: FloatArray,
+    sr: int,
+    config: CarrierConfig,
+    *,
+    weights: tuple[float, ...] = (1.0,),
+) -> list[FloatArray]:
+    """The closed-form transfer at one or more strengths (parts A, B and D).
+
+    Parameters
+    ----------
+    music, ambience : shape (n_samples,), float32
+        Same length, RMS 0.1.
+    sr
+        Hz.
+    weights
+        Each in 0..1: the share of the ambience. 1 is the whole transfer; below it the
+        music itself is mixed in at constant power before the target is imposed.
+
+    Returns
+    -------
+    One waveform of shape (n_samples,), float32, per weight.
+    """
+    target = band_target(music, ambience, sr, config)
+    excited = excite(music, ambience, config)
+    levelled = impose(excited, target.smooth_music, sr, config) if min(weights) < 1 else excited
+    return [_at_weight(music, excited, levelled, target, sr, config, w) for w in weights]
+
+
+def _at_weight(
+    music: FloatArray,
+    excited: FloatArray,
+    levelled: FloatArray,
+    target: BandTarget,
+    sr: int,
+    config: CarrierConfig,
+    weight: float,
+) -> FloatArray:
+    w = np.float32(weight)
+    y = excited if weight >= 1 else np.sqrt(1 - w * w) * music + w * levelled
+    goal = target.at(weight)
+    for _ in range(config.n_impositions):
+        y = impose(y, goal, sr, config)
+    return y

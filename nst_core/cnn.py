@@ -1,0 +1,206 @@
+"""The genre classifier and its feature taps.
+
+Few convolutions on purpose: what is wanted of it are the low layers, which hear
+timbre. Compression is a layer of the network, so the data it is fed stay linear
+power mel. In the ``1d`` kind frequency is the channel axis; in the ``2d`` kind it is
+an image axis.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from nst_core.config import ClassifierConfig
+from nst_core.errors import ConfigError
+from nst_core.mel import COMPRESSION
+from nst_core.stft import FloatArray
+
+INPUT_LAYER = "input"
+_POOL = 2
+_TAP_BANDS = 12
+"""Bands that a tap of the 2-D kind keeps of the frequency axis, so that a Gram fits."""
+
+
+@keras.saving.register_keras_serializable(package="amnst")
+class CompressedMel(keras.layers.Layer):  # type: ignore[misc]  # keras is untyped
+    """Linear power mel to standardised log1p, per band.
+
+    The statistics are set once from the training data and saved with the weights.
+    """
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        n_mels = input_shape[-1]
+        self.mean = self.add_weight(
+            name="mean", shape=(n_mels,), initializer="zeros", trainable=False
+        )
+        self.deviation = self.add_weight(
+            name="deviation", shape=(n_mels,), initializer="ones", trainable=False
+        )
+
+    def set_statistics(self, mean: FloatArray, deviation: FloatArray) -> None:
+        """Set mean and deviation of the compressed bands, each of shape (n_mels,)."""
+        self.mean.assign(mean)
+        self.deviation.assign(deviation)
+
+    def call(self, M: tf.Tensor) -> tf.Tensor:
+        """Compress; shape (batch, n_frames, n_mels) in and out."""
+        return (tf.math.log1p(COMPRESSION * M) - self.mean) / self.deviation
+
+
+@keras.saving.register_keras_serializable(package="amnst")
+class MeanAndDeviation(keras.layers.Layer):  # type: ignore[misc]  # keras is untyped
+    """Pool everything but batch and channels into the mean and the deviation."""
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        """Shape (batch, ..., n_channels) to (batch, 2 n_channels)."""
+        mean, variance = tf.nn.moments(x, axes=list(range(1, len(x.shape) - 1)))
+        return tf.concat([mean, tf.sqrt(variance + 1e-4)], axis=-1)
+
+
+def build_classifier(
+    config: ClassifierConfig, *, n_mels: int, n_classes: int, seed: int = 0
+) -> keras.Model:
+    """Build an untrained classifier.
+
+    Parameters
+    ----------
+    config
+        Architecture.
+    n_mels, n_classes
+        Sizes of input and output.
+    seed
+        Of the initial weights and the dropout.
+
+    Returns
+    -------
+    A model from power mel, shape (batch, n_frames, n_mels), float32, of signals at RMS
+    0.1, to logits, shape (batch, n_classes). Any number of frames.
+    """
+    seeds = iter(np.random.SeedSequence(seed).generate_state(2 * config.n_layers + 2))
+
+    def initializer() -> keras.Initializer:
+        return keras.initializers.GlorotUniform(seed=int(next(seeds)))
+
+    M = keras.Input((None, n_mels))
+    x = CompressedMel(name=INPUT_LAYER)(M)
+    if config.kind == "2d":
+        x = keras.layers.Reshape((-1, n_mels, 1))(x)
+    for number in range(1, config.n_layers + 1):
+        if number > 1:
+            x = _pool(config)(x)
+        x = _convolution(config, f"conv{number}", initializer())(x)
+        x = keras.layers.BatchNormalization(name=f"norm{number}")(x)
+        x = keras.layers.ReLU(name=f"relu{number}")(x)
+    x = MeanAndDeviation(name="pool")(x)
+    x = keras.layers.Dropout(config.dropout, seed=int(next(seeds)))(x)
+    logits = keras.layers.Dense(n_classes, kernel_initializer=initializer(), name="logits")(x)
+    return keras.Model(M, logits, name=f"genre_classifier_{config.kind}")
+
+
+def _convolution(
+    config: ClassifierConfig, name: str, initializer: keras.Initializer
+) -> keras.layers.Layer:
+    kind = keras.layers.Conv1D if config.kind == "1d" else keras.layers.Conv2D
+    return kind(
+        config.n_filters,
+        config.kernel_size,
+        padding="same",
+        use_bias=False,
+        kernel_initializer=initializer,
+        name=name,
+    )
+
+
+def _pool(config: ClassifierConfig) -> keras.layers.Layer:
+    kind = keras.layers.MaxPool1D if config.kind == "1d" else keras.layers.MaxPool2D
+    return kind(_POOL, padding="same")
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureTaps:
+    """The classifier's low layers as plain arrays, batch normalisation folded in.
+
+    Attributes
+    ----------
+    mean, deviation : shape (n_mels,), float32
+        Standardisation of the compressed input.
+    kernels, biases
+        Of ``conv1``, ``conv2``, ...: kernels of shape (width, n_in, n_out), or with one
+        more leading axis in the 2-D kind.
+    """
+
+    mean: FloatArray
+    deviation: FloatArray
+    kernels: tuple[FloatArray, ...]
+    biases: tuple[FloatArray, ...]
+
+    @property
+    def layer_names(self) -> tuple[str, ...]:
+        """Names that `features` knows: ``input``, ``conv1``, ``conv2``, ..."""
+        return (INPUT_LAYER, *(f"conv{i + 1}" for i in range(len(self.kernels))))
+
+    def check_layers(self, names: Sequence[str]) -> None:
+        """Raise `ConfigError` if a name is not a layer of this network."""
+        for name in names:
+            if name not in self.layer_names:
+                raise ConfigError(
+                    f"layer {name!r} is not in this classifier; "
+                    f"it has {', '.join(self.layer_names)}"
+                )
+
+    def features(self, u: tf.Tensor, names: Sequence[str]) -> dict[str, tf.Tensor]:
+        """Activations after the rectifier.
+
+        Parameters
+        ----------
+        u : shape (batch, n_frames, n_mels), float32
+            Compressed mel, as from `nst_core.mel.compress`.
+        names
+            From `layer_names`; layers beyond the last one named are not computed.
+
+        Returns
+        -------
+        Per name, shape (batch, n_frames / 2**depth, n_channels), float32.
+        """
+        x = (u - self.mean) / self.deviation
+        found = {INPUT_LAYER: x}
+        is_image = bool(self.kernels) and self.kernels[0].ndim == 4
+        depth = max(self.layer_names.index(name) for name in names)
+        if is_image:
+            x = x[..., None]
+        for number, (kernel, bias) in enumerate(
+            zip(self.kernels[:depth], self.biases[:depth], strict=True), start=1
+        ):
+            if number > 1:
+                x = tf.nn.max_pool(x, _POOL, _POOL, "SAME")
+            x = tf.nn.relu(tf.nn.convolution(x, kernel, padding="SAME") + bias)
+            found[f"conv{number}"] = _flatten_bands(x) if is_image else x
+        return {name: found[name] for name in names}
+
+
+def _flatten_bands(x: tf.Tensor) -> tf.Tensor:
+    """Image features to channels: the frequency axis averaged to a few bands, kept apart."""
+    width = max(1, x.shape[2] // _TAP_BANDS)
+    x = tf.nn.avg_pool2d(x, (1, width), (1, width), "VALID")
+    return tf.reshape(x, (tf.shape(x)[0], tf.shape(x)[1], x.shape[2] * x.shape[3]))
+
+
+def feature_taps(model: keras.Model) -> FeatureTaps:
+    """Take the low layers out of a classifier made by `build_classifier`."""
+    kernels, biases = [], []
+    for layer in model.layers:
+        if layer.name.startswith("conv"):
+            norm = model.get_layer(layer.name.replace("conv", "norm"))
+            scale = norm.gamma / np.sqrt(norm.moving_variance + norm.epsilon)
+            kernels.append(np.asarray(layer.kernel * scale, np.float32))
+            biases.append(np.asarray(norm.beta - norm.moving_mean * scale, np.float32))
+    compressed = model.get_layer(INPUT_LAYER)
+    return FeatureTaps(
+        mean=np.asarray(compressed.mean, np.float32),
+        deviation=np.asarray(compressed.deviation, np.float32),
+        kernels=tuple(kernels),
+        biases=tuple(biases),
+    )

@@ -1,0 +1,151 @@
+"""Peak-safe, repeatable writing of sound files: equal samples give equal bytes.
+
+libsndfile stamps the time into float WAV files and a random serial number into Ogg pages;
+both are replaced here.
+"""
+
+import io
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import soundfile as sf
+
+from nst_core import containers
+from nst_core.config import AudioFormat
+from nst_core.errors import ConfigError, SignalError
+from nst_core.levels import Waveform, finite_peak
+
+_SUBTYPES = {
+    "wav": ("PCM_16", "PCM_24", "PCM_32", "FLOAT"),
+    "flac": ("PCM_16", "PCM_24"),
+    "ogg": ("VORBIS",),
+}
+_BLOCK = 1 << 16
+_MAX_ENCODINGS = 6
+_OGG_SERIAL = b"nst\0"
+_REVERSED_BITS = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
+
+
+def write_audio(
+    path: str | Path,
+    y: Waveform,
+    sr: int,
+    *,
+    format: AudioFormat,  # noqa: A002  # the manifest's word
+    subtype: str | None = None,
+    max_peak: float = 0.99,
+) -> float:
+    """Write WAV, FLAC or OGG (Vorbis); the same array always gives the same bytes.
+
+    A signal whose peak is over `max_peak` is turned down as a whole, never clipped. Vorbis
+    overshoots, so an OGG is decoded and turned down until what a listener gets keeps to it.
+    The file is written in place: callers who need it to appear whole give a temporary path.
+
+    Parameters
+    ----------
+    path
+        The file to make; its name decides nothing.
+    y : shape (n_samples,) or (n_samples, n_channels), full scale 1
+    sr
+        Hz.
+    subtype
+        WAV: PCM_16 (default), PCM_24, PCM_32, FLOAT. FLAC: PCM_16 (default), PCM_24.
+
+    Returns
+    -------
+    float
+        The gain that was applied, at most 1.
+
+    Raises
+    ------
+    SignalError
+        For NaN, an empty array, a wrong shape, or a rate the encoder refuses.
+    ConfigError
+        For a format or subtype outside the list above.
+    """
+    subtype = _checked_subtype(format, subtype)
+    peak = finite_peak(y)
+    gain = min(1.0, max_peak / peak) if peak > 0 else 1.0
+    for _ in range(_MAX_ENCODINGS):
+        data = _encode((y * gain).astype(np.float32, copy=False), sr, format, subtype)
+        heard = _decoded_peak(data) if format == "ogg" else 0.0
+        if heard <= max_peak:
+            Path(path).write_bytes(data)
+            return gain
+        gain *= 0.998 * max_peak / heard
+    raise SignalError(f"no gain brings the encoded peak below {max_peak:g}; write WAV instead")
+
+
+def _checked_subtype(kind: str, subtype: str | None) -> str:
+    if kind not in _SUBTYPES:
+        raise ConfigError(f"format {kind!r} is not one of {', '.join(_SUBTYPES)}")
+    choices = _SUBTYPES[kind]
+    if subtype is not None and subtype not in choices:
+        raise ConfigError(f"subtype {subtype!r} of {kind} is not one of {', '.join(choices)}")
+    return subtype or choices[0]
+
+
+def _encode(y: Waveform, sr: int, kind: str, subtype: str) -> bytes:
+    buffer = io.BytesIO()
+    channels = 1 if y.ndim == 1 else y.shape[1]
+    try:
+        with sf.SoundFile(buffer, "w", sr, channels, subtype, format=kind.upper()) as sound:
+            # libsndfile overflows its stack on a Vorbis write of many minutes in one call.
+            for start in range(0, len(y), _BLOCK):
+                sound.write(_rounded(y[start : start + _BLOCK], subtype))
+    except sf.LibsndfileError as error:
+        what = f"{sr} Hz, {channels} channels"
+        raise SignalError(f"the {kind} encoder refuses {what} ({error.error_string})") from None
+    data = buffer.getvalue()
+    if kind == "ogg":
+        return _with_fixed_serial(data)
+    return _without_timestamp(data) if kind == "wav" else data
+
+
+def _rounded(y: Waveform, subtype: str) -> Waveform:
+    # libsndfile cuts the lower bits off for WAV: a bias of half a step, and error twice as big.
+    n_bits = {"PCM_16": 15, "PCM_24": 23}.get(subtype)
+    return y if n_bits is None else np.rint(y * np.float32(2**n_bits)) / np.float32(2**n_bits)
+
+
+def _decoded_peak(data: bytes) -> float:
+    with sf.SoundFile(io.BytesIO(data)) as sound:
+        return max(float(np.max(np.abs(block))) for block in sound.blocks(_BLOCK, dtype="float32"))
+
+
+def _without_timestamp(wav: bytes) -> bytes:
+    """Zero the time of writing in the PEAK chunk that float WAV files carry."""
+    fixed = bytearray(wav)
+    for chunk in containers.iter_chunks(io.BytesIO(wav)):
+        if chunk.name == b"PEAK":
+            fixed[chunk.start + 4 : chunk.start + 8] = bytes(4)
+    return bytes(fixed)
+
+
+def _with_fixed_serial(ogg: bytes) -> bytes:
+    """Give every page of a single-stream Ogg file the same serial number and new checksums.
+
+    References
+    ----------
+    RFC 3533, section 6: serial at byte 14 of a page, checksum at 22, segment table at 26.
+    """
+    pages = []
+    at = 0
+    while at < len(ogg):
+        n_segments = ogg[at + 26]
+        end = at + 27 + n_segments + sum(ogg[at + 27 : at + 27 + n_segments])
+        unsigned = ogg[at : at + 14] + _OGG_SERIAL + ogg[at + 18 : at + 22] + bytes(4)
+        page = bytearray(unsigned + ogg[at + 26 : end])
+        page[22:26] = struct.pack("<I", _ogg_checksum(page))
+        pages.append(page)
+        at = end
+    return b"".join(pages)
+
+
+def _ogg_checksum(page: bytes | bytearray) -> int:
+    # Ogg's CRC-32 has zlib's polynomial with the bits the other way round, no initial
+    # value and no final inversion: mirrored in and out, zlib computes it at full speed.
+    mirrored = zlib.crc32(page.translate(_REVERSED_BITS), 0xFFFF_FFFF) ^ 0xFFFF_FFFF
+    return int(f"{mirrored:032b}"[::-1], 2)

@@ -1,0 +1,136 @@
+"""How loud a waveform is: peak, root mean square, loudness; full scale is 1."""
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+import pyloudnorm
+
+from nst_core.errors import SignalError
+
+Waveform = npt.NDArray[np.float32]
+
+_GATE_BLOCK_S = 0.4
+
+
+def to_mono(y: Waveform) -> Waveform:
+    """Mean of the channels: (n_samples, n_channels) or (n_samples,) to (n_samples,)."""
+    if y.ndim == 1:
+        return y
+    mean: Waveform = y.mean(axis=1, dtype=np.float32)
+    return mean
+
+
+def finite_peak(y: Waveform) -> float:
+    """Largest absolute sample, full scale 1.
+
+    Raises
+    ------
+    SignalError
+        For an empty array, a wrong shape, and ``non_finite`` for NaN or infinity.
+    """
+    if y.ndim not in (1, 2) or not y.size or (y.ndim == 2 and y.shape[1] > 8):
+        raise SignalError(f"shape {y.shape} is not (n_samples,) or (n_samples, 1 to 8 channels)")
+    peak = float(np.max(np.abs(y)))
+    if not math.isfinite(peak):
+        raise SignalError("the signal has NaN or infinite samples", code="non_finite")
+    return peak
+
+
+def loudness_lufs(y: Waveform, sr: int) -> float:
+    """Integrated loudness in LUFS; minus infinity for silence.
+
+    Parameters
+    ----------
+    y : shape (n_samples,) or (n_samples, up to 5 channels)
+    sr
+        Hz.
+
+    References
+    ----------
+    ITU-R BS.1770-4. It gates over blocks of 0.4 s; a shorter signal is one block here.
+    """
+    finite_peak(y)
+    if y.ndim == 2 and y.shape[1] > 5:
+        raise SignalError(f"loudness of {y.shape[1]} channels is not defined, at most 5")
+    # The factor keeps a block that is the whole signal from exceeding it by rounding.
+    block_s = min(_GATE_BLOCK_S, len(y) / sr * (1 - 1e-9))
+    meter = pyloudnorm.Meter(sr, block_size=block_s)
+    return float(meter.integrated_loudness(y.astype(np.float64)))
+
+
+def set_loudness(y: Waveform, sr: int, target: float) -> Waveform:
+    """Scale to an integrated loudness of `target` LUFS; the peak may pass full scale.
+
+    Raises
+    ------
+    SignalError
+        ``silent``: below the -70 LUFS gate there is nothing to scale.
+    """
+    loudness = loudness_lufs(y, sr)
+    if not math.isfinite(loudness):
+        raise SignalError("the signal is silent, so no loudness can be set", code="silent")
+    gain: float = 10.0 ** ((target - loudness) / 20.0)
+    return (y * gain).astype(np.float32)
+
+
+def rms(y: Waveform) -> float:
+    """Root mean square over all samples and channels, full scale 1."""
+    return math.sqrt(float(np.mean(np.square(y, dtype=np.float64))))
+
+
+def set_rms(y: Waveform, level: float = 0.1) -> Waveform:
+    """Scale to a root mean square of `level` (full scale 1); the peak may pass full scale.
+
+    Raises
+    ------
+    SignalError
+        ``silent``: all samples are 0.
+    """
+    current = rms(y)
+    if not current > 0:
+        raise SignalError("the signal is silent, so no level can be set", code="silent")
+    return (y * (level / current)).astype(np.float32)
+
+
+class RunningLevels:
+    """Running level statistics of a block-wise read, so that no second copy is made."""
+
+    def __init__(self, n_channels: int) -> None:
+        self.n = 0
+        self.peak = 0.0
+        self.n_clipped = 0
+        self.total = np.zeros(n_channels)
+        self.square = np.zeros(n_channels)
+        self.mono_square = 0.0
+
+    def add(self, block: Waveform, peak: float) -> None:
+        """Take in a block of shape (n, n_channels) with the given absolute peak."""
+        exact = block.astype(np.float64)
+        self.n += len(exact)
+        self.peak = max(self.peak, peak)
+        self.n_clipped += int(np.count_nonzero(np.abs(block) >= 0.999))
+        self.total += exact.sum(axis=0)
+        self.square += np.square(exact).sum(axis=0)
+        self.mono_square += float(np.square(exact.mean(axis=1)).sum())
+
+    @property
+    def dc(self) -> float:
+        """Largest absolute mean of a channel."""
+        return float(np.max(np.abs(self.total / self.n)))
+
+    @property
+    def rms(self) -> float:
+        """Over all channels."""
+        return math.sqrt(float(np.mean(self.square / self.n)))
+
+    @property
+    def mono_rms(self) -> float:
+        """Of the mean of the channels, its DC offset included."""
+        return math.sqrt(self.mono_square / self.n)
+
+    @property
+    def rms_without_dc(self) -> float:
+        """Over all channels, each without its mean."""
+        variance = self.square / self.n - np.square(self.total / self.n)
+        return math.sqrt(max(0.0, float(np.mean(variance))))

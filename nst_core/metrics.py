@@ -1,0 +1,331 @@
+"""Numbers that judge a result, independent of the loss that made it.
+
+All are computed on re-analysed audio, and none raises on a bad score. Content says
+how much of the music is left, texture how much of the ambience's grain is there, and
+two gates tell a transfer from a mere mix: in a mix the music's own signal still sits
+under its partials (``carrier_db`` is low), and what was added does not breathe with
+the music (``follow`` is low).
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d, maximum_filter1d, uniform_filter1d
+from scipy.signal import welch
+
+from nst_core.carrier import erb_bank
+from nst_core.config import MelConfig
+from nst_core.mel import mel_bank
+from nst_core.stft import FloatArray, stft
+
+_TEXTURE_N_FFT, _TEXTURE_HOP, _TEXTURE_BANDS = 512, 64, 32
+_MODULATION_EDGES_HZ = np.geomspace(4, 172, 10)
+_CORRELATED_BANDS = (1, 2, 3, 5, 8, 11, 16, 21)
+_ONSET_TOLERANCE_S = 0.05
+_HIGH_HZ = 6000
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """Figures of one result.
+
+    Attributes
+    ----------
+    content
+        Mean of `chroma`, `onset_correlation` and `spectrum`: 1 is the music, 0 the
+        ambience.
+    chroma, onset_correlation, spectrum
+        Harmony, rhythm and melody (semitone spectrum), on the same scale.
+    onset_f1
+        Of onsets within 50 ms of the music's, 0..1.
+    texture
+        dTM: the ambience's grain once the music's own envelope is divided out; 0 is the
+        music, 1 the ambience. A mix scores high too: read it with the gates.
+    spectrum_moved
+        LTAS: how far the long-term spectrum has come from the music's (0) to the
+        ambience's (1).
+    carrier_db
+        Gate: mean deviation of the gain on the music's 5 % loudest bins. 0 is the music
+        itself, 4 and more a new carrier.
+    follow
+        Gate: correlation, per band, of what was added with the music's envelope. Below
+        0.25 it is laid over.
+    high_share
+        Share of energy above 6 kHz, 0..1.
+    """
+
+    content: float
+    chroma: float
+    onset_correlation: float
+    spectrum: float
+    onset_f1: float
+    texture: float
+    spectrum_moved: float
+    carrier_db: float
+    follow: float
+    high_share: float
+
+
+def evaluate(y: FloatArray, music: FloatArray, ambience: FloatArray, sr: int) -> Metrics:
+    """Judge a result against its two inputs.
+
+    Parameters
+    ----------
+    y, music : shape (n_samples,), float32
+        Result and music, at least 1 s; the longer one is cut.
+    ambience : shape (any,), float32
+        Best a stretch of the ambience that was not used. Levels do not matter.
+    sr
+        Hz; the figures are calibrated at 22,050.
+    """
+    n = min(len(y), len(music))
+    y, music, ambience = (_unit_rms(x) for x in (y[:n], music[:n], ambience))
+    looped = np.resize(ambience, n)
+    out, kept, other = (_content_features(x, sr) for x in (y, music, looped))
+    chroma = _rescaled(_chroma_similarity(out, kept), _chroma_similarity(other, kept))
+    onsets = _rescaled(
+        _correlation(out.onsets, kept.onsets), _correlation(other.onsets, kept.onsets)
+    )
+    spectrum = _rescaled(
+        _correlation(out.log_semitones, kept.log_semitones),
+        _correlation(other.log_semitones, kept.log_semitones),
+    )
+    return Metrics(
+        content=(chroma + onsets + spectrum) / 3,
+        chroma=chroma,
+        onset_correlation=onsets,
+        spectrum=spectrum,
+        onset_f1=_onset_f1(out.onsets, kept.onsets, sr),
+        texture=texture_moved(y, music, ambience, sr),
+        spectrum_moved=_spectrum_moved(out.long_term_db, kept.long_term_db, other.long_term_db),
+        carrier_db=carrier_deviation(y, music, sr),
+        follow=follow(y, music, sr),
+        high_share=high_share(y, sr),
+    )
+
+
+def _unit_rms(y: FloatArray) -> FloatArray:
+    level = float(np.sqrt(np.mean(np.square(y, dtype=np.float64))))
+    return (y / max(level, 1e-9) * 0.1).astype(np.float32)
+
+
+def _power(y: FloatArray, n_fft: int, hop: int) -> FloatArray:
+    D = stft(y, n_fft, hop)
+    power: FloatArray = D.real**2 + D.imag**2
+    return power
+
+
+def _rescaled(value: float, chance: float) -> float:
+    return (value - chance) / max(1 - chance, 1e-6)
+
+
+def _correlation(a: FloatArray, b: FloatArray) -> float:
+    a, b = a.ravel() - a.mean(), b.ravel() - b.mean()
+    return float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b) + 1e-12))
+
+
+# -- content ------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Content:
+    chroma: FloatArray
+    energy: FloatArray
+    log_semitones: FloatArray
+    onsets: FloatArray
+    long_term_db: FloatArray
+
+
+@lru_cache(maxsize=4)
+def _semitone_bank(n_fft: int, sr: int) -> FloatArray:
+    """Bins to the 72 semitones from C2 (65 Hz), triangles a semitone wide."""
+    frequency = np.fft.rfftfreq(n_fft, 1 / sr)
+    pitch = 12 * np.log2(np.maximum(frequency, 1) / 65.406)
+    bank: FloatArray = np.maximum(0, 1 - np.abs(pitch[:, None] - np.arange(72))).astype(np.float32)
+    return bank
+
+
+def _content_features(y: FloatArray, sr: int) -> _Content:
+    n_fft, hop = 4096, 1024
+    semitones = _power(y, n_fft, hop) @ _semitone_bank(n_fft, sr)
+    bands = _power(y, 1024, 256) @ erb_bank(40, 1024, sr)
+    log_bands = np.log(bands + 1e-4)
+    flux = np.maximum(log_bands[2:] - log_bands[:-2], 0).mean(axis=1)
+    return _Content(
+        chroma=np.sqrt(semitones.reshape(len(semitones), 6, 12).sum(axis=1)),
+        energy=semitones.sum(axis=1),
+        log_semitones=np.log(semitones + 1e-2),
+        onsets=np.pad(flux, 1),
+        long_term_db=10 * np.log10(bands.mean(axis=0) + 1e-8),
+    )
+
+
+def _chroma_similarity(a: _Content, b: _Content) -> float:
+    """Cosine of chroma about its mean, frame by frame, weighted by the energy of `b`."""
+    x, z = (c.chroma - c.chroma.mean(axis=1, keepdims=True) for c in (a, b))
+    norms = np.linalg.norm(x, axis=1) * np.linalg.norm(z, axis=1) + 1e-9
+    return float(np.average((x * z).sum(axis=1) / norms, weights=b.energy + 1e-12))
+
+
+def _onset_times(envelope: FloatArray, sr: int) -> FloatArray:
+    """Local maxima over 70 ms that stand out of the surrounding 0.4 s."""
+    is_peak = envelope == maximum_filter1d(envelope, 7)
+    threshold = uniform_filter1d(envelope, 35) + 0.5 * envelope.std()
+    times: FloatArray = np.flatnonzero(is_peak & (envelope > threshold)) * 256 / sr
+    return times
+
+
+def _onset_f1(found: FloatArray, wanted: FloatArray, sr: int) -> float:
+    a, b = _onset_times(found, sr), _onset_times(wanted, sr)
+    hits, i, j = 0, 0, 0
+    while i < len(a) and j < len(b):
+        if abs(a[i] - b[j]) <= _ONSET_TOLERANCE_S:
+            hits, i, j = hits + 1, i + 1, j + 1
+        elif a[i] < b[j]:
+            i += 1
+        else:
+            j += 1
+    return 2 * hits / (len(a) + len(b)) if len(a) + len(b) else 1.0
+
+
+def _spectrum_moved(out: FloatArray, music: FloatArray, ambience: FloatArray) -> float:
+    whole = float(np.linalg.norm(music - ambience))
+    return 1 - float(np.linalg.norm(out - ambience)) / max(whole, 1e-6)
+
+
+# -- texture ------------------------------------------------------------------
+
+
+@lru_cache(maxsize=4)
+def _wide_bank(n_fft: int, n_bands: int, sr: int) -> FloatArray:
+    """Mel bands wide enough to hold several bins, 60 Hz to 8 kHz, without area norm."""
+    config = MelConfig(sr=sr, n_fft=n_fft, hop_length=n_fft // 4, n_mels=n_bands)
+    bank = mel_bank(config, low_hz=60, high_hz=8000).weights
+    return np.ascontiguousarray((bank / np.maximum(bank.max(axis=1, keepdims=True), 1e-9)).T)
+
+
+def _texture_envelopes(y: FloatArray, sr: int) -> FloatArray:
+    """Band powers, shape (n_frames, n_bands)."""
+    return _power(y, _TEXTURE_N_FFT, _TEXTURE_HOP) @ _wide_bank(_TEXTURE_N_FFT, _TEXTURE_BANDS, sr)
+
+
+def texture_statistics(
+    y: FloatArray, sr: int, *, music: FloatArray | None = None
+) -> dict[str, FloatArray]:
+    """Statistics of band envelopes whose slow part is divided out.
+
+    After McDermott & Simoncelli (2011): variation, skewness, kurtosis, correlation of
+    bands, modulation spectrum, on power envelopes ** 0.3.
+
+    Parameters
+    ----------
+    y : shape (n_samples,), float32
+    music : shape (n_samples,), float32
+        If given, its own envelope, smoothed by 20 ms, is divided out first, and only
+        frames are counted in which it sounds.
+    """
+    E = _texture_envelopes(y, sr)
+    is_active = np.ones(len(E), bool)
+    if music is not None:
+        own = gaussian_filter1d(_texture_envelopes(music, sr), 7, axis=0, mode="nearest")
+        total = own.sum(axis=1)
+        is_active = total > 0.02 * np.quantile(total, 0.95)
+        E = E / (own + 3e-3 * own.mean(axis=0) + 1e-7)
+    slow = uniform_filter1d(E, 87, axis=0)
+    D = np.minimum(E / (slow + 1e-3 * slow.mean(axis=0) + 1e-12), 50) ** np.float32(0.3)
+    if is_active.sum() > 600:
+        D = D[is_active]
+    mean, deviation = D.mean(axis=0), D.std(axis=0) + 1e-9
+    z = (D - mean) / deviation
+    together = z.T @ z / len(z)
+    return {
+        "variation": deviation / mean,
+        "skewness": np.tanh((z**3).mean(axis=0) / 2),
+        "kurtosis": np.log((z**4).mean(axis=0)),
+        "correlation": np.concatenate([np.diag(together, k) for k in _CORRELATED_BANDS]),
+        "modulation": _modulation(D - mean, sr / _TEXTURE_HOP),
+    }
+
+
+def _modulation(D: FloatArray, rate: float) -> FloatArray:
+    frequency, power = welch(D, fs=rate, nperseg=min(256, len(D)), axis=0)
+    shares = [
+        power[(frequency >= low) & (frequency < high)].sum(axis=0)
+        for low, high in zip(_MODULATION_EDGES_HZ[:-1], _MODULATION_EDGES_HZ[1:], strict=True)
+    ]
+    modulation: FloatArray = np.sqrt(np.array(shares) / (power.sum(axis=0) + 1e-12)).ravel()
+    return modulation
+
+
+def texture_distance(a: dict[str, FloatArray], b: dict[str, FloatArray]) -> float:
+    """Root-mean-square difference per statistic over its mean size, averaged."""
+    terms = [
+        np.sqrt(np.mean((a[k] - b[k]) ** 2))
+        / (0.5 * (np.abs(a[k]).mean() + np.abs(b[k]).mean()) + 1e-6)
+        for k in a
+    ]
+    return float(np.mean(terms))
+
+
+def texture_moved(y: FloatArray, music: FloatArray, ambience: FloatArray, sr: int) -> float:
+    """dTM: how far the grain has come from the music's (0) to the ambience's (1).
+
+    The floor is the distance between the halves of the ambience.
+    """
+    goal = texture_statistics(ambience, sr)
+    half = len(ambience) // 2
+    floor = texture_distance(
+        texture_statistics(ambience[:half], sr), texture_statistics(ambience[half:], sr)
+    )
+    start = texture_distance(texture_statistics(music, sr, music=music), goal)
+    reached = texture_distance(texture_statistics(y, sr, music=music), goal)
+    return (start - reached) / max(start - floor, 1e-3)
+
+
+# -- gates --------------------------------------------------------------------
+
+
+def carrier_deviation(y: FloatArray, music: FloatArray, sr: int) -> float:
+    """How little of the music's own signal is left under its loudest bins, in dB.
+
+    In each bin of 80 Hz..5 kHz that is often among the music's 5 % loudest, the mean
+    absolute deviation of ``10 log10(result / music)`` from its median.
+    """
+    n_fft, hop = 2048, 512
+    M, Y = _power(music, n_fft, hop), _power(y, n_fft, hop)
+    frequency = np.fft.rfftfreq(n_fft, 1 / sr)
+    band = (frequency > 80) & (frequency < 5000)
+    M, Y = M[:, band], Y[:, band]
+    is_loud = np.quantile(M, 0.95) <= M
+    gain_db = 10 * np.log10((Y + 1e-9) / (M + 1e-9))
+    total, count = 0.0, 0
+    for k in range(M.shape[1]):
+        gains = gain_db[is_loud[:, k], k]
+        if len(gains) >= 8:
+            total += float(np.abs(gains - np.median(gains)).sum())
+            count += len(gains)
+    return total / count if count else 0.0
+
+
+def follow(y: FloatArray, music: FloatArray, sr: int) -> float:
+    """fB: per band, does what is not the music's own signal rise and fall with it?
+
+    The gain that holds in 90 % of the frames explains the music's share; the log of the
+    rest is correlated with the music's log envelope.
+    """
+    n_fft, hop = 1024, 256
+    bank = _wide_bank(n_fft, 32, sr)
+    M, Y = _power(music, n_fft, hop) @ bank, _power(y, n_fft, hop) @ bank
+    explained = np.quantile(Y / (M + 1e-3 * M.mean(axis=0) + 1e-9), 0.1, axis=0)
+    rest = np.maximum(Y - explained * M, 0)
+    a = uniform_filter1d(np.log(rest + 1e-9 + 1e-3 * Y.mean(axis=0)), 9, axis=0)
+    b = uniform_filter1d(np.log(M + 1e-9 + 1e-3 * M.mean(axis=0)), 9, axis=0)
+    return float(np.mean([_correlation(a[:, k], b[:, k]) for k in range(bank.shape[1])]))
+
+
+def high_share(y: FloatArray, sr: int) -> float:
+    """Share of energy above 6 kHz, 0..1: hiss shows here first."""
+    power = _power(y, 2048, 2048).sum(axis=0)
+    is_high = np.fft.rfftfreq(2048, 1 / sr) > _HIGH_HZ
+    return float(power[is_high].sum() / (power.sum() + 1e-12))

@@ -1,0 +1,98 @@
+"""Short-time Fourier transform: centred, periodic Hann, float32, time-major.
+
+The layout ``(n_frames, n_bins)`` keeps a frame contiguous, which is what the
+transforms, the phase retrieval and TensorFlow want; `nst_core.mel` transposes
+once, at the public boundary.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+from scipy import fft
+
+FloatArray = npt.NDArray[np.float32]
+ComplexArray = npt.NDArray[np.complex64]
+
+_TINY = np.float32(1e-8)
+
+
+@lru_cache(maxsize=16)
+def hann(n_fft: int) -> FloatArray:
+    """Periodic Hann window, shape (n_fft,), float32, read-only."""
+    window = (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n_fft) / n_fft)).astype(np.float32)
+    window.setflags(write=False)
+    return window
+
+
+def frame_count(n_samples: int, hop_length: int) -> int:
+    """Frames of a centred STFT: one every hop, the first on sample 0."""
+    return 1 + n_samples // hop_length
+
+
+def padded_frames(y: FloatArray, n_fft: int, hop_length: int) -> FloatArray:
+    """Overlapping views of the zero-padded signal, shape (n_frames, n_fft), read-only."""
+    padded = np.pad(y, n_fft // 2)
+    return np.lib.stride_tricks.sliding_window_view(padded, n_fft)[::hop_length]
+
+
+def stft(y: FloatArray, n_fft: int, hop_length: int) -> ComplexArray:
+    """Transform a waveform.
+
+    Parameters
+    ----------
+    y : shape (n_samples,), float32
+    n_fft, hop_length
+        Samples.
+
+    Returns
+    -------
+    shape (n_frames, n_fft // 2 + 1), complex64
+        Transposed, equal to ``librosa.stft(y, pad_mode="constant")``.
+    """
+    spectrum: ComplexArray = fft.rfft(
+        padded_frames(y, n_fft, hop_length) * hann(n_fft), axis=1, overwrite_x=True
+    )
+    return spectrum
+
+
+@lru_cache(maxsize=16)
+def _window_power(n_fft: int, hop_length: int, n_frames: int) -> FloatArray:
+    power = overlap_add(np.broadcast_to(hann(n_fft) ** 2, (n_frames, n_fft)), hop_length)
+    power.setflags(write=False)
+    return power
+
+
+def overlap_add(frames: FloatArray, hop_length: int) -> FloatArray:
+    """Sum overlapping frames; ``n_fft`` must be a multiple of the hop."""
+    n_frames, n_fft = frames.shape
+    overlap = n_fft // hop_length
+    blocks = np.zeros((n_frames + overlap - 1, hop_length), np.float32)
+    for part in range(overlap):
+        blocks[part : part + n_frames] += frames[:, part * hop_length : (part + 1) * hop_length]
+    return blocks.ravel()
+
+
+def istft(D: ComplexArray, hop_length: int, n_samples: int) -> FloatArray:
+    """Invert `stft` by weighted overlap-add (Griffin & Lim 1984, eq. 6).
+
+    Parameters
+    ----------
+    D : shape (n_frames, n_bins), complex64
+        Left untouched.
+    hop_length
+        Must divide ``n_fft``.
+    n_samples
+        Length of the result; what no frame covers is zero.
+
+    Returns
+    -------
+    shape (n_samples,), float32
+    """
+    n_fft = 2 * (D.shape[1] - 1)
+    frames = fft.irfft(D, n=n_fft, axis=1)
+    frames *= hann(n_fft)
+    y = overlap_add(frames, hop_length)
+    y /= np.maximum(_window_power(n_fft, hop_length, len(D)), _TINY)
+    y = y[n_fft // 2 : n_fft // 2 + n_samples]
+    return np.pad(y, (0, n_samples - len(y)))

@@ -1,0 +1,350 @@
+"""Fit the genre classifier, keep its best weights, and judge it honestly.
+
+Tracks are split by artist where artists are known (`nst_core.genres`), training goes on
+segments, and the figure that counts is per track: the mean of its segments' log
+probabilities.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+from scipy.stats import binomtest
+
+from nst_core.cnn import INPUT_LAYER, build_classifier
+from nst_core.config import ClassifierConfig, TrainingConfig
+from nst_core.errors import DatasetError
+from nst_core.genres import Split, Track
+from nst_core.mel import COMPRESSION
+from nst_core.stft import FloatArray
+
+_EMA_MOMENTUM = 0.99
+_STATISTICS_SEGMENTS = 512
+_EQ_CURVES = 6
+
+
+@dataclass(frozen=True)
+class SegmentSet:
+    """Segments of a genre dataset as power mels.
+
+    Attributes
+    ----------
+    M : shape (n_segments, n_frames, n_mels), float32, >= 0
+        TensorFlow's axes; may be a memory map. Every segment at RMS 0.1.
+    track_of : shape (n_segments,), int
+        Index into `tracks`.
+    tracks
+        Where each segment was cut from.
+    """
+
+    M: FloatArray
+    track_of: npt.NDArray[np.int64]
+    tracks: tuple[Track, ...]
+
+    @property
+    def genres(self) -> tuple[str, ...]:
+        """Names in the order of the labels."""
+        return tuple(sorted({track.genre for track in self.tracks}))
+
+    def segments_of(self, tracks: Sequence[Track]) -> npt.NDArray[np.int64]:
+        """Indices of the segments cut from `tracks`."""
+        wanted = {track.path for track in tracks}
+        is_wanted = np.array([track.path in wanted for track in self.tracks])
+        return np.flatnonzero(is_wanted[self.track_of])
+
+    def labels(self, segments: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Genre numbers of segments."""
+        number = {genre: i for i, genre in enumerate(self.genres)}
+        of_track = np.array([number[track.genre] for track in self.tracks])
+        return of_track[self.track_of[segments]]
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """One line of the training curve; losses in nats, accuracies per segment, 0..1."""
+
+    epoch: int
+    loss: float
+    accuracy: float
+    val_loss: float
+    val_accuracy: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How well a classifier does on tracks it has not seen.
+
+    Attributes
+    ----------
+    segment_accuracy, track_accuracy
+        Shares, 0..1.
+    track_interval
+        95 % Wilson interval of the track accuracy.
+    confusion
+        Tracks by true (rows) and found (columns) genre.
+    """
+
+    genres: tuple[str, ...]
+    n_segments: int
+    n_tracks: int
+    segment_accuracy: float
+    track_accuracy: float
+    track_interval: tuple[float, float]
+    confusion: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Outcome of `train_classifier`: the network holds the weights of `best_epoch`."""
+
+    network: keras.Model
+    history: tuple[EpochRecord, ...]
+    best_epoch: int
+    validation: Evaluation
+
+
+def train_classifier(
+    data: SegmentSet,
+    split: Split,
+    architecture: ClassifierConfig,
+    config: TrainingConfig,
+    *,
+    on_epoch: Callable[[EpochRecord], None] | None = None,
+) -> Trained:
+    """Fit a classifier and return the weights with the best validation accuracy.
+
+    An exponential mean of the weights is what is validated and kept: it makes the choice
+    of the best epoch less of a lottery where the validation set is small.
+
+    Parameters
+    ----------
+    data
+        All segments.
+    split
+        Which tracks to learn from and which to choose the epoch by.
+    architecture, config
+        Network and schedule.
+    on_epoch
+        Called after every epoch.
+
+    Raises
+    ------
+    DatasetError
+        ``no_segments``: a side of the split has no segment.
+    """
+    rows = data.segments_of(split.train), data.segments_of(split.validation)
+    if not all(map(len, rows)):
+        raise DatasetError(
+            f"{len(rows[0])} training and {len(rows[1])} validation segments were cut, each "
+            "side needs at least one; use longer or more tracks",
+            code="no_segments",
+        )
+    network = build_classifier(
+        architecture, n_mels=data.M.shape[2], n_classes=len(data.genres), seed=config.seed
+    )
+    network.get_layer(INPUT_LAYER).set_statistics(*_band_statistics(data.M, rows[0], config.seed))
+    batches = _AugmentedBatches(data, rows[0], config)
+    network.compile(
+        optimizer=keras.optimizers.AdamW(
+            keras.optimizers.schedules.CosineDecay(
+                config.learning_rate, config.n_epochs * len(batches)
+            ),
+            weight_decay=config.weight_decay,
+            use_ema=True,
+            ema_momentum=_EMA_MOMENTUM,
+        ),
+        loss=keras.losses.CategoricalCrossentropy(
+            from_logits=True, label_smoothing=config.label_smoothing
+        ),
+        metrics=["accuracy"],
+    )
+    history: list[EpochRecord] = []
+    with TemporaryDirectory(prefix="amnst-train-") as scratch:
+        best = Path(scratch) / "best.weights.h5"
+        network.fit(
+            batches,
+            epochs=config.n_epochs,
+            validation_data=_Batches(data, rows[1], config.batch_size),
+            verbose=0,
+            shuffle=False,
+            callbacks=[
+                keras.callbacks.SwapEMAWeights(swap_on_epoch=True),
+                keras.callbacks.ModelCheckpoint(
+                    best, monitor="val_accuracy", save_best_only=True, save_weights_only=True
+                ),
+                keras.callbacks.LambdaCallback(on_epoch_end=_recorder(history, on_epoch)),
+            ],
+        )
+        network.load_weights(best)
+    best_epoch = max(history, key=lambda record: (record.val_accuracy, -record.epoch)).epoch
+    validation = evaluate_classifier(network, data, split.validation)
+    return Trained(network, tuple(history), best_epoch, validation)
+
+
+def _recorder(
+    history: list[EpochRecord], on_epoch: Callable[[EpochRecord], None] | None
+) -> Callable[[int, dict[str, Any]], None]:
+    def record(epoch: int, logs: dict[str, Any]) -> None:
+        history.append(
+            EpochRecord(
+                epoch=epoch,
+                loss=float(logs["loss"]),
+                accuracy=float(logs["accuracy"]),
+                val_loss=float(logs["val_loss"]),
+                val_accuracy=float(logs["val_accuracy"]),
+            )
+        )
+        if on_epoch:
+            on_epoch(history[-1])
+
+    return record
+
+
+def _band_statistics(
+    M: FloatArray, rows: npt.NDArray[np.int64], seed: int
+) -> tuple[FloatArray, FloatArray]:
+    """Mean and floored deviation of the compressed bands over a sample of segments."""
+    n = min(len(rows), _STATISTICS_SEGMENTS)
+    sample = np.sort(np.random.default_rng(seed).choice(rows, n, replace=False))
+    u = np.log1p(np.float32(COMPRESSION) * M[sample])
+    # The empty bands never move: without the floor they would be divided by zero.
+    deviation = u.std(axis=(0, 1)) + np.float32(0.1) * u.std()
+    return u.mean(axis=(0, 1)), deviation + np.float32(1e-6)
+
+
+class _Batches(keras.utils.PyDataset):  # type: ignore[misc]  # keras is untyped
+    """Segments and one-hot labels in a fixed order."""
+
+    def __init__(
+        self, data: SegmentSet, rows: npt.NDArray[np.int64], batch_size: int
+    ) -> None:
+        super().__init__()
+        self._data = data
+        self._rows = rows
+        self._batch_size = batch_size
+
+    def __len__(self) -> int:
+        return -(-len(self._rows) // self._batch_size)
+
+    def _take(self, rows: npt.NDArray[np.int64]) -> tuple[FloatArray, FloatArray]:
+        one_hot = np.eye(len(self._data.genres), dtype=np.float32)
+        return np.asarray(self._data.M[rows]), one_hot[self._data.labels(rows)]
+
+    def __getitem__(self, index: int) -> tuple[FloatArray, FloatArray]:
+        start = index * self._batch_size
+        return self._take(self._rows[start : start + self._batch_size])
+
+
+class _AugmentedBatches(_Batches):
+    """Shuffled anew each epoch; gain, smooth equalisation and mixtures of segments.
+
+    All are physical on linear power: a level, a microphone, two sounds at once.
+    """
+
+    def __init__(
+        self, data: SegmentSet, rows: npt.NDArray[np.int64], config: TrainingConfig
+    ) -> None:
+        super().__init__(data, rows, config.batch_size)
+        self._config = config
+        self._epoch = 0
+        self._shuffle()
+
+    def _shuffle(self) -> None:
+        rng = np.random.default_rng((self._config.seed, self._epoch))
+        self._order = rng.permutation(self._rows)
+
+    def on_epoch_end(self) -> None:
+        self._epoch += 1
+        self._shuffle()
+
+    def __getitem__(self, index: int) -> tuple[FloatArray, FloatArray]:
+        start = index * self._batch_size
+        M, labels = self._take(np.sort(self._order[start : start + self._batch_size]))
+        rng = np.random.default_rng((self._config.seed, self._epoch, index))
+        M *= _random_gains(rng, len(M), M.shape[2], self._config)[:, None]
+        share = rng.uniform(0, 0.5, len(M)) * (rng.uniform(size=len(M)) < self._config.mix_share)
+        return _mixed(M, labels, share.astype(np.float32), rng.permutation(len(M)))
+
+
+def _random_gains(
+    rng: np.random.Generator, n: int, n_mels: int, config: TrainingConfig
+) -> FloatArray:
+    """Power gains, shape (n, n_mels): a level and a sum of a few slow cosines, in decibels."""
+    orders = np.arange(1, _EQ_CURVES + 1)[:, None]
+    curves = np.cos(np.pi * orders * np.linspace(0, 1, n_mels)) * np.sqrt(2 / _EQ_CURVES)
+    gain_db = rng.normal(size=(n, 1)) * config.augment_gain_db
+    gain_db = gain_db + rng.normal(size=(n, _EQ_CURVES)) @ curves * config.augment_eq_db
+    gains: FloatArray = (10 ** (gain_db / 10)).astype(np.float32)
+    return gains
+
+
+def _mixed(
+    M: FloatArray, labels: FloatArray, share: FloatArray, partner: npt.NDArray[np.int64]
+) -> tuple[FloatArray, FloatArray]:
+    """Blend each segment with a partner (mixup, Zhang et al. 2018, on linear power)."""
+    other_M, other_labels = M[partner], labels[partner]
+    M *= (1 - share)[:, None, None]
+    other_M *= share[:, None, None]
+    M += other_M
+    return M, labels * (1 - share)[:, None] + other_labels * share[:, None]
+
+
+def evaluate_classifier(
+    network: keras.Model, data: SegmentSet, tracks: Sequence[Track], *, batch_size: int = 64
+) -> Evaluation:
+    """Judge a classifier on some tracks, per segment and per track."""
+    rows = data.segments_of(tracks)
+    log_p = log_probabilities(network, data.M, rows, batch_size=batch_size)
+    truth, owner = data.labels(rows), data.track_of[rows]
+    owners = np.unique(owner)
+    mean_log_p = np.stack([log_p[owner == track].mean(axis=0) for track in owners])
+    track_truth = np.array([truth[owner == track][0] for track in owners])
+    found = mean_log_p.argmax(axis=1)
+    confusion = np.zeros((len(data.genres), len(data.genres)), int)
+    np.add.at(confusion, (track_truth, found), 1)
+    n_right = int((found == track_truth).sum())
+    interval = binomtest(n_right, len(owners)).proportion_ci(method="wilson")
+    return Evaluation(
+        genres=data.genres,
+        n_segments=len(rows),
+        n_tracks=len(owners),
+        segment_accuracy=float((log_p.argmax(axis=1) == truth).mean()),
+        track_accuracy=n_right / len(owners),
+        track_interval=(float(interval.low), float(interval.high)),
+        confusion=tuple(tuple(int(n) for n in row) for row in confusion),
+    )
+
+
+def log_probabilities(
+    network: keras.Model, M: FloatArray, rows: npt.NDArray[np.int64], *, batch_size: int = 64
+) -> FloatArray:
+    """Log of the genre probabilities of some segments, shape (len(rows), n_genres)."""
+    parts = [
+        tf.nn.log_softmax(network(np.asarray(M[rows[i : i + batch_size]]), training=False)).numpy()
+        for i in range(0, len(rows), batch_size)
+    ]
+    return np.concatenate(parts)
+
+
+def training_facts(
+    trained: Trained, split: Split, architecture: ClassifierConfig, config: TrainingConfig
+) -> dict[str, Any]:
+    """What the model card states of a run, JSON-serialisable."""
+    return {
+        "training": asdict(config),
+        "split": {
+            "by": "artist" if any(track.artist for track in split.train) else "track",
+            "train_tracks": [str(track.path) for track in split.train],
+            "validation_tracks": [str(track.path) for track in split.validation],
+        },
+        "best_epoch": trained.best_epoch,
+        "validation": asdict(trained.validation),
+        "history": [asdict(record) for record in trained.history],
+        "versions": {"tensorflow": tf.__version__, "keras": keras.__version__},
+    }

@@ -1,0 +1,357 @@
+import hashlib
+import io
+import pickle
+import time
+from pathlib import Path
+
+import pytest
+
+from tasks import store
+from tasks.manifest import (
+    Manifest,
+    ManifestError,
+    ManifestRow,
+    default_id,
+    plan_rows,
+    read_manifest,
+    write_manifest,
+)
+from tasks.store import StorageError
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / "inputs").mkdir()
+    return tmp_path / "inputs"
+
+
+def _read(root: Path, *lines: str, **options: object) -> Manifest:
+    (root / "manifest.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return read_manifest(root / "manifest.csv", **options)
+
+
+def _only_problem(root: Path, header: str, row: str, **options: object) -> tuple[str, str]:
+    manifest = _read(root, header, row, "rain.wav,waltz.wav" + "," * (header.count(",") - 1))
+    assert len(manifest.rows) == 1, "the good row stands"
+    (problem,) = manifest.problems
+    return problem.code, str(problem)
+
+
+def test_a_row_names_two_files_and_leaves_the_rest_to_the_configuration(root: Path) -> None:
+    manifest = _read(root, "ambience,music", "rain.wav,sub/waltz.flac")
+    (row,) = manifest.rows
+    assert row == ManifestRow(
+        line=2,
+        id="rain__waltz",
+        ambience=str(root / "rain.wav"),
+        music=str(root / "sub/waltz.flac"),
+        output="rain__waltz.wav",
+    )
+    assert row.transfer_overrides == {}
+    assert row.output_overrides == {}
+    assert manifest.problems == ()
+    assert manifest.sha256 == hashlib.sha256((root / "manifest.csv").read_bytes()).hexdigest()
+
+
+def test_every_column_reaches_the_row(root: Path) -> None:
+    (row,) = _read(
+        root,
+        "id,ambience,music,output,enabled,preset,strength,start,iterations,content_weight,"
+        "style_weight,learning_rate,seed,start_s,duration_s,sample_rate,subtype,loudness_lufs,"
+        "note,x_mood",
+        "007,rain.wav,waltz.wav,a/b.flac,FALSE,mel,0.25,noise,50,2,4,0.5,7,1.5,10,44100,PCM_24,"
+        '-14,"a, b",calm',
+    ).rows
+    assert row.id == "007"
+    assert (row.output, row.format, row.enabled, row.preset) == ("a/b.flac", "flac", False, "mel")
+    assert row.transfer_overrides == {
+        "strength": 0.25,
+        "start": "noise",
+        "n_iterations": 50,
+        "content_weight": 2.0,
+        "style_weight": 4.0,
+        "learning_rate": 0.5,
+        "seed": 7,
+    }
+    assert row.output_overrides == {
+        "format": "flac",
+        "subtype": "PCM_24",
+        "sample_rate": 44100,
+        "loudness_lufs": -14.0,
+    }
+    assert (row.start_s, row.duration_s) == (1.5, 10.0)
+    assert row.extra == {"note": "a, b", "x_mood": "calm"}
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "rule"),
+    [
+        ("strength", "1.7", "is outside 0..1"),
+        ("strength", "-0.1", "is outside 0..1"),
+        ("strength", "nan", "must be a finite number"),
+        ("strength", "much", "must be a valid number"),
+        ("iterations", "2.5", "must be a valid integer"),
+        ("iterations", "100000", "is outside 0..10000"),
+        ("learning_rate", "0", "is outside 1e-06..10"),
+        ("seed", "-1", "is outside 0..4.29497e+09"),
+        ("start", "silence", "must be 'carrier', 'music', 'ambience', 'noise' or 'mix'"),
+        ("preset", "loud", "is not one of real, mel"),
+        ("start_s", "-1", "must be greater than or equal to 0"),
+        ("duration_s", "0.1", "must be greater than or equal to 0.25"),
+        ("sample_rate", "1", "is outside 8000..192000"),
+        ("format", "mp3", "must be 'wav', 'flac' or 'ogg'"),
+        ("loudness_lufs", "3", "is outside -70..0"),
+        ("enabled", "maybe", "must be true or false"),
+    ],
+)
+def test_a_value_outside_its_range_is_named(root: Path, column: str, value: str, rule: str) -> None:
+    code, text = _only_problem(root, f"ambience,music,{column}", f"wind.wav,waltz.wav,{value}")
+    assert code == "bad_value"
+    assert text == f'line 2, column "{column}", value "{value}": {rule}'
+
+
+def test_two_weights_of_zero_are_refused_together(root: Path) -> None:
+    header = "ambience,music,content_weight,style_weight"
+    _, text = _only_problem(root, header, "wind.wav,waltz.wav,0,0")
+    assert text.startswith("line 2: content_weight and style_weight are both 0")
+
+
+@pytest.mark.parametrize(
+    ("path", "code", "rule"),
+    [
+        ("../wind.wav", "unsafe_path", "holds .., which may lead anywhere"),
+        ("sub/../../wind.wav", "unsafe_path", "holds .., which may lead anywhere"),
+        ("~/wind.wav", "unsafe_path", "starts with ~"),
+        ("sub\\wind.wav", "unsafe_path", "holds a backslash"),
+        ("wind\0.wav", "unsafe_path", "holds a control character"),
+        ("http://127.0.0.1/wind.wav", "unsafe_path", "http:// is not read"),
+        ("https://host/wind.wav", "unsafe_path", "https:// is not read"),
+        ("gs://bucket/wind.wav", "unsafe_path", "gs:// is not read"),
+        ("/etc/passwd", "outside_root", "lies outside the input roots"),
+        ("file:///etc/passwd", "outside_root", "lies outside the input roots"),
+        ("file:///%2e%2e/etc/passwd", "outside_root", "lies outside the input roots"),
+        ("s3://bucket/wind.wav", "outside_root", "lies outside the input roots"),
+        ("link/passwd", "outside_root", "lies outside the input roots"),
+        ("", "bad_value", "must be given"),
+    ],
+)
+def test_a_path_that_leads_out_of_the_input_root_is_refused(
+    root: Path, path: str, code: str, rule: str
+) -> None:
+    (root / "link").symlink_to("/etc")
+    found, text = _only_problem(root, "ambience,music", f"{path},waltz.wav")
+    assert found == code
+    assert text.startswith('line 2, column "ambience"')
+    assert rule in text
+
+
+def test_absolute_and_s3_inputs_are_allowed_under_a_root_only(root: Path, tmp_path: Path) -> None:
+    roots = [str(root), str(tmp_path / "more"), "s3://sounds/rain/"]
+    manifest = _read(
+        root,
+        "id,ambience,music",
+        f"a,{tmp_path}/more/wind.wav,waltz.wav",
+        "b,s3://sounds/rain/soft.wav,waltz.wav",
+        "c,s3://sounds/rainy/soft.wav,waltz.wav",
+        f"d,{tmp_path}/more2/wind.wav,waltz.wav",
+        f"e,{(tmp_path / 'more/wind.wav').as_uri()},waltz.wav",
+        input_roots=roots,
+    )
+    assert [row.id for row in manifest.rows] == ["a", "b", "e"]
+    assert manifest.rows[1].ambience == "s3://sounds/rain/soft.wav"
+    assert manifest.rows[2].ambience == str(tmp_path / "more/wind.wav")
+    assert {problem.code for problem in manifest.problems} == {"outside_root"}
+
+
+def test_an_id_is_unique_whatever_the_case(root: Path) -> None:
+    manifest = _read(
+        root, "id,ambience,music", "Take1,a.wav,b.wav", "take2,a.wav,b.wav", "TAKE1,a.wav,b.wav"
+    )
+    assert [row.id for row in manifest.rows] == ["Take1", "take2"]
+    (problem,) = manifest.problems
+    assert (problem.line, problem.id, problem.code) == (4, "TAKE1", "duplicate_id")
+    assert 'line 4, column "id", value "TAKE1": is already used in line 2' in str(problem)
+
+
+def test_the_same_pair_twice_needs_ids(root: Path) -> None:
+    manifest = _read(root, "ambience,music,strength", "a.wav,b.wav,0.2", "a.wav,b.wav,0.8")
+    assert [problem.code for problem in manifest.problems] == ["duplicate_id"]
+
+
+@pytest.mark.parametrize("name", ["-a", "a b", "a/b", "é", "x" * 101, "../a"])
+def test_an_id_that_cannot_name_a_file_is_refused(root: Path, name: str) -> None:
+    code, text = _only_problem(root, "ambience,music,id", f"wind.wav,waltz.wav,{name}")
+    assert code == "bad_id"
+    assert 'column "id"' in text
+
+
+@pytest.mark.parametrize(
+    "output", ["/tmp/a.wav", "../a.wav", "a\\b.wav", "~a.wav", ".a.wav", "a//b.wav", "a.mp3", "a"]
+)
+def test_an_output_must_be_a_relative_sound_file(root: Path, output: str) -> None:
+    code, text = _only_problem(root, "ambience,music,output", f"wind.wav,waltz.wav,{output}")
+    assert code == "bad_output"
+    assert f'column "output", value "{output}"' in text
+
+
+def test_two_rows_never_write_one_output(root: Path) -> None:
+    manifest = _read(
+        root,
+        "id,ambience,music,output",
+        "a,rain.wav,waltz.wav,",
+        "b,rain.wav,waltz.wav,A.wav",
+        "c,rain.wav,waltz.wav,a.flac",
+    )
+    assert [row.id for row in manifest.rows] == ["a", "c"]
+    assert [(problem.line, problem.code) for problem in manifest.problems] == [
+        (3, "duplicate_output")
+    ]
+
+
+def test_output_and_format_must_agree(root: Path) -> None:
+    header = "ambience,music,output,format"
+    code, text = _only_problem(root, header, "wind.wav,waltz.wav,a.flac,wav")
+    assert code == "bad_output"
+    assert "does not go with an output that ends in .flac" in text
+
+
+def test_the_default_format_names_the_outputs(root: Path) -> None:
+    manifest = _read(root, "ambience,music,format", "a.wav,b.wav,", "c.wav,b.wav,ogg",
+                     default_format="flac")  # fmt: skip
+    assert [row.output for row in manifest.rows] == ["a__b.flac", "c__b.ogg"]
+
+
+def test_every_problem_of_a_row_is_reported_with_its_line_in_the_file(root: Path) -> None:
+    manifest = _read(
+        root,
+        "ambience,music,note,strength",
+        'rain.wav,waltz.wav,"a note',
+        "over three",
+        'lines",0.5',
+        "",
+        ",,,",
+        "../rain.wav,/etc/hosts,,9",
+        "rain.wav,waltz.wav",
+    )
+    assert [row.line for row in manifest.rows] == [2]
+    assert [(problem.line, problem.column) for problem in manifest.problems] == [
+        (7, "ambience"),
+        (7, "music"),
+        (7, "strength"),
+        (8, ""),
+    ]
+    assert "has 2 cells, the header has 4" in str(manifest.problems[-1])
+    with pytest.raises(ManifestError, match="line 7") as caught:
+        manifest.raise_problems()
+    assert len(str(caught.value).splitlines()) == 4
+
+
+@pytest.mark.parametrize(
+    ("data", "code", "rule"),
+    [
+        ("ambience,strength\na,1\n", "missing_column", 'column "music": is required and missing'),
+        ("ambience,music,strenght\na,b,1\n", "unknown_column", 'did you mean "strength"?'),
+        ("ambience,music,colour\na,b,1\n", "unknown_column", "own columns start with x_"),
+        ("ambience,music,\na,b,1\n", "unknown_column", "number 3, without a name"),
+        ("ambience,music,Music\na,b,c\n", "duplicate_column", "stands twice"),
+        ("ambience;music\na;b\n", "wrong_separator", "semicolons"),
+        ("ambience\tmusic\na\tb\n", "wrong_separator", "tabs"),
+        ("", "empty", "has no rows"),
+        ("ambience,music\n", "empty", "has no rows"),
+        ('ambience,music\n"a,b\n', "not_csv", "close every quote"),
+        ("ambience,music\na,é\n".encode("cp1252"), "wrong_encoding", "line 2 .* Windows-1252"),
+        ("ambience,music\na,b\n".encode("utf-16"), "wrong_encoding", "UTF-16"),
+        ("ambience,music\nabcdef,b\n".encode("utf-16-le"), "wrong_encoding", "UTF-16"),
+        (b"PK\x03\x04 a workbook", "not_csv", "Excel"),
+    ],
+)
+def test_a_table_that_cannot_be_trusted_is_refused_whole(
+    data: str | bytes, code: str, rule: str
+) -> None:
+    content = data.encode() if isinstance(data, str) else data
+    with pytest.raises(ManifestError, match=rule.replace("?", r"\?")) as caught:
+        read_manifest(content, input_roots=["/data"])
+    assert caught.value.code == code
+    assert pickle.loads(pickle.dumps(caught.value)).problems == caught.value.problems
+
+
+def test_a_byte_order_mark_and_windows_lines_are_harmless() -> None:
+    data = "\ufeff Ambience , MUSIC \r\nrain.wav,chanson à l_été.wav\r\n".encode()
+    (row,) = read_manifest(data, input_roots=["/data"]).rows
+    assert (row.id, row.music) == ("rain__chanson_a_l_ete", "/data/chanson à l_été.wav")
+
+
+def test_only_the_first_hundred_messages_are_spelled_out() -> None:
+    lines = [f"i{number},../a,b" for number in range(130)]
+    data = "\n".join(["id,ambience,music", *lines]).encode()
+    manifest = read_manifest(data, input_roots=["/data"])
+    assert len(manifest.problems) == 130
+    with pytest.raises(ManifestError, match=r"and 30 more$") as caught:
+        manifest.raise_problems()
+    assert len(caught.value.problems) == 130
+
+
+def test_a_manifest_in_a_bucket_takes_inputs_beside_it(bucket: str, tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_text(
+        "id,ambience,music\na,in/rain.wav,waltz.wav\nb,/etc/x,s3://o/y\n"
+    )
+    store.publish(tmp_path / "m.csv", f"{bucket}/batch/m.csv")
+    manifest = read_manifest(f"{bucket}/batch/m.csv")
+    (row,) = manifest.rows
+    assert row.ambience == f"{bucket}/batch/in/rain.wav"
+    assert [problem.column for problem in manifest.problems] == ["ambience", "music"]
+
+
+def test_a_missing_manifest_is_a_storage_error(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match=r"gone\.csv"):
+        read_manifest(tmp_path / "gone.csv")
+
+
+def test_bytes_without_a_root_are_a_mistake_of_the_caller() -> None:
+    with pytest.raises(ValueError, match="input root"):
+        read_manifest(b"ambience,music\na,b\n")
+
+
+def test_a_plan_is_every_ambience_on_every_music_with_unique_ids() -> None:
+    rows = plan_rows(["x/rain.wav", "y/rain.wav"], ["a/waltz.wav", "雨.wav", "a/Waltz.flac"])
+    assert [row.id for row in rows[:1]] == ["rain__waltz"]
+    assert len({row.id.lower() for row in rows}) == 6
+    assert [(row.ambience, row.music) for row in rows[:2]] == [
+        ("x/rain.wav", "a/waltz.wav"),
+        ("x/rain.wav", "雨.wav"),
+    ]
+
+
+def test_a_written_plan_is_read_back_the_same(root: Path) -> None:
+    rows = plan_rows(["rain.wav", "wind, strong.wav"], ["waltz.wav"])
+    text = io.StringIO()
+    write_manifest(rows, text)
+    assert text.getvalue().splitlines()[0] == "id,ambience,music"
+    manifest = read_manifest(text.getvalue().encode(), input_roots=[str(root)])
+    assert manifest.problems == ()
+    assert [row.id for row in manifest.rows] == [row.id for row in rows]
+    assert manifest.rows[1].ambience == str(root / "wind, strong.wav")
+
+
+def test_settings_survive_being_written(root: Path) -> None:
+    before = _read(root, "id,ambience,music,output,strength,enabled,seed,x_mood",
+                   "a,rain.wav,waltz.wav,q/r.ogg,0.25,false,0,calm").rows  # fmt: skip
+    text = io.StringIO()
+    write_manifest(before, text)
+    assert read_manifest(text.getvalue().encode(), input_roots=[str(root)]).rows == before
+
+
+def test_default_ids_fit_the_rule_for_ids() -> None:
+    assert default_id("a/Rain on roof.wav", "s3://b/Été.flac") == "Rain_on_roof__Ete"
+    assert len(default_id("a" * 300, "b" * 300)) <= 100
+    assert default_id("雨.wav", "a.wav") != default_id("風.wav", "a.wav")
+
+
+def test_thirty_thousand_rows_take_a_few_seconds_at_most(root: Path) -> None:
+    rows = [
+        f"r{number},amb/{number % 300}.wav,mus/{number % 700}.wav,0.5" for number in range(30_000)
+    ]
+    data = "\n".join(["id,ambience,music,strength", *rows]).encode()
+    start = time.process_time()
+    assert len(read_manifest(data, input_roots=[str(root)]).rows) == 30_000
+    assert time.process_time() - start < 4
