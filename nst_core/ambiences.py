@@ -150,12 +150,12 @@ def _fire(n: int, sr: int, rng: np.random.Generator) -> Samples:
     roar = _shaped_noise(_hump(f, 90.0, 0.9) * flicker, n, rng)
     hiss = _shaped_noise(_hump(f, 2500.0, 1.6) * flicker, n, rng)
     # Crackles come in flurries: the rate itself is random.
-    rate = 9.0 * np.exp(1.3 * _wander(n, 1 / sr, 0.35, rng) - 0.8)
+    rate = 12.0 * np.exp(1.3 * _wander(n, 1 / sr, 0.35, rng) - 0.8)
     crackle = _drops(
         n, sr, rng, rate=rate, band_hz=(1000.0, 7000.0), time_s=(0.0006, 0.003), spread=0.9
     )
     pops = _drops(n, sr, rng, rate=1.2, band_hz=(400.0, 1500.0), time_s=(0.003, 0.01), spread=0.4)
-    return 0.06 * roar + 0.008 * hiss + 0.9 * crackle + 1.6 * pops
+    return 0.06 * roar + 0.006 * hiss + 0.9 * crackle + 1.6 * pops
 
 
 _MAKERS: dict[str, Callable[[int, int, np.random.Generator], Samples]] = {

@@ -11,6 +11,7 @@ from functools import lru_cache
 
 import numba
 import numpy as np
+import numpy.typing as npt
 from scipy.ndimage import gaussian_filter1d, uniform_filter1d
 
 from nst_core.config import CarrierConfig
@@ -28,9 +29,9 @@ def _power(D: ComplexArray) -> FloatArray:
     return power
 
 
-def _erb_rate(frequency: FloatArray | float) -> FloatArray:
+def _erb_rate(frequency: npt.ArrayLike) -> npt.NDArray[np.float64]:
     """ERB-rate scale (Glasberg & Moore 1990)."""
-    rate: FloatArray = 9.265 * np.log(1 + np.asarray(frequency) / 228.8)
+    rate: npt.NDArray[np.float64] = 9.265 * np.log(1 + np.asarray(frequency) / 228.8)
     return rate
 
 
@@ -48,9 +49,9 @@ def erb_bank(n_bands: int, n_fft: int, sr: int, *, low_hz: float = 50.0) -> Floa
     bank = np.maximum(0, 1 - np.abs(rate[:, None] - centres) / (centres[1] - centres[0]))
     bank[rate < centres[0], 0] = 1
     bank = bank[:, bank.sum(axis=0) > 0]
-    bank = (bank / bank.sum(axis=1, keepdims=True)).astype(np.float32)
-    bank.setflags(write=False)
-    return bank
+    normalised: FloatArray = (bank / bank.sum(axis=1, keepdims=True)).astype(np.float32)
+    normalised.setflags(write=False)
+    return normalised
 
 
 def excite(music: FloatArray, ambience: FloatArray, config: CarrierConfig) -> FloatArray:

@@ -32,6 +32,7 @@ class CompressedMel(keras.layers.Layer):  # type: ignore[misc]  # keras is untyp
     """
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Make the statistics, shape (n_mels,) each."""
         n_mels = input_shape[-1]
         self.mean = self.add_weight(
             name="mean", shape=(n_mels,), initializer="zeros", trainable=False

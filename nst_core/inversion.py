@@ -51,7 +51,7 @@ def _multiply(indptr, indices, data, x, out) -> None:  # type: ignore[no-untyped
 
 
 @numba.njit(error_model="numpy", cache=True, nogil=True)
-def _richardson_lucy(  # type: ignore[no-untyped-def]  # compiled: numba infers
+def _richardson_lucy(  # type: ignore[no-untyped-def]  # noqa: C901, PLR0912  # compiled: numba infers, loops are vectors
     M,  # noqa: ANN001
     band_index,  # noqa: ANN001
     band_data,  # noqa: ANN001
@@ -146,7 +146,7 @@ def _inverse_window_power(n_frames: int, n_samples: int, config: MelConfig) -> F
     power = overlap_add(
         np.broadcast_to(hann(config.n_fft) ** 2, (n_frames, config.n_fft)), config.hop_length
     )
-    inverse: FloatArray = 1 / np.maximum(power, np.float32(1e-8))
+    inverse: FloatArray = np.reciprocal(np.maximum(power, np.float32(1e-8)))
     half = config.n_fft // 2
     inverse[:half] = 0
     inverse[half + n_samples :] = 0

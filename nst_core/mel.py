@@ -74,7 +74,7 @@ def mel_bank(config: MelConfig, *, low_hz: float = 0.0, high_hz: float | None = 
     weights = np.maximum(0, np.minimum(rising, falling))
     weights *= (2 / (edges[2:] - edges[:-2]))[:, None]
     weights = weights.astype(np.float32)
-    empty = ~weights.any(axis=1)
+    empty = np.logical_not(np.count_nonzero(weights, axis=1))
     weights.setflags(write=False)
     empty.setflags(write=False)
     return MelBank(weights, empty)
@@ -147,7 +147,8 @@ def compress(M: FloatArray) -> FloatArray:
 
 def expand(u: FloatArray) -> FloatArray:
     """Invert `compress`."""
-    return np.ascontiguousarray(np.expm1(u[0]).T) / np.float32(COMPRESSION)
+    M: FloatArray = np.expm1(u[0]).T * np.float32(1 / COMPRESSION)
+    return np.ascontiguousarray(M)
 
 
 def power_mel_tf(y: "tf.Tensor", config: MelConfig) -> "tf.Tensor":

@@ -9,8 +9,10 @@ the music (``follow`` is low).
 
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
+import numpy.typing as npt
 from scipy.ndimage import gaussian_filter1d, maximum_filter1d, uniform_filter1d
 from scipy.signal import welch
 
@@ -168,11 +170,11 @@ def _chroma_similarity(a: _Content, b: _Content) -> float:
     return float(np.average((x * z).sum(axis=1) / norms, weights=b.energy + 1e-12))
 
 
-def _onset_times(envelope: FloatArray, sr: int) -> FloatArray:
+def _onset_times(envelope: FloatArray, sr: int) -> npt.NDArray[np.float64]:
     """Local maxima over 70 ms that stand out of the surrounding 0.4 s."""
     is_peak = envelope == maximum_filter1d(envelope, 7)
     threshold = uniform_filter1d(envelope, 35) + 0.5 * envelope.std()
-    times: FloatArray = np.flatnonzero(is_peak & (envelope > threshold)) * 256 / sr
+    times: npt.NDArray[np.float64] = np.flatnonzero(is_peak & (envelope > threshold)) * 256 / sr
     return times
 
 
@@ -252,7 +254,7 @@ def _modulation(D: FloatArray, rate: float) -> FloatArray:
     frequency, power = welch(D, fs=rate, nperseg=min(256, len(D)), axis=0)
     shares = [
         power[(frequency >= low) & (frequency < high)].sum(axis=0)
-        for low, high in zip(_MODULATION_EDGES_HZ[:-1], _MODULATION_EDGES_HZ[1:], strict=True)
+        for low, high in pairwise(_MODULATION_EDGES_HZ)
     ]
     modulation: FloatArray = np.sqrt(np.array(shares) / (power.sum(axis=0) + 1e-12)).ravel()
     return modulation
@@ -309,7 +311,7 @@ def carrier_deviation(y: FloatArray, music: FloatArray, sr: int) -> float:
 
 
 def follow(y: FloatArray, music: FloatArray, sr: int) -> float:
-    """fB: per band, does what is not the music's own signal rise and fall with it?
+    """fB: how far what is not the music's own signal rises and falls with it, per band.
 
     The gain that holds in 90 % of the frames explains the music's share; the log of the
     rest is correlated with the music's log envelope.

@@ -89,7 +89,7 @@ def _compiled(objective: _Objective) -> Any:
     scalar = tf.TensorSpec((), tf.float32)
     count = tf.TensorSpec((), tf.int32)
 
-    @tf.function(
+    @tf.function(  # type: ignore[untyped-decorator]  # tensorflow is untyped
         input_signature=[spectrum, spectrum, spectrum, spectrum, scalar, scalar, scalar, count]
     )
     def descend(

@@ -50,12 +50,15 @@ def _choose_parents(
 
 
 @numba.njit(error_model="numpy", cache=True, nogil=True)
-def _wrap(angle: float) -> float:
-    return angle - _TWO_PI * np.floor(angle / _TWO_PI)
+def _wrap(angle: np.float32) -> np.float32:
+    turns: np.float32 = np.floor(angle / _TWO_PI)
+    return angle - _TWO_PI * turns
 
 
 @numba.njit(error_model="numpy", cache=True, nogil=True)
-def _integrate(S: FloatArray, log_S: FloatArray, hop: int, gamma: float, phase: FloatArray) -> None:
+def _integrate(  # noqa: C901  # compiled: one pass over bins per step, in order
+    S: FloatArray, log_S: FloatArray, hop: int, gamma: float, phase: FloatArray
+) -> None:
     n_frames, n_bins = S.shape
     n_fft = 2 * (n_bins - 1)
     time_scale = np.float32(hop * n_fft / (2 * gamma))

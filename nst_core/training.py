@@ -5,6 +5,7 @@ segments, and the figure that counts is per track: the mean of its segments' log
 probabilities.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from scipy.stats import binomtest
 
 from nst_core.cnn import INPUT_LAYER, build_classifier
 from nst_core.config import ClassifierConfig, TrainingConfig
+from nst_core.dataset import SegmentSet
 from nst_core.errors import DatasetError
 from nst_core.genres import Split, Track
 from nst_core.mel import COMPRESSION
@@ -27,42 +29,6 @@ from nst_core.stft import FloatArray
 _EMA_MOMENTUM = 0.99
 _STATISTICS_SEGMENTS = 512
 _EQ_CURVES = 6
-
-
-@dataclass(frozen=True)
-class SegmentSet:
-    """Segments of a genre dataset as power mels.
-
-    Attributes
-    ----------
-    M : shape (n_segments, n_frames, n_mels), float32, >= 0
-        TensorFlow's axes; may be a memory map. Every segment at RMS 0.1.
-    track_of : shape (n_segments,), int
-        Index into `tracks`.
-    tracks
-        Where each segment was cut from.
-    """
-
-    M: FloatArray
-    track_of: npt.NDArray[np.int64]
-    tracks: tuple[Track, ...]
-
-    @property
-    def genres(self) -> tuple[str, ...]:
-        """Names in the order of the labels."""
-        return tuple(sorted({track.genre for track in self.tracks}))
-
-    def segments_of(self, tracks: Sequence[Track]) -> npt.NDArray[np.int64]:
-        """Indices of the segments cut from `tracks`."""
-        wanted = {track.path for track in tracks}
-        is_wanted = np.array([track.path in wanted for track in self.tracks])
-        return np.flatnonzero(is_wanted[self.track_of])
-
-    def labels(self, segments: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """Genre numbers of segments."""
-        number = {genre: i for i, genre in enumerate(self.genres)}
-        of_track = np.array([number[track.genre] for track in self.tracks])
-        return of_track[self.track_of[segments]]
 
 
 @dataclass(frozen=True)
@@ -207,12 +173,12 @@ def _recorder(
 
 
 def _band_statistics(
-    M: FloatArray, rows: npt.NDArray[np.int64], seed: int
+    M: npt.NDArray[np.float16], rows: npt.NDArray[np.int64], seed: int
 ) -> tuple[FloatArray, FloatArray]:
     """Mean and floored deviation of the compressed bands over a sample of segments."""
     n = min(len(rows), _STATISTICS_SEGMENTS)
     sample = np.sort(np.random.default_rng(seed).choice(rows, n, replace=False))
-    u = np.log1p(np.float32(COMPRESSION) * M[sample])
+    u = np.log1p(np.float32(COMPRESSION) * M[sample].astype(np.float32))
     # The empty bands never move: without the floor they would be divided by zero.
     deviation = u.std(axis=(0, 1)) + np.float32(0.1) * u.std()
     return u.mean(axis=(0, 1)), deviation + np.float32(1e-6)
@@ -221,20 +187,18 @@ def _band_statistics(
 class _Batches(keras.utils.PyDataset):  # type: ignore[misc]  # keras is untyped
     """Segments and one-hot labels in a fixed order."""
 
-    def __init__(
-        self, data: SegmentSet, rows: npt.NDArray[np.int64], batch_size: int
-    ) -> None:
+    def __init__(self, data: SegmentSet, rows: npt.NDArray[np.int64], batch_size: int) -> None:
         super().__init__()
         self._data = data
         self._rows = rows
         self._batch_size = batch_size
 
     def __len__(self) -> int:
-        return -(-len(self._rows) // self._batch_size)
+        return math.ceil(len(self._rows) / self._batch_size)
 
     def _take(self, rows: npt.NDArray[np.int64]) -> tuple[FloatArray, FloatArray]:
         one_hot = np.eye(len(self._data.genres), dtype=np.float32)
-        return np.asarray(self._data.M[rows]), one_hot[self._data.labels(rows)]
+        return self._data.M[rows].astype(np.float32), one_hot[self._data.labels(rows)]
 
     def __getitem__(self, index: int) -> tuple[FloatArray, FloatArray]:
         start = index * self._batch_size
@@ -322,19 +286,20 @@ def evaluate_classifier(
 
 
 def log_probabilities(
-    network: keras.Model, M: FloatArray, rows: npt.NDArray[np.int64], *, batch_size: int = 64
+    network: keras.Model,
+    M: npt.NDArray[np.float16],
+    rows: npt.NDArray[np.int64],
+    *,
+    batch_size: int = 64,
 ) -> FloatArray:
     """Log of the genre probabilities of some segments, shape (len(rows), n_genres)."""
-    parts = [
-        tf.nn.log_softmax(network(np.asarray(M[rows[i : i + batch_size]]), training=False)).numpy()
-        for i in range(0, len(rows), batch_size)
-    ]
-    return np.concatenate(parts)
+    batches = (rows[i : i + batch_size] for i in range(0, len(rows), batch_size))
+    logits = [network(M[batch].astype(np.float32), training=False) for batch in batches]
+    log_p: FloatArray = tf.nn.log_softmax(tf.concat(logits, axis=0)).numpy()
+    return log_p
 
 
-def training_facts(
-    trained: Trained, split: Split, architecture: ClassifierConfig, config: TrainingConfig
-) -> dict[str, Any]:
+def training_facts(trained: Trained, split: Split, config: TrainingConfig) -> dict[str, Any]:
     """What the model card states of a run, JSON-serialisable."""
     return {
         "training": asdict(config),

@@ -1,59 +1,22 @@
-"""The one end-to-end function, and the two halves a batch caches apart.
+"""The one end-to-end function, and the neural half of it.
 
-`stylise` is the neural part: the mel gain that the optimisation asks for at full
-strength. `render` turns it into sound at any strength. `transfer_style` is both.
+`stylise` finds the mel gain that the optimisation asks for at full strength;
+`nst_core.rendering` turns it into sound at any strength. `transfer_style` is both.
+A batch caches the two apart.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-
 import numpy as np
-import numpy.typing as npt
 from scipy import fft
 
-from nst_core.audio import Waveform, resample, rms, set_rms, to_mono
+from nst_core.audio import Waveform, resample, set_rms, to_mono
 from nst_core.carrier import carrier
 from nst_core.config import MelConfig, TransferConfig
 from nst_core.errors import SignalError
-from nst_core.inversion import mel_to_audio
-from nst_core.mel import check_signal, compress, expand, mel_bank, n_frames, power_mel
+from nst_core.mel import check_signal, compress, expand, n_frames, power_mel
 from nst_core.model import Classifier, load_classifier
 from nst_core.optimize import Optimised, optimise
-from nst_core.segments import join_windows, window_bounds
-from nst_core.stft import FloatArray, istft, stft
-
-ALGORITHM_VERSION = 1
-"""Raised by every change that alters the sound: it is part of the cache keys."""
-
-LEVEL = 0.1
-"""RMS at which music and ambience meet."""
-
-_STRENGTH_EXPONENT = 0.7
-"""Warps the knob so that the texture grows evenly with it."""
-_GAIN_FLOOR = 1e-6
-"""Power added to both mels before their ratio: silence has no gain."""
-_MAX_FADE_S = 1.0
-
-
-@dataclass(frozen=True)
-class Stylisation:
-    """What the neural transfer asks of the mel, at full strength.
-
-    Attributes
-    ----------
-    gain_db : shape (n_mels, n_frames), float16
-        Power gain on the mel of the full-strength carrier, or of the music where the
-        transfer does not start from a carrier.
-    content_loss, style_loss : shape (n_iterations + 1,), float32
-        Of the first window; 1 at the other input, 0 at the goal.
-    best_iteration
-        The state that was kept, of the first window.
-    """
-
-    gain_db: npt.NDArray[np.float16]
-    content_loss: FloatArray
-    style_loss: FloatArray
-    best_iteration: int
+from nst_core.rendering import GAIN_FLOOR, LEVEL, Stylisation, levelled, render, windows
+from nst_core.stft import FloatArray
 
 
 def transfer_style(
@@ -127,10 +90,10 @@ def stylise(
         As `transfer_style`.
     """
     mel = classifier.mel
-    u_ambience = compress(power_mel(_levelled(ambience, "ambience", mel), mel))
+    u_ambience = compress(power_mel(levelled(ambience, "ambience", mel), mel))
     gains, first = [], None
     with fft.set_workers(n_threads):
-        for start, music_part, looped in _windows(music, ambience, mel, config):
+        for start, music_part, looped in windows(music, ambience, mel, config):
             reference, begin = _starting_mels(music_part, looped, mel, config)
             optimised = optimise(
                 compress(begin),
@@ -156,95 +119,6 @@ def _stylisation(
     return Stylisation(gain_db, first.content_loss, first.style_loss, first.best_iteration)
 
 
-def render(
-    music: FloatArray,
-    ambience: FloatArray,
-    stylisation: Stylisation,
-    mel: MelConfig,
-    config: TransferConfig,
-    *,
-    n_threads: int = 1,
-) -> FloatArray:
-    """Turn a stylisation into sound at ``config.strength``.
-
-    Parameters
-    ----------
-    music, ambience : shape (n_samples,), float32
-        The ones `stylise` was given.
-
-    Returns
-    -------
-    shape (n_samples,), float32
-        As long and as loud as the music.
-
-    Raises
-    ------
-    SignalError
-        If the stylisation is of another length, or the result is not finite.
-    """
-    if config.strength == 0:
-        return check_signal(music)
-    expected = n_frames(len(music), mel)
-    if stylisation.gain_db.shape != (mel.n_mels, expected):
-        raise SignalError(
-            f"the stylisation has shape {stylisation.gain_db.shape}, music of {len(music)} "
-            f"samples needs {(mel.n_mels, expected)}; stylise and render the same section"
-        )
-    with fft.set_workers(n_threads):
-        pieces = (
-            (start, _render_window(part, looped, start, stylisation, mel, config, n_threads))
-            for start, part, looped in _windows(music, ambience, mel, config)
-        )
-        overlap = _window_samples(mel, config)[1]
-        y = join_windows(pieces, n_samples=len(music), overlap=overlap)
-    if not np.isfinite(y).all():
-        raise SignalError("the rendered waveform holds NaN or infinity", code="non_finite")
-    return set_rms(y, rms(music))
-
-
-def _render_window(
-    music: FloatArray,
-    looped: FloatArray,
-    start: int,
-    stylisation: Stylisation,
-    mel: MelConfig,
-    config: TransferConfig,
-    n_threads: int,
-) -> FloatArray:
-    first = start // mel.hop_length
-    gain_db = stylisation.gain_db[:, first : first + n_frames(len(music), mel)].astype(np.float32)
-    weight = config.strength**_STRENGTH_EXPONENT
-    if config.start == "carrier":
-        (y,) = carrier(music, looped, mel.sr, config.carrier, weights=(weight,))
-        limited = np.clip(gain_db, -config.max_gain_db, config.max_gain_db)
-        return apply_mel_gain(set_rms(y, LEVEL), weight * limited, mel)
-    M = power_mel(music, mel) + np.float32(_GAIN_FLOOR)
-    M *= 10 ** (weight * gain_db / 10)
-    M = np.maximum(M - np.float32(_GAIN_FLOOR), 0)
-    return mel_to_audio(M, mel, config.inversion, n_samples=len(music), n_threads=n_threads)
-
-
-def apply_mel_gain(y: FloatArray, gain_db: FloatArray, mel: MelConfig) -> FloatArray:
-    """Inversion by gain mask: lay a mel gain on a waveform's own STFT, phases kept.
-
-    Parameters
-    ----------
-    y : shape (n_samples,), float32
-    gain_db : shape (n_mels, n_frames), float32
-        Spread to bins by the column-normalised transpose of the bank: the log gain of a
-        bin is the mean of its bands', weighted as they see it.
-
-    Returns
-    -------
-    shape (n_samples,), float32
-    """
-    spread = mel_bank(mel).weights.T
-    spread = spread / (spread.sum(axis=1, keepdims=True) + np.float32(1e-9))
-    D = stft(y, mel.n_fft, mel.hop_length)
-    D *= 10 ** (gain_db.T @ spread.T / 20)
-    return istft(D, mel.hop_length, len(y))
-
-
 def _starting_mels(
     music: FloatArray, looped: FloatArray, mel: MelConfig, config: TransferConfig
 ) -> tuple[FloatArray, FloatArray]:
@@ -267,59 +141,9 @@ def _starting_mels(
 
 
 def _gain_db(M: FloatArray, reference: FloatArray) -> FloatArray:
-    floor = np.float32(_GAIN_FLOOR)
+    floor = np.float32(GAIN_FLOOR)
     gain: FloatArray = 10 * np.log10((M + floor) / (reference + floor))
     return gain
-
-
-def _window_samples(mel: MelConfig, config: TransferConfig) -> tuple[int, int]:
-    """Window and overlap in samples, whole hops, so that frames of windows coincide."""
-    hop = mel.hop_length
-    return (
-        round(config.window_s * mel.sr / hop) * hop,
-        round(config.window_overlap_s * mel.sr / hop) * hop,
-    )
-
-
-def _windows(
-    music: FloatArray, ambience: FloatArray, mel: MelConfig, config: TransferConfig
-) -> Iterator[tuple[int, FloatArray, FloatArray]]:
-    """Start, music and ambience of each window; one window but for very long music.
-
-    The level is that of the whole track and the loop runs through, so that two windows
-    agree where they overlap.
-    """
-    music = _levelled(music, "music", mel)
-    looped = loop_to_length(_levelled(ambience, "ambience", mel), len(music), mel.sr)
-    window, overlap = _window_samples(mel, config)
-    for start, stop in window_bounds(len(music), window, overlap):
-        yield start, music[start:stop], looped[start:stop]
-
-
-def loop_to_length(y: FloatArray, n_samples: int, sr: int) -> FloatArray:
-    """Repeat a texture without a seam.
-
-    End and beginning cross-fade at constant power over a second, or a quarter of the
-    clip if that is shorter: two stretches of one texture are uncorrelated.
-
-    Parameters
-    ----------
-    y : shape (any,), float32
-
-    Returns
-    -------
-    shape (n_samples,), float32
-        Begins with `y`'s beginning.
-    """
-    if len(y) >= n_samples:
-        return y[:n_samples]
-    fade = min(int(_MAX_FADE_S * sr), len(y) // 4)
-    period = y[: len(y) - fade].copy()
-    ramp = np.linspace(0, np.pi / 2, fade, endpoint=False, dtype=np.float32)
-    period[:fade] = y[:fade] * np.sin(ramp) + y[len(y) - fade :] * np.cos(ramp)
-    looped = np.resize(period, n_samples)
-    looped[:fade] = y[:fade]
-    return looped
 
 
 def _mono(y: Waveform, name: str) -> FloatArray:
@@ -329,17 +153,3 @@ def _mono(y: Waveform, name: str) -> FloatArray:
             f"{name} has shape {array.shape}; (n_samples,) or (n_samples, n_channels) is needed"
         )
     return check_signal(to_mono(array))
-
-
-def _levelled(y: FloatArray, name: str, mel: MelConfig) -> FloatArray:
-    y = check_signal(y)
-    if len(y) < mel.n_fft:
-        raise SignalError(
-            f"{name} has {len(y)} samples, at least {mel.n_fft} are needed; use a longer clip",
-            code="too_short",
-        )
-    if rms(y) < 1e-5:
-        raise SignalError(
-            f"{name} is silent (RMS {rms(y):.1g}); use an audible clip", code="silent"
-        )
-    return set_rms(y, LEVEL)

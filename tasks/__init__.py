@@ -1,0 +1,1 @@
+"""The stages of a batch: one file per stage, named by the stage."""

@@ -318,7 +318,7 @@ def _members(archive: Path) -> Iterator[_Member]:
         raise DatasetError(message, code="not_archive")
 
 
-def _tar_members(stream: IO[bytes]) -> Iterator[_Member]:
+def _tar_members(stream: IO[bytes] | gzip.GzipFile) -> Iterator[_Member]:
     with tarfile.open(fileobj=stream, mode="r:") as tar:
         for info in tar:
             kind: Kind = "file" if info.isreg() else "folder" if info.isdir() else "other"

@@ -266,8 +266,8 @@ def test_what_is_not_audio_is_refused_with_a_stable_code(tmp_path, content, code
 
 
 def test_an_exotic_container_is_refused_by_name(tmp_path):
-    (tmp_path / "a.caf").write_bytes(wav_bytes(noise(), kind="CAF"))
-    assert refusal(tmp_path / "a.caf") == "unsupported_format"
+    (tmp_path / "a.w64").write_bytes(wav_bytes(noise(), kind="W64"))
+    assert refusal(tmp_path / "a.w64") == "unsupported_format"
 
 
 def test_a_missing_file_a_folder_and_a_pipe_are_told_apart(tmp_path):

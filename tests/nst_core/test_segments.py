@@ -94,6 +94,7 @@ def test_the_join_moves_linearly_from_one_window_to_the_next():
     ones = np.ones(100, "f4")
     joined = join_windows([(0, ones), (60, 3 * ones)], 160, 40)
     np.testing.assert_allclose(np.diff(joined[60:100]), 2 / 40, rtol=1e-4)
+    assert np.mean(joined[60:100]) == pytest.approx(2.0, abs=1e-5)
     assert np.all(joined[:60] == 1)
     assert np.all(joined[100:] == 3)
 

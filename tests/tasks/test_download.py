@@ -337,3 +337,28 @@ def test_an_archive_without_sound_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="holds no") as caught:
         unpack_archive(archive, tmp_path / "g", LIMITS)
     assert caught.value.code == "no_audio"
+
+
+def test_a_folder_with_other_content_is_neither_taken_nor_touched(tmp_path: Path) -> None:
+    archive = _tar(tmp_path / "g.tar.gz", MEMBERS)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("mine")
+    with pytest.raises(StorageError, match="cannot unpack"):
+        unpack_archive(archive, tmp_path / "mine", LIMITS)
+    assert _names(tmp_path / "mine") == ["thesis.txt"]
+
+
+def test_two_that_unpack_the_same_archive_both_get_the_whole_of_it(tmp_path: Path) -> None:
+    many = {f"jazz/{number}.wav": os.urandom(2_000) for number in range(100)}
+    archive, folder, found = _tar(tmp_path / "g.tar.gz", many), tmp_path / "out" / "g", []
+
+    def unpack() -> None:
+        found.append(len(_files(unpack_archive(archive, folder, LIMITS))))
+
+    threads = [threading.Thread(target=unpack) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [100, 100, 100]
+    assert _names(tmp_path / "out") == ["g"]

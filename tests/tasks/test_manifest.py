@@ -250,7 +250,7 @@ def test_every_problem_of_a_row_is_reported_with_its_line_in_the_file(root: Path
     ("data", "code", "rule"),
     [
         ("ambience,strength\na,1\n", "missing_column", 'column "music": is required and missing'),
-        ("ambience,music,strenght\na,b,1\n", "unknown_column", 'did you mean "strength"?'),
+        ("ambience,music,strengthh\na,b,1\n", "unknown_column", 'did you mean "strength"?'),
         ("ambience,music,colour\na,b,1\n", "unknown_column", "own columns start with x_"),
         ("ambience,music,\na,b,1\n", "unknown_column", "number 3, without a name"),
         ("ambience,music,Music\na,b,c\n", "duplicate_column", "stands twice"),

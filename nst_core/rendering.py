@@ -1,0 +1,209 @@
+"""From a stylisation to sound: parts D and the inversions, without TensorFlow.
+
+Changing only the strength of a row needs this half alone.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import fft
+
+from nst_core.audio import rms, set_rms
+from nst_core.carrier import carrier
+from nst_core.config import MelConfig, TransferConfig
+from nst_core.errors import SignalError
+from nst_core.inversion import mel_to_audio
+from nst_core.mel import check_signal, mel_bank, n_frames, power_mel
+from nst_core.segments import join_windows, window_bounds
+from nst_core.stft import FloatArray, istft, stft
+
+LEVEL = 0.1
+"""RMS at which music and ambience meet."""
+
+GAIN_FLOOR = 1e-6
+"""Power added to both mels before their ratio: silence has no gain."""
+
+_STRENGTH_EXPONENT = 0.7
+"""Warps the knob so that the texture grows evenly with it."""
+_MAX_FADE_S = 1.0
+_SILENT_RMS = 1e-5
+
+
+@dataclass(frozen=True)
+class Stylisation:
+    """What the neural transfer asks of the mel, at full strength.
+
+    Attributes
+    ----------
+    gain_db : shape (n_mels, n_frames), float16
+        Power gain on the mel of the full-strength carrier, or of the music where the
+        transfer does not start from a carrier.
+    content_loss, style_loss : shape (n_iterations + 1,), float32
+        Of the first window; 1 at the other input, 0 at the goal.
+    best_iteration
+        The state that was kept, of the first window.
+    """
+
+    gain_db: npt.NDArray[np.float16]
+    content_loss: FloatArray
+    style_loss: FloatArray
+    best_iteration: int
+
+
+def render(
+    music: FloatArray,
+    ambience: FloatArray,
+    stylisation: Stylisation,
+    mel: MelConfig,
+    config: TransferConfig,
+    *,
+    n_threads: int = 1,
+) -> FloatArray:
+    """Turn a stylisation into sound at ``config.strength``.
+
+    Parameters
+    ----------
+    music, ambience : shape (n_samples,), float32
+        The ones `stylise` was given.
+
+    Returns
+    -------
+    shape (n_samples,), float32
+        As long and as loud as the music.
+
+    Raises
+    ------
+    SignalError
+        If the stylisation is of another length, or the result is not finite.
+    """
+    if config.strength == 0:
+        return check_signal(music)
+    expected = n_frames(len(music), mel)
+    if stylisation.gain_db.shape != (mel.n_mels, expected):
+        raise SignalError(
+            f"the stylisation has shape {stylisation.gain_db.shape}, music of {len(music)} "
+            f"samples needs {(mel.n_mels, expected)}; stylise and render the same section"
+        )
+    with fft.set_workers(n_threads):
+        pieces = (
+            (start, _render_window(part, looped, start, stylisation, mel, config, n_threads))
+            for start, part, looped in windows(music, ambience, mel, config)
+        )
+        overlap = _overlap_hops(mel, config) * mel.hop_length
+        y = join_windows(pieces, n_samples=len(music), overlap=overlap)
+    if not np.isfinite(y).all():
+        raise SignalError("the rendered waveform holds NaN or infinity", code="non_finite")
+    return set_rms(y, rms(music))
+
+
+def _render_window(
+    music: FloatArray,
+    looped: FloatArray,
+    start: int,
+    stylisation: Stylisation,
+    mel: MelConfig,
+    config: TransferConfig,
+    n_threads: int,
+) -> FloatArray:
+    first = start // mel.hop_length
+    gain_db = stylisation.gain_db[:, first : first + n_frames(len(music), mel)].astype(np.float32)
+    weight = config.strength**_STRENGTH_EXPONENT
+    if config.start == "carrier":
+        (y,) = carrier(music, looped, mel.sr, config.carrier, weights=(weight,))
+        limited = np.clip(gain_db, -config.max_gain_db, config.max_gain_db)
+        return apply_mel_gain(set_rms(y, LEVEL), weight * limited, mel)
+    M = power_mel(music, mel) + np.float32(GAIN_FLOOR)
+    M *= 10 ** (weight * gain_db / 10)
+    M = np.maximum(M - np.float32(GAIN_FLOOR), 0)
+    return mel_to_audio(M, mel, config.inversion, n_samples=len(music), n_threads=n_threads)
+
+
+def apply_mel_gain(y: FloatArray, gain_db: FloatArray, mel: MelConfig) -> FloatArray:
+    """Inversion by gain mask: lay a mel gain on a waveform's own STFT, phases kept.
+
+    Parameters
+    ----------
+    y : shape (n_samples,), float32
+    gain_db : shape (n_mels, n_frames), float32
+        Spread to bins by the column-normalised transpose of the bank: the log gain of a
+        bin is the mean of its bands', weighted as they see it.
+
+    Returns
+    -------
+    shape (n_samples,), float32
+    """
+    spread = mel_bank(mel).weights.T
+    spread = spread / (spread.sum(axis=1, keepdims=True) + np.float32(1e-9))
+    D = stft(y, mel.n_fft, mel.hop_length)
+    D *= 10 ** (gain_db.T @ spread.T / 20)
+    return istft(D, mel.hop_length, len(y))
+
+
+def windows(
+    music: FloatArray, ambience: FloatArray, mel: MelConfig, config: TransferConfig
+) -> Iterator[tuple[int, FloatArray, FloatArray]]:
+    """Start, music and ambience of each window; one window but for very long music.
+
+    The level is that of the whole track and the loop runs through, so that two windows
+    agree where they overlap. Windows start on whole hops: their frames coincide.
+    """
+    music = levelled(music, "music", mel)
+    looped = loop_to_length(levelled(ambience, "ambience", mel), len(music), mel.sr)
+    hop = mel.hop_length
+    window = round(config.window_s * mel.sr / hop)
+    for first, last in window_bounds(-(-len(music) // hop), window, _overlap_hops(mel, config)):
+        section = slice(first * hop, min(last * hop, len(music)))
+        yield section.start, music[section], looped[section]
+
+
+def _overlap_hops(mel: MelConfig, config: TransferConfig) -> int:
+    return round(config.window_overlap_s * mel.sr / mel.hop_length)
+
+
+def loop_to_length(y: FloatArray, n_samples: int, sr: int) -> FloatArray:
+    """Repeat a texture without a seam.
+
+    End and beginning cross-fade at constant power over a second, or a quarter of the
+    clip if that is shorter: two stretches of one texture are uncorrelated.
+
+    Parameters
+    ----------
+    y : shape (any,), float32
+
+    Returns
+    -------
+    shape (n_samples,), float32
+        Begins with `y`'s beginning.
+    """
+    if len(y) >= n_samples:
+        return y[:n_samples]
+    fade = min(int(_MAX_FADE_S * sr), len(y) // 4)
+    period = y[: len(y) - fade].copy()
+    ramp = np.linspace(0, np.pi / 2, fade, endpoint=False, dtype=np.float32)
+    period[:fade] = y[:fade] * np.sin(ramp) + y[len(y) - fade :] * np.cos(ramp)
+    looped = np.resize(period, n_samples)
+    looped[:fade] = y[:fade]
+    return looped
+
+
+def levelled(y: FloatArray, name: str, mel: MelConfig) -> FloatArray:
+    """Bring an input to `LEVEL`.
+
+    Raises
+    ------
+    SignalError
+        ``bad_signal``, ``non_finite``, ``too_short`` or ``silent``, naming the input.
+    """
+    y = check_signal(y)
+    if len(y) < mel.n_fft:
+        raise SignalError(
+            f"{name} has {len(y)} samples, at least {mel.n_fft} are needed; use a longer clip",
+            code="too_short",
+        )
+    if rms(y) < _SILENT_RMS:
+        raise SignalError(
+            f"{name} is silent (RMS {rms(y):.1g}); use an audible clip", code="silent"
+        )
+    return set_rms(y, LEVEL)
