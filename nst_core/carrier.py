@@ -68,7 +68,9 @@ def excite(music: FloatArray, ambience: FloatArray, config: CarrierConfig) -> Fl
         At no particular level.
     """
     music_power = _power(stft(music, config.n_fft, config.hop_length))
-    local = np.sqrt(uniform_filter1d(music_power, config.sharpen_bins, axis=1)) + _EPS
+    # The filter's running sum leaves a little below zero where silence follows sound.
+    local = np.maximum(uniform_filter1d(music_power, config.sharpen_bins, axis=1), 0)
+    local = np.sqrt(local) + _EPS
     gain = np.sqrt(music_power, out=music_power)
     gain /= local
     np.power(gain, config.sharpen, out=gain)

@@ -80,13 +80,14 @@ def build_classifier(
     A model from power mel, shape (batch, n_frames, n_mels), float32, of signals at RMS
     0.1, to logits, shape (batch, n_classes). Any number of frames.
     """
-    seeds = iter(np.random.SeedSequence(seed).generate_state(2 * config.n_layers + 2))
+    seeds = iter(np.random.SeedSequence(seed).generate_state(config.n_layers + 3))
 
     def initializer() -> keras.Initializer:
         return keras.initializers.GlorotUniform(seed=int(next(seeds)))
 
     M = keras.Input((None, n_mels))
     x = CompressedMel(name=INPUT_LAYER)(M)
+    x = keras.layers.SpatialDropout1D(config.band_dropout, seed=int(next(seeds)))(x)
     if config.kind == "2d":
         x = keras.layers.Reshape((-1, n_mels, 1))(x)
     for number in range(1, config.n_layers + 1):

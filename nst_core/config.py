@@ -233,7 +233,10 @@ class ClassifierConfig:
     n_filters: int = 128
     n_layers: int = 2
     kernel_size: int = 3
-    dropout: float = 0.4
+    dropout: float = 0.5
+    """Of the pooled features."""
+    band_dropout: float = 0.3
+    """Of whole mel bands at the input: no recording is known by its exact partials."""
 
     def __post_init__(self) -> None:
         _check_choice(self, "kind", ("1d", "2d"))
@@ -241,6 +244,7 @@ class ClassifierConfig:
         _check(self, "n_layers", 1, 8)
         _check(self, "kernel_size", 1, 31)
         _check(self, "dropout", 0.0, 0.95)
+        _check(self, "band_dropout", 0.0, 0.95)
 
 
 @dataclass(frozen=True, kw_only=True)

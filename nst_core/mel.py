@@ -119,8 +119,8 @@ def power_mel(y: FloatArray, config: MelConfig) -> FloatArray:
     return M
 
 
-def check_signal(y: npt.ArrayLike) -> FloatArray:
-    """Return `y` as float32, or say why it cannot be processed.
+def check_signal(y: npt.ArrayLike, *, name: str = "the waveform") -> FloatArray:
+    """Return `y` as float32, or say why `name` cannot be processed.
 
     Raises
     ------
@@ -129,10 +129,12 @@ def check_signal(y: npt.ArrayLike) -> FloatArray:
     """
     array = np.asarray(y, dtype=np.float32)
     if array.ndim != 1 or not array.size:
-        raise SignalError(f"a waveform has shape (n_samples,), n_samples >= 1; got {array.shape}")
+        raise SignalError(
+            f"{name} has shape {array.shape}; (n_samples,) with n_samples >= 1 is needed"
+        )
     if not np.isfinite(array).all():
         raise SignalError(
-            f"the waveform holds {np.count_nonzero(~np.isfinite(array))} NaN or infinite "
+            f"{name} holds {np.count_nonzero(~np.isfinite(array))} NaN or infinite "
             f"samples of {array.size}; repair or re-encode the recording",
             code="non_finite",
         )

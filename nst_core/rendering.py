@@ -5,22 +5,21 @@ Changing only the strength of a row needs this half alone.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from scipy import fft
 
+from nst_core.analysis import Analysis
 from nst_core.audio import rms, set_rms
 from nst_core.carrier import carrier
 from nst_core.config import MelConfig, TransferConfig
 from nst_core.errors import SignalError
 from nst_core.inversion import mel_to_audio
-from nst_core.mel import check_signal, mel_bank, n_frames, power_mel
+from nst_core.mel import mel_bank, n_frames
 from nst_core.segments import join_windows, window_bounds
 from nst_core.stft import FloatArray, istft, stft
-
-LEVEL = 0.1
-"""RMS at which music and ambience meet."""
 
 GAIN_FLOOR = 1e-6
 """Power added to both mels before their ratio: silence has no gain."""
@@ -28,7 +27,7 @@ GAIN_FLOOR = 1e-6
 _STRENGTH_EXPONENT = 0.7
 """Warps the knob so that the texture grows evenly with it."""
 _MAX_FADE_S = 1.0
-_SILENT_RMS = 1e-5
+_SILENT_RMS = 1e-6
 
 
 @dataclass(frozen=True)
@@ -52,9 +51,31 @@ class Stylisation:
     best_iteration: int
 
 
+@dataclass(frozen=True)
+class Window:
+    """A stretch of a transfer that is worked on at a time, at `LEVEL`.
+
+    Attributes
+    ----------
+    start
+        Sample of the track it begins with.
+    frames
+        Its frames of the track's mel.
+    music, ambience : shape (n_samples,), float32
+        The ambience looped to the music's length.
+    M_music : shape (n_mels, n_frames), float32
+    """
+
+    start: int
+    frames: slice
+    music: FloatArray
+    ambience: FloatArray
+    M_music: FloatArray
+
+
 def render(
-    music: FloatArray,
-    ambience: FloatArray,
+    music: Analysis,
+    ambience: Analysis,
     stylisation: Stylisation,
     mel: MelConfig,
     config: TransferConfig,
@@ -65,8 +86,8 @@ def render(
 
     Parameters
     ----------
-    music, ambience : shape (n_samples,), float32
-        The ones `stylise` was given.
+    music, ambience
+        The ones that were stylised.
 
     Returns
     -------
@@ -79,45 +100,50 @@ def render(
         If the stylisation is of another length, or the result is not finite.
     """
     if config.strength == 0:
-        return check_signal(music)
-    expected = n_frames(len(music), mel)
+        return music.y
+    expected = n_frames(len(music.y), mel)
     if stylisation.gain_db.shape != (mel.n_mels, expected):
         raise SignalError(
-            f"the stylisation has shape {stylisation.gain_db.shape}, music of {len(music)} "
+            f"the stylisation has shape {stylisation.gain_db.shape}, music of {len(music.y)} "
             f"samples needs {(mel.n_mels, expected)}; stylise and render the same section"
         )
     with fft.set_workers(n_threads):
         pieces = (
-            (start, _render_window(part, looped, start, stylisation, mel, config, n_threads))
-            for start, part, looped in windows(music, ambience, mel, config)
+            (w.start, _render_window(w, stylisation, mel, config, n_threads))
+            for w in windows(music, ambience, mel, config)
         )
         overlap = _overlap_hops(mel, config) * mel.hop_length
-        y = join_windows(pieces, n_samples=len(music), overlap=overlap)
+        y = join_windows(pieces, n_samples=len(music.y), overlap=overlap)
     if not np.isfinite(y).all():
         raise SignalError("the rendered waveform holds NaN or infinity", code="non_finite")
-    return set_rms(y, rms(music))
+    return set_rms(y, rms(music.y))
 
 
 def _render_window(
-    music: FloatArray,
-    looped: FloatArray,
-    start: int,
+    window: Window,
     stylisation: Stylisation,
     mel: MelConfig,
     config: TransferConfig,
     n_threads: int,
 ) -> FloatArray:
-    first = start // mel.hop_length
-    gain_db = stylisation.gain_db[:, first : first + n_frames(len(music), mel)].astype(np.float32)
+    gain_db = stylisation.gain_db[:, window.frames].astype(np.float32)
     weight = config.strength**_STRENGTH_EXPONENT
     if config.start == "carrier":
-        (y,) = carrier(music, looped, mel.sr, config.carrier, weights=(weight,))
         limited = np.clip(gain_db, -config.max_gain_db, config.max_gain_db)
-        return apply_mel_gain(set_rms(y, LEVEL), weight * limited, mel)
-    M = power_mel(music, mel) + np.float32(GAIN_FLOOR)
+        return apply_mel_gain(carry(window, mel, config, weight), weight * limited, mel)
+    M = window.M_music + np.float32(GAIN_FLOOR)
     M *= 10 ** (weight * gain_db / 10)
     M = np.maximum(M - np.float32(GAIN_FLOOR), 0)
-    return mel_to_audio(M, mel, config.inversion, n_samples=len(music), n_threads=n_threads)
+    return mel_to_audio(M, mel, config.inversion, n_samples=len(window.music), n_threads=n_threads)
+
+
+def carry(window: Window, mel: MelConfig, config: TransferConfig, weight: float) -> FloatArray:
+    """The closed-form transfer of a window, as loud as its music: silence stays silent."""
+    level = rms(window.music)
+    if level < _SILENT_RMS:
+        return np.zeros_like(window.music)
+    (y,) = carrier(window.music, window.ambience, mel.sr, config.carrier, weights=(weight,))
+    return set_rms(y, level)
 
 
 def apply_mel_gain(y: FloatArray, gain_db: FloatArray, mel: MelConfig) -> FloatArray:
@@ -142,20 +168,21 @@ def apply_mel_gain(y: FloatArray, gain_db: FloatArray, mel: MelConfig) -> FloatA
 
 
 def windows(
-    music: FloatArray, ambience: FloatArray, mel: MelConfig, config: TransferConfig
-) -> Iterator[tuple[int, FloatArray, FloatArray]]:
-    """Start, music and ambience of each window; one window but for very long music.
+    music: Analysis, ambience: Analysis, mel: MelConfig, config: TransferConfig
+) -> Iterator[Window]:
+    """The windows of a transfer; one, but for very long music.
 
     The level is that of the whole track and the loop runs through, so that two windows
     agree where they overlap. Windows start on whole hops: their frames coincide.
     """
-    music = levelled(music, "music", mel)
-    looped = loop_to_length(levelled(ambience, "ambience", mel), len(music), mel.sr)
+    y = music.levelled()
+    looped = loop_to_length(ambience.levelled(), len(y), mel.sr)
     hop = mel.hop_length
     window = round(config.window_s * mel.sr / hop)
-    for first, last in window_bounds(-(-len(music) // hop), window, _overlap_hops(mel, config)):
-        section = slice(first * hop, min(last * hop, len(music)))
-        yield section.start, music[section], looped[section]
+    for first, last in window_bounds(-(-len(y) // hop), window, _overlap_hops(mel, config)):
+        part = slice(first * hop, min(last * hop, len(y)))
+        frames = slice(first, first + n_frames(part.stop - part.start, mel))
+        yield Window(part.start, frames, y[part], looped[part], music.M[:, frames])
 
 
 def _overlap_hops(mel: MelConfig, config: TransferConfig) -> int:
@@ -188,22 +215,23 @@ def loop_to_length(y: FloatArray, n_samples: int, sr: int) -> FloatArray:
     return looped
 
 
-def levelled(y: FloatArray, name: str, mel: MelConfig) -> FloatArray:
-    """Bring an input to `LEVEL`.
+def save_stylisation(path: Path, stylisation: Stylisation) -> None:
+    """Write an uncompressed ``.npz`` without pickles."""
+    np.savez(
+        path,
+        gain_db=stylisation.gain_db,
+        content_loss=stylisation.content_loss,
+        style_loss=stylisation.style_loss,
+        best_iteration=np.int64(stylisation.best_iteration),
+    )
 
-    Raises
-    ------
-    SignalError
-        ``bad_signal``, ``non_finite``, ``too_short`` or ``silent``, naming the input.
-    """
-    y = check_signal(y)
-    if len(y) < mel.n_fft:
-        raise SignalError(
-            f"{name} has {len(y)} samples, at least {mel.n_fft} are needed; use a longer clip",
-            code="too_short",
+
+def load_stylisation(path: Path) -> Stylisation:
+    """Read what `save_stylisation` wrote."""
+    with np.load(path, allow_pickle=False) as arrays:
+        return Stylisation(
+            arrays["gain_db"],
+            arrays["content_loss"],
+            arrays["style_loss"],
+            int(arrays["best_iteration"]),
         )
-    if rms(y) < _SILENT_RMS:
-        raise SignalError(
-            f"{name} is silent (RMS {rms(y):.1g}); use an audible clip", code="silent"
-        )
-    return set_rms(y, LEVEL)

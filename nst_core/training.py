@@ -5,6 +5,7 @@ segments, and the figure that counts is per track: the mean of its segments' log
 probabilities.
 """
 
+import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -18,12 +19,14 @@ import numpy.typing as npt
 import tensorflow as tf
 from scipy.stats import binomtest
 
+from nst_core.card import write_card
 from nst_core.cnn import INPUT_LAYER, build_classifier
-from nst_core.config import ClassifierConfig, TrainingConfig
+from nst_core.config import ClassifierConfig, MelConfig, TrainingConfig
 from nst_core.dataset import SegmentSet
 from nst_core.errors import DatasetError
-from nst_core.genres import Split, Track
+from nst_core.genres import Split, Track, split_tracks
 from nst_core.mel import COMPRESSION
+from nst_core.model import card_path, save_classifier
 from nst_core.stft import FloatArray
 
 _EMA_MOMENTUM = 0.99
@@ -299,8 +302,55 @@ def log_probabilities(
     return log_p
 
 
-def training_facts(trained: Trained, split: Split, config: TrainingConfig) -> dict[str, Any]:
-    """What the model card states of a run, JSON-serialisable."""
+def train_and_save(
+    data: SegmentSet,
+    weights: Path,
+    *,
+    architecture: ClassifierConfig,
+    config: TrainingConfig,
+    mel: MelConfig,
+    facts: dict[str, Any],
+    on_epoch: Callable[[EpochRecord], None] | None = None,
+) -> Evaluation:
+    """Split, train, and write weights, card and pictures.
+
+    Parameters
+    ----------
+    data
+        All segments of the dataset.
+    weights
+        Ends in ``.weights.h5``; the card and its pictures go beside it.
+    mel
+        The spectrogram of `data`.
+    facts
+        ``dataset`` and ``licence``: what the card says of the data.
+
+    Returns
+    -------
+    Evaluation
+        On the validation tracks, with the weights that were saved.
+
+    Raises
+    ------
+    DatasetError
+        ``too_few_tracks``, ``no_segments``.
+    """
+    split = split_tracks(data.tracks, validation_share=config.validation_share, seed=config.seed)
+    trained = train_classifier(data, split, architecture, config, on_epoch=on_epoch)
+    save_classifier(
+        trained.network,
+        weights,
+        genres=data.genres,
+        architecture=architecture,
+        mel=mel,
+        facts={**facts, **_training_facts(trained, split, config)},
+    )
+    card = json.loads(card_path(weights).read_text("utf-8"))
+    write_card(weights.parent, weights.name.removesuffix(".weights.h5"), card)
+    return trained.validation
+
+
+def _training_facts(trained: Trained, split: Split, config: TrainingConfig) -> dict[str, Any]:
     return {
         "training": asdict(config),
         "split": {

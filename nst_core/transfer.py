@@ -8,14 +8,14 @@ A batch caches the two apart.
 import numpy as np
 from scipy import fft
 
-from nst_core.audio import Waveform, resample, set_rms, to_mono
-from nst_core.carrier import carrier
+from nst_core.analysis import Analysis, analyse
+from nst_core.audio import Waveform, resample, to_mono
 from nst_core.config import MelConfig, TransferConfig
 from nst_core.errors import SignalError
-from nst_core.mel import check_signal, compress, expand, n_frames, power_mel
+from nst_core.mel import check_signal, compress, expand, power_mel
 from nst_core.model import Classifier, load_classifier
 from nst_core.optimize import Optimised, optimise
-from nst_core.rendering import GAIN_FLOOR, LEVEL, Stylisation, levelled, render, windows
+from nst_core.rendering import GAIN_FLOOR, Stylisation, Window, carry, render, windows
 from nst_core.stft import FloatArray
 
 
@@ -62,16 +62,17 @@ def transfer_style(
         return music
     classifier = classifier or load_classifier()
     work_sr = classifier.mel.sr
-    music_in, ambience_in = resample(music, sr, work_sr), resample(ambience, sr, work_sr)
-    stylisation = stylise(music_in, ambience_in, classifier, config, n_threads=n_threads)
-    y = render(music_in, ambience_in, stylisation, classifier.mel, config, n_threads=n_threads)
+    analysed = analyse(resample(music, sr, work_sr), classifier.mel, name="music")
+    texture = analyse(resample(ambience, sr, work_sr), classifier.mel, name="ambience")
+    stylisation = stylise(analysed, texture, classifier, config, n_threads=n_threads)
+    y = render(analysed, texture, stylisation, classifier.mel, config, n_threads=n_threads)
     y = resample(y, work_sr, sr)[: len(music)]
     return np.pad(y, (0, len(music) - len(y)))
 
 
 def stylise(
-    music: FloatArray,
-    ambience: FloatArray,
+    music: Analysis,
+    ambience: Analysis,
     classifier: Classifier,
     config: TransferConfig,
     *,
@@ -81,8 +82,10 @@ def stylise(
 
     Parameters
     ----------
-    music, ambience : shape (n_samples,), float32
-        At ``classifier.mel.sr``; any length and level, not silent.
+    music, ambience
+        Analysed with ``classifier.mel``; of any length and level.
+    classifier
+        Whose layers are listened with.
 
     Raises
     ------
@@ -90,47 +93,38 @@ def stylise(
         As `transfer_style`.
     """
     mel = classifier.mel
-    u_ambience = compress(power_mel(levelled(ambience, "ambience", mel), mel))
-    gains, first = [], None
+    u_ambience = compress(ambience.M)
+    gain_db = np.zeros(music.M.shape, np.float16)
+    first: Optimised | None = None
     with fft.set_workers(n_threads):
-        for start, music_part, looped in windows(music, ambience, mel, config):
-            reference, begin = _starting_mels(music_part, looped, mel, config)
+        for window in windows(music, ambience, mel, config):
+            M_ambience = power_mel(window.ambience, mel)
+            reference, begin = _starting_mels(window, M_ambience, mel, config)
             optimised = optimise(
                 compress(begin),
-                compress(power_mel(music_part, mel)),
-                compress(power_mel(looped, mel)),
+                compress(window.M_music),
+                compress(M_ambience),
                 u_ambience,
                 classifier.taps,
                 config,
             )
+            gain_db[:, window.frames] = _gain_db(expand(optimised.u), reference)
             first = first or optimised
-            gains.append((start // mel.hop_length, _gain_db(expand(optimised.u), reference)))
-    return _stylisation(gains, first, n_frames(len(music), mel))
-
-
-def _stylisation(
-    gains: list[tuple[int, FloatArray]], first: Optimised | None, total_frames: int
-) -> Stylisation:
     if first is None:
-        raise SignalError("the music has no samples")
-    gain_db = np.zeros((gains[0][1].shape[0], total_frames), np.float16)
-    for start, gain in gains:
-        gain_db[:, start : start + gain.shape[1]] = gain[:, : total_frames - start]
+        raise SignalError("music has no samples")
     return Stylisation(gain_db, first.content_loss, first.style_loss, first.best_iteration)
 
 
 def _starting_mels(
-    music: FloatArray, looped: FloatArray, mel: MelConfig, config: TransferConfig
+    window: Window, M_ambience: FloatArray, mel: MelConfig, config: TransferConfig
 ) -> tuple[FloatArray, FloatArray]:
     """The mel that the gain refers to, and the one the optimisation starts from."""
+    M_music = window.M_music
     if config.start == "carrier":
-        (y,) = carrier(music, looped, mel.sr, config.carrier)
-        M = power_mel(set_rms(y, LEVEL), mel)
+        M = power_mel(carry(window, mel, config, 1.0), mel)
         return M, M
-    M_music = power_mel(music, mel)
     if config.start == "music":
         return M_music, M_music
-    M_ambience = power_mel(looped, mel)
     if config.start == "ambience":
         return M_music, M_ambience
     if config.start == "mix":
@@ -152,4 +146,4 @@ def _mono(y: Waveform, name: str) -> FloatArray:
         raise SignalError(
             f"{name} has shape {array.shape}; (n_samples,) or (n_samples, n_channels) is needed"
         )
-    return check_signal(to_mono(array))
+    return check_signal(to_mono(array), name=name)

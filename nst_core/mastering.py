@@ -1,0 +1,66 @@
+"""The last step: rate, loudness and format of the file a listener gets."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from nst_core.audio import loudness_lufs, resample, set_loudness, write_audio
+from nst_core.config import OutputConfig
+from nst_core.stft import FloatArray
+
+
+@dataclass(frozen=True)
+class Levels:
+    """What was done to the level, and what came of it.
+
+    Attributes
+    ----------
+    gain_db
+        Applied by the writer to keep to ``max_peak``; 0 or below.
+    peak
+        Largest absolute sample before that, full scale 1.
+    loudness_lufs
+        Integrated loudness of the file (ITU-R BS.1770-4).
+    """
+
+    gain_db: float
+    peak: float
+    loudness_lufs: float
+
+
+def write_master(path: Path, y: FloatArray, sr: int, output: OutputConfig) -> Levels:
+    """Write a result as `output` asks.
+
+    Parameters
+    ----------
+    path
+        A temporary place: the file appears while it is written.
+    y : shape (n_samples,), float32
+        Full scale 1; may exceed it.
+    sr
+        Hz, of `y`.
+
+    Raises
+    ------
+    SignalError, ConfigError
+        As `nst_core.encoding.write_audio`.
+    """
+    y = resample(y, sr, output.sample_rate)
+    if output.loudness_lufs is not None:
+        y = set_loudness(y, output.sample_rate, output.loudness_lufs)
+    gain = write_audio(
+        path,
+        y,
+        output.sample_rate,
+        format=output.format,
+        subtype=output.subtype,
+        max_peak=output.max_peak,
+    )
+    gain_db = 20 * math.log10(gain)
+    return Levels(
+        gain_db=round(gain_db, 3),
+        peak=round(float(np.max(np.abs(y))), 4),
+        loudness_lufs=round(max(loudness_lufs(y, output.sample_rate) + gain_db, -99.0), 2),
+    )

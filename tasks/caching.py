@@ -1,0 +1,150 @@
+"""Cached stages: our store is the truth, Prefect holds receipts.
+
+Every stage takes a *job*, a frozen dataclass whose `key` is a hash of what decides the
+bytes of its result. The task asks the store first and computes only what is missing.
+Prefect's cache sees the same key, and sees none while the artefact is missing, so a
+task run shows as Cached exactly when nothing had to be made.
+"""
+
+import contextlib
+import dataclasses
+import logging
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from prefect.cache_policies import CachePolicy
+from prefect.context import TaskRunContext
+
+from tasks.store import Json, Record, StorageError, Store, reported
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Where a worker works; no part of it decides a byte of a result.
+
+    Attributes
+    ----------
+    store_uri
+        Root of the artefact store, a folder or ``s3://`` prefix.
+    scratch
+        Local folder for what is in the making.
+    n_threads
+        For one operation.
+    """
+
+    store_uri: str
+    scratch: str
+    n_threads: int = 1
+
+    @property
+    def store(self) -> Store:
+        """The artefact store."""
+        return Store(self.store_uri)
+
+    @contextlib.contextmanager
+    def scratch_folder(self) -> Iterator[Path]:
+        """A private folder that is gone afterwards, whatever happens."""
+        with tempfile.TemporaryDirectory(prefix="amnst-", dir=self.scratch_root()) as folder:
+            yield Path(folder)
+
+    def scratch_root(self) -> Path:
+        """`scratch`, made if need be, closed to other users."""
+        root = Path(self.scratch)
+        with reported(self.scratch, "write"):
+            root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return root
+
+
+class Job(Protocol):
+    """What a cached stage is asked to make."""
+
+    @property
+    def stage(self) -> str:
+        """Name of the stage."""
+
+    @property
+    def key(self) -> str:
+        """Hash of everything that decides the result's bytes."""
+
+
+@dataclass
+class ArtefactPolicy(CachePolicy):
+    """Prefect's cache key of a task with the arguments ``job`` and ``workspace``."""
+
+    def compute_key(
+        self,
+        task_ctx: TaskRunContext,
+        inputs: dict[str, Any],
+        flow_parameters: dict[str, Any],
+        **kwargs: Any,
+    ) -> str | None:
+        """Return the job's key, or None, which computes, while its artefact is missing."""
+        del task_ctx, flow_parameters, kwargs
+        job, workspace = inputs["job"], inputs["workspace"]
+        return job.key if workspace.store.exists(job.stage, job.key) else None
+
+
+def produce(
+    job: Job, workspace: Workspace, suffix: str, make: Callable[[Path], Mapping[str, Json]]
+) -> Record:
+    """Return a job's result, making it if the store has none.
+
+    Parameters
+    ----------
+    job, workspace
+        What, and where.
+    suffix
+        Of the artefact's file.
+    make
+        Writes the artefact to the path it is given and returns facts for the record.
+    """
+    store = workspace.store
+    if record := store.find(job.stage, job.key):
+        return record
+    started = time.monotonic()
+    with workspace.scratch_folder() as folder:
+        path = folder / f"artefact.{suffix}"
+        facts = make(path)
+        seconds = round(time.monotonic() - started, 3)
+        record = store.commit(job.stage, job.key, path, suffix, {**facts, "seconds": seconds})
+    logger.info("%s %s made in %.2f s", job.stage, job.key[:12], seconds)
+    return record
+
+
+@contextlib.contextmanager
+def artefact(job: Job, workspace: Workspace) -> Iterator[Path]:
+    """Local path of a job's result, which an earlier stage has made.
+
+    Raises
+    ------
+    StorageError
+        ``not_found`` when it is gone; running the flow again makes it.
+    """
+    record = workspace.store.find(job.stage, job.key)
+    if record is None:
+        raise missing(job, workspace)
+    scratch = workspace.scratch_root()
+    with workspace.store.open_local(record, scratch_dir=scratch) as path:
+        yield path
+
+
+def missing(job: Job, workspace: Workspace) -> StorageError:
+    """The error of a stage whose input is gone."""
+    return StorageError(
+        workspace.store_uri,
+        f"read the {job.stage} artefact {job.key[:12]} in",
+        "it was deleted while the flow ran; start the flow again",
+        code="not_found",
+    )
+
+
+def parameters(config: Any, *, without: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The fields of a configuration dataclass as JSON values, for a key."""
+    fields = dataclasses.asdict(config)
+    return {name: value for name, value in fields.items() if name not in without}

@@ -1,0 +1,75 @@
+"""Invert a pair: a stylised mel becomes sound, and the sound is judged."""
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+
+from prefect import task
+
+from nst_core import ALGORITHM_VERSION
+from nst_core.analysis import load_analysis
+from nst_core.config import OutputConfig
+from nst_core.mastering import write_master
+from nst_core.metrics import evaluate
+from nst_core.rendering import load_stylisation, render
+from tasks.caching import ArtefactPolicy, Workspace, artefact, parameters, produce
+from tasks.retry import retry_transient
+from tasks.store import Json, Record, artefact_key
+from tasks.transfer import TransferJob
+
+_VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class RenderJob:
+    """One pair at its own strength, as the file a listener gets."""
+
+    transfer: TransferJob
+    output: OutputConfig
+
+    stage = "audio"
+
+    @property
+    def key(self) -> str:
+        """Of the transfer, the strength and the file's format."""
+        return artefact_key(
+            self.stage,
+            f"{ALGORITHM_VERSION}.{_VERSION}",
+            {"strength": self.transfer.config.strength, "output": parameters(self.output)},
+            [self.transfer.key],
+        )
+
+
+@task(
+    name="invert-pair",
+    task_run_name="invert-{row_id}",
+    cache_policy=ArtefactPolicy(),
+    retries=2,
+    retry_delay_seconds=5,
+    retry_condition_fn=retry_transient,
+)
+def invert_pair(job: RenderJob, workspace: Workspace, row_id: str) -> Record:
+    """Render one pair and measure it; the figures are in the record."""
+    del row_id  # names the run in the UI
+
+    def make(path: Path) -> dict[str, Json]:
+        pair = job.transfer
+        mel = pair.music.mel
+        with (
+            artefact(pair.music, workspace) as music_path,
+            artefact(pair.ambience, workspace) as ambience_path,
+            artefact(pair, workspace) as stylised_path,
+        ):
+            music, ambience = load_analysis(music_path), load_analysis(ambience_path)
+            stylisation = load_stylisation(stylised_path)
+        y = render(music, ambience, stylisation, mel, pair.config, n_threads=workspace.n_threads)
+        levels = write_master(path, y, mel.sr, job.output)
+        figures = evaluate(y, music.y, ambience.y, mel.sr)
+        return {
+            "duration_s": len(y) / mel.sr,
+            "sample_rate": job.output.sample_rate,
+            **dataclasses.asdict(levels),
+            **{name: round(value, 4) for name, value in dataclasses.asdict(figures).items()},
+        }
+
+    return produce(job, workspace, job.output.format, make)

@@ -1,0 +1,134 @@
+"""Compute mels: of a pair's inputs, and of a dataset's segments."""
+
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from prefect import task
+
+from nst_core.analysis import analyse, save_analysis
+from nst_core.audio import read_audio
+from nst_core.config import MelConfig
+from nst_core.dataset import analyse_segments, load_audio_segments, save_segments
+from nst_core.errors import AudioError, NSTError, SignalError
+from tasks.caching import ArtefactPolicy, Workspace, artefact, parameters, produce
+from tasks.retry import retry_transient
+from tasks.segment import SegmentJob
+from tasks.store import (
+    Json,
+    Record,
+    StorageError,
+    artefact_key,
+    fetch_input,
+    is_remote,
+    sha256_file,
+)
+
+_VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnalysisJob:
+    """One input of one or many pairs: which file, which part of it, how analysed.
+
+    `uri` says where to read, `sha256` what is read; the key holds only the latter.
+    """
+
+    uri: str
+    sha256: str
+    name: str
+    """``music`` or ``ambience``, for messages."""
+    start_s: float = 0.0
+    duration_s: float | None = None
+    mel: MelConfig = field(default_factory=MelConfig)
+
+    stage = "mels"
+
+    @property
+    def key(self) -> str:
+        """Of the file's bytes, the section and the mel."""
+        section = {"start_s": self.start_s, "duration_s": self.duration_s}
+        return artefact_key(
+            self.stage, _VERSION, {**section, "mel": parameters(self.mel)}, [self.sha256]
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmentMelJob:
+    """The mels of a dataset's segments."""
+
+    segments: SegmentJob
+    mel: MelConfig = field(default_factory=MelConfig)
+
+    stage = "segment-mels"
+
+    @property
+    def key(self) -> str:
+        """Of the segments and the mel."""
+        return artefact_key(self.stage, _VERSION, parameters(self.mel), [self.segments.key])
+
+
+@task(
+    name="compute-mels",
+    task_run_name="mels-{job.name}",
+    cache_policy=ArtefactPolicy(),
+    retries=3,
+    retry_delay_seconds=[2, 10, 60],
+    retry_condition_fn=retry_transient,
+)
+def compute_mels(job: AnalysisJob, workspace: Workspace) -> Record:
+    """Read, check and analyse one input."""
+
+    def make(path: Path) -> dict[str, Json]:
+        with fetch_input(job.uri, path.parent) as source:
+            audio = read_audio(
+                source,
+                sr=job.mel.sr,
+                mono=True,
+                start_s=job.start_s,
+                duration_s=job.duration_s,
+            )
+        save_analysis(path, analyse(audio.y, job.mel, name=f'{job.name} "{job.uri}"'))
+        return {"duration_s": len(audio.y) / job.mel.sr, "warnings": list(audio.warnings)}
+
+    return produce(job, workspace, "npz", make)
+
+
+@task(name="compute-segment-mels", cache_policy=ArtefactPolicy())
+def compute_segment_mels(job: SegmentMelJob, workspace: Workspace) -> Record:
+    """Analyse the segments of a dataset."""
+
+    def make(path: Path) -> dict[str, Json]:
+        with artefact(job.segments, workspace) as source:
+            segments = load_audio_segments(source)
+        data = analyse_segments(segments, job.mel, n_threads=workspace.n_threads)
+        save_segments(path, data)
+        return {"n_segments": len(data.M)}
+
+    return produce(job, workspace, "npz", make)
+
+
+def identify_inputs(
+    uris: Iterable[str], scratch: str, *, n_threads: int = 8
+) -> dict[str, str | NSTError]:
+    """Hash inputs: per URI its sha256, or the reason why it cannot be read.
+
+    A missing file is the failure of the rows that name it, never of the others.
+    """
+    unique = list(dict.fromkeys(uris))
+    with ThreadPoolExecutor(n_threads) as pool:
+        return dict(zip(unique, pool.map(lambda uri: _identify(uri, scratch), unique), strict=True))
+
+
+def _identify(uri: str, scratch: str) -> str | NSTError:
+    try:
+        if not is_remote(uri) and not Path(uri).is_file():
+            kind = "is not a regular file" if Path(uri).exists() else "does not exist"
+            return AudioError("not_found", uri, f"{kind}; correct the path in the manifest")
+        with fetch_input(uri, Path(scratch)) as path:
+            return sha256_file(path)
+    except (StorageError, SignalError) as error:
+        return error
+    except OSError as error:
+        return StorageError(uri, "read", str(error))

@@ -1,0 +1,75 @@
+"""Transfer a pair: the neural stage, one at a time on a GPU."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from prefect import task
+
+from nst_core import ALGORITHM_VERSION
+from nst_core.analysis import load_analysis
+from nst_core.config import TransferConfig
+from nst_core.rendering import save_stylisation
+from nst_core.runtime import setup_tensorflow
+from tasks.caching import ArtefactPolicy, Workspace, artefact, parameters, produce
+from tasks.mels import AnalysisJob
+from tasks.retry import retry_transient
+from tasks.store import Json, Record, artefact_key
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransferJob:
+    """One pair at full strength: rows that differ in strength alone share it."""
+
+    music: AnalysisJob
+    ambience: AnalysisJob
+    model_path: str
+    model_sha256: str
+    config: TransferConfig
+
+    stage = "transfer"
+
+    @property
+    def key(self) -> str:
+        """Of both inputs, the model, and all parameters but the strength."""
+        return artefact_key(
+            self.stage,
+            ALGORITHM_VERSION,
+            parameters(self.config, without=("strength",)),
+            [self.music.key, self.ambience.key, self.model_sha256],
+        )
+
+
+@task(
+    name="transfer-pair",
+    task_run_name="transfer-{row_id}",
+    cache_policy=ArtefactPolicy(),
+    retries=2,
+    retry_delay_seconds=5,
+    retry_condition_fn=retry_transient,
+)
+def transfer_pair(job: TransferJob, workspace: Workspace, row_id: str) -> Record:
+    """Optimise the mel of one pair."""
+    del row_id  # names the run in the UI
+
+    def make(path: Path) -> dict[str, Json]:
+        setup_tensorflow(workspace.n_threads)
+        from nst_core.model import load_classifier  # noqa: PLC0415  # TensorFlow takes seconds
+        from nst_core.transfer import stylise  # noqa: PLC0415
+
+        with artefact(job.music, workspace) as music, artefact(job.ambience, workspace) as ambience:
+            stylisation = stylise(
+                load_analysis(music),
+                load_analysis(ambience),
+                load_classifier(job.model_path),
+                job.config,
+                n_threads=workspace.n_threads,
+            )
+        save_stylisation(path, stylisation)
+        best = stylisation.best_iteration
+        return {
+            "content_loss": float(stylisation.content_loss[best]),
+            "style_loss": float(stylisation.style_loss[best]),
+            "best_iteration": best,
+        }
+
+    return produce(job, workspace, "npz", make)

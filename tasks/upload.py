@@ -1,0 +1,98 @@
+"""Upload a pair: the finished audio appears under its name, whole or not at all."""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from nst_core import ALGORITHM_VERSION, __version__
+from tasks.caching import Workspace, artefact, missing
+from tasks.invert import RenderJob
+from tasks.mels import AnalysisJob
+from tasks.retry import retry_transient
+from tasks.store import Record, describe, publish, read_bytes, scrub
+
+
+@dataclass(frozen=True, kw_only=True)
+class UploadJob:
+    """One row of a manifest: what to render and where it goes."""
+
+    row_id: str
+    render: RenderJob
+    output_uri: str
+
+    @property
+    def provenance_uri(self) -> str:
+        """The JSON beside the audio that says how it came to be."""
+        return f"{self.output_uri}.json"
+
+
+@dataclass(frozen=True)
+class Published:
+    """An output that is in its place."""
+
+    uri: str
+    sha256: str
+    size: int
+
+
+@task(
+    name="upload-pair",
+    task_run_name="upload-{row_id}",
+    cache_policy=NO_CACHE,
+    retries=3,
+    retry_delay_seconds=[2, 10, 60],
+    retry_condition_fn=retry_transient,
+)
+def upload_pair(job: UploadJob, workspace: Workspace, row_id: str) -> Published:
+    """Put audio and provenance in place, unless the right bytes are there already."""
+    del row_id  # names the run in the UI
+    record = workspace.store.find(job.render.stage, job.render.key)
+    if record is None:
+        raise missing(job.render, workspace)
+    if not is_published(job, record):
+        with artefact(job.render, workspace) as audio, workspace.scratch_folder() as folder:
+            provenance = folder / "provenance.json"
+            provenance.write_text(_provenance(job, record), "utf-8")
+            publish(audio, job.output_uri)
+            publish(provenance, job.provenance_uri)
+    return Published(job.output_uri, record.sha256, record.size)
+
+
+def is_published(job: UploadJob, record: Record) -> bool:
+    """Say whether the output in place is the recorded one, by size and provenance."""
+    found = describe(job.output_uri)
+    if found is None or found.size != record.size or describe(job.provenance_uri) is None:
+        return False
+    provenance = json.loads(read_bytes(job.provenance_uri))
+    return bool(provenance.get("sha256") == record.sha256 and provenance.get("id") == job.row_id)
+
+
+def _provenance(job: UploadJob, record: Record) -> str:
+    pair = job.render.transfer
+    facts: dict[str, Any] = {
+        "id": job.row_id,
+        "sha256": record.sha256,
+        "music": _input_facts(pair.music),
+        "ambience": _input_facts(pair.ambience),
+        "model_sha256": pair.model_sha256,
+        "transfer": dataclasses.asdict(pair.config),
+        "output": dataclasses.asdict(job.render.output),
+        "figures": dict(record.meta),
+        "keys": {"transfer": pair.key, "audio": job.render.key},
+        "amnst": __version__,
+        "algorithm": ALGORITHM_VERSION,
+    }
+    return json.dumps(facts, indent=2, allow_nan=False) + "\n"
+
+
+def _input_facts(job: AnalysisJob) -> dict[str, Any]:
+    return {
+        "uri": scrub(job.uri),
+        "sha256": job.sha256,
+        "start_s": job.start_s,
+        "duration_s": job.duration_s,
+    }

@@ -1,0 +1,206 @@
+import numpy as np
+import pytest
+from scipy.signal import hilbert
+
+from nst_core.carrier import band_target, carrier, edge_aware_smooth, erb_bank, excite, impose
+from nst_core.config import CarrierConfig
+from nst_core.stft import stft
+from nst_core.synth import ambience, music_piece
+
+SR = 22_050
+CONFIG = CarrierConfig()
+
+
+def power(y, n_fft=4096, hop=512):
+    return np.abs(stft(y, n_fft, hop)) ** 2
+
+
+def tone(hz, duration_s=2.0):
+    n = round(duration_s * SR)
+    return (0.1 * 2**0.5 * np.sin(2 * np.pi * hz * np.arange(n) / SR)).astype("f4")
+
+
+def noise(duration_s=2.0, seed=0):
+    return 0.1 * np.random.default_rng(seed).standard_normal(round(duration_s * SR)).astype("f4")
+
+
+def rms(y):
+    return np.sqrt(np.mean(np.square(y, dtype=float)))
+
+
+@pytest.fixture(scope="module")
+def pair():
+    return music_piece("chamber", 3.0, seed=0), ambience("rain", 3.0, seed=0)
+
+
+@pytest.mark.parametrize(("n_bands", "n_fft"), [(64, 512), (32, 1024), (40, 4096)])
+def test_the_bands_sum_to_one_at_every_bin(n_bands, n_fft):
+    bank = erb_bank(n_bands, n_fft, SR)
+    np.testing.assert_allclose(bank.sum(axis=1), 1, atol=1e-6)
+    assert (bank.sum(axis=0) > 0).all()
+    assert bank.shape[1] <= n_bands
+
+
+def test_bands_widen_with_frequency_as_the_ears_filters_do():
+    bank = erb_bank(32, 4096, SR)
+    width_hz = bank.sum(axis=0)[1:-1] * SR / 4096
+    centre_hz = (bank.T @ np.arange(2049) / bank.sum(axis=0))[1:-1] * SR / 4096
+    erb_hz = 24.7 + centre_hz / 9.265
+    np.testing.assert_allclose(width_hz / erb_hz, np.mean(width_hz / erb_hz), rtol=0.1)
+
+
+def test_a_tone_excites_the_noise_at_its_own_frequency_only():
+    y = excite(tone(880.0), noise(), CONFIG)
+    spectrum = power(y).mean(axis=0)
+    hz = np.arange(2049) * SR / 4096
+    near = np.abs(hz - 880) < 40
+    assert spectrum[near].sum() > 0.99 * spectrum.sum()
+
+
+def test_the_excitation_keeps_the_ambiences_phases(pair):
+    music, rain = pair
+    D, own, other = (stft(y, 4096, 512) for y in (excite(music, rain, CONFIG), rain, music))
+    weight = np.abs(D) ** 2
+
+    def agreement(reference):
+        return np.sum(weight * np.cos(np.angle(D) - np.angle(reference))) / weight.sum()
+
+    assert agreement(own) > 0.5
+    assert abs(agreement(other)) < 0.2
+
+
+def test_a_partial_of_the_carrier_flutters_like_noise_where_the_tone_was_steady():
+    (y,) = carrier(tone(880.0), noise(), SR, CONFIG)
+    envelope = np.abs(hilbert(y.astype(float)))[SR // 4 : -SR // 4]
+    assert envelope.std() / envelope.mean() > 0.3
+    assert np.std(np.abs(hilbert(tone(880.0)))[SR // 4 : -SR // 4]) < 0.02
+
+
+def test_the_ambiences_own_spectrum_is_whitened_away(pair):
+    music, rain = pair
+    tilted = np.diff(rain, prepend=0).astype("f4")
+    a, b = (power(excite(music, y, CONFIG)).mean(axis=0) for y in (rain, tilted))
+    audible = a > 1e-4 * a.max()
+    assert np.abs(10 * np.log10(a[audible] / b[audible])).mean() < 1.5
+    raw = 10 * np.log10(power(rain).mean(axis=0) / power(tilted).mean(axis=0))
+    assert np.abs(raw - np.median(raw)).mean() > 3
+
+
+def test_a_steady_envelope_is_smoothed_and_an_onset_is_not():
+    rng = np.random.default_rng(0)
+    envelope = np.where(np.arange(600) < 300, 1e-4, 1.0)[:, None]
+    grainy = (envelope * rng.exponential(size=(600, 20))).astype("f4")
+    smooth = edge_aware_smooth(grainy, CONFIG)
+
+    def roughness(x):
+        return np.std(np.log(x[400:550]), axis=0).mean()
+
+    assert roughness(smooth) < 0.5 * roughness(grainy)
+    level = smooth.mean(axis=1)
+    # Half of the step is crossed within 8 frames (23 ms); a Gaussian as wide spreads it over 60.
+    assert level[292] < 0.1
+    assert level[308] > 0.3
+
+
+def test_smoothing_leaves_a_constant_alone():
+    constant = np.full((200, 8), 0.37, "f4")
+    np.testing.assert_allclose(edge_aware_smooth(constant, CONFIG), constant, rtol=1e-5)
+
+
+def test_the_target_has_the_musics_energy_and_ends_between_the_two_spectra(pair):
+    music, rain = pair
+    target = band_target(music, rain, SR, CONFIG)
+    assert target.transfer.sum() == pytest.approx(target.music.sum(), rel=1e-4)
+    bank = erb_bank(CONFIG.n_bands, CONFIG.band_n_fft, SR)
+    long_term = {
+        "music": np.log(target.music.mean(axis=0) + 1e-9),
+        "ambience": np.log((power(rain, 512, 64) @ bank).mean(axis=0) + 1e-9),
+        "transfer": np.log(target.transfer.mean(axis=0) + 1e-9),
+    }
+    whole = np.linalg.norm(long_term["ambience"] - long_term["music"])
+    assert np.linalg.norm(long_term["transfer"] - long_term["ambience"]) < 0.75 * whole
+    assert np.linalg.norm(long_term["transfer"] - long_term["music"]) < 0.75 * whole
+
+
+def test_the_target_is_the_music_at_0_and_the_transfer_at_1(pair):
+    target = band_target(*pair, SR, CONFIG)
+    np.testing.assert_array_equal(target.at(1.0), target.transfer)
+    np.testing.assert_allclose(target.at(0.0), target.music, rtol=1e-3, atol=2e-7 * target.music.max())
+    low, high = np.minimum(target.music, target.transfer), np.maximum(target.music, target.transfer)
+    floor = 2e-7 * target.music.max()
+    half = target.at(0.5)
+    assert np.all(half >= 0.999 * low)
+    assert np.all(half <= 1.001 * (high + floor))
+
+
+def test_imposing_a_target_brings_the_band_powers_to_it(pair):
+    music, rain = pair
+    bank = erb_bank(CONFIG.n_bands, CONFIG.band_n_fft, SR)
+    goal = band_target(music, rain, SR, CONFIG).transfer
+
+    def error_db(y):
+        found = power(y, CONFIG.band_n_fft, CONFIG.band_hop_length) @ bank
+        floor = 1e-5 * goal.max()
+        return np.abs(10 * np.log10((found + floor) / (goal + floor))).mean()
+
+    errors, y = [error_db(rain)], rain
+    for _ in range(3):
+        y = impose(y, goal, SR, CONFIG)
+        errors.append(error_db(y))
+    assert errors[1] < 0.5 * errors[0]
+    assert errors[3] < errors[2] < errors[1]
+
+
+def test_imposing_a_sounds_own_powers_leaves_it_as_it_is():
+    y = noise(1.0)
+    bank = erb_bank(CONFIG.n_bands, CONFIG.band_n_fft, SR)
+    own = power(y, CONFIG.band_n_fft, CONFIG.band_hop_length) @ bank
+    np.testing.assert_allclose(impose(y, own, SR, CONFIG), y, atol=1e-4)
+
+
+def test_at_weight_0_the_carrier_is_the_music(pair):
+    music, rain = pair
+    (y,) = carrier(music, rain, SR, CONFIG, weights=(0.0,))
+    assert rms(y - music) < 0.01 * rms(music)
+
+
+def test_the_weight_moves_from_the_music_step_by_step(pair):
+    music, rain = pair
+    weights = (0.0, 0.3, 0.6, 1.0)
+    likeness = [
+        np.corrcoef(y, music)[0, 1] for y in carrier(music, rain, SR, CONFIG, weights=weights)
+    ]
+    assert np.all(np.diff(likeness) < -0.03), likeness
+    assert abs(likeness[-1]) < 0.3
+
+
+def test_a_weight_gives_the_same_sound_alone_and_among_others(pair):
+    alone = carrier(*pair, SR, CONFIG, weights=(0.5,))[0]
+    np.testing.assert_array_equal(carrier(*pair, SR, CONFIG, weights=(0.2, 0.5))[1], alone)
+    np.testing.assert_array_equal(
+        carrier(*pair, SR, CONFIG, weights=(0.5, 1.0))[1], carrier(*pair, SR, CONFIG)[0]
+    )
+
+
+def test_the_music_decides_when_it_sounds():
+    music = tone(880.0)
+    music[: len(music) // 2] = 0
+    (y,) = carrier(music, noise(), SR, CONFIG)
+    half = len(y) // 2
+    assert rms(y[: half - SR // 10]) < 0.02 * rms(y[half:])
+
+
+def test_silence_after_a_loud_sound_is_finite():
+    # A running mean leaves rounding errors below zero there, whose root is not a number.
+    music = tone(440.0, 1.0)
+    music[SR // 2 :] = 0
+    for y in (music, music[::-1].copy()):
+        assert np.isfinite(excite(y, noise(1.0), CONFIG)).all()
+
+
+@pytest.mark.parametrize("duration_s", [0.05, 0.3])
+def test_a_short_pair_is_finite(duration_s):
+    (y,) = carrier(tone(440.0, duration_s), noise(duration_s), SR, CONFIG)
+    assert len(y) == round(duration_s * SR)
+    assert np.isfinite(y).all()
+    assert rms(y) > 0.01
