@@ -10,12 +10,12 @@ Conventions at public boundaries: waveforms ``y`` are float32 with full scale 1,
 >>> y = transfer_style(music, rain, sr=22_050)
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from nst_core.audio import read_audio, write_audio
-from nst_core.config import PRESETS, OutputConfig, TransferConfig, preset
-
 if TYPE_CHECKING:
+    from nst_core.audio import read_audio, write_audio
+    from nst_core.config import PRESETS, OutputConfig, TransferConfig, preset
     from nst_core.model import load_classifier
     from nst_core.transfer import transfer_style
 
@@ -36,15 +36,20 @@ __all__ = [
     "write_audio",
 ]
 
+_HOMES = {
+    "PRESETS": "config",
+    "OutputConfig": "config",
+    "TransferConfig": "config",
+    "preset": "config",
+    "read_audio": "audio",
+    "write_audio": "audio",
+    "load_classifier": "model",
+    "transfer_style": "transfer",
+}
+
 
 def __getattr__(name: str) -> Any:
-    """Import TensorFlow, which takes seconds, only for the names that need it."""
-    if name == "transfer_style":
-        from nst_core.transfer import transfer_style  # noqa: PLC0415
-
-        return transfer_style
-    if name == "load_classifier":
-        from nst_core.model import load_classifier  # noqa: PLC0415
-
-        return load_classifier
+    """Import on first use: TensorFlow alone takes seconds, and most callers do without."""
+    if name in _HOMES:
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

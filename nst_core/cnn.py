@@ -19,6 +19,7 @@ from nst_core.mel import COMPRESSION
 from nst_core.stft import FloatArray
 
 INPUT_LAYER = "input"
+_GROUP_LAYER = "group"
 _POOL = 2
 _TAP_BANDS = 12
 """Bands that a tap of the 2-D kind keeps of the frequency axis, so that a Gram fits."""
@@ -87,9 +88,12 @@ def build_classifier(
 
     M = keras.Input((None, n_mels))
     x = CompressedMel(name=INPUT_LAYER)(M)
+    x = keras.layers.AveragePooling1D(
+        config.band_group, data_format="channels_first", name=_GROUP_LAYER
+    )(x)
     x = keras.layers.SpatialDropout1D(config.band_dropout, seed=int(next(seeds)))(x)
     if config.kind == "2d":
-        x = keras.layers.Reshape((-1, n_mels, 1))(x)
+        x = keras.layers.Reshape((-1, n_mels // config.band_group, 1))(x)
     for number in range(1, config.n_layers + 1):
         if number > 1:
             x = _pool(config)(x)
@@ -129,6 +133,8 @@ class FeatureTaps:
     ----------
     mean, deviation : shape (n_mels,), float32
         Standardisation of the compressed input.
+    band_group
+        Neighbouring bands that are averaged before ``conv1``.
     kernels, biases
         Of ``conv1``, ``conv2``, ...: kernels of shape (width, n_in, n_out), or with one
         more leading axis in the 2-D kind.
@@ -136,6 +142,7 @@ class FeatureTaps:
 
     mean: FloatArray
     deviation: FloatArray
+    band_group: int
     kernels: tuple[FloatArray, ...]
     biases: tuple[FloatArray, ...]
 
@@ -171,6 +178,7 @@ class FeatureTaps:
         found = {INPUT_LAYER: x}
         is_image = bool(self.kernels) and self.kernels[0].ndim == 4
         depth = max(self.layer_names.index(name) for name in names)
+        x = _group_bands(x, self.band_group)
         if is_image:
             x = x[..., None]
         for number, (kernel, bias) in enumerate(
@@ -181,6 +189,12 @@ class FeatureTaps:
             x = tf.nn.relu(tf.nn.convolution(x, kernel, padding="SAME") + bias)
             found[f"conv{number}"] = _flatten_bands(x) if is_image else x
         return {name: found[name] for name in names}
+
+
+def _group_bands(x: tf.Tensor, size: int) -> tf.Tensor:
+    n_groups = x.shape[2] // size
+    shape = (tf.shape(x)[0], tf.shape(x)[1], n_groups, size)
+    return tf.reduce_mean(tf.reshape(x[:, :, : n_groups * size], shape), axis=3)
 
 
 def _flatten_bands(x: tf.Tensor) -> tf.Tensor:
@@ -203,6 +217,7 @@ def feature_taps(model: keras.Model) -> FeatureTaps:
     return FeatureTaps(
         mean=np.asarray(compressed.mean, np.float32),
         deviation=np.asarray(compressed.deviation, np.float32),
+        band_group=model.get_layer(_GROUP_LAYER).pool_size[0],
         kernels=tuple(kernels),
         biases=tuple(biases),
     )

@@ -235,7 +235,10 @@ class ClassifierConfig:
     kernel_size: int = 3
     dropout: float = 0.5
     """Of the pooled features."""
-    band_dropout: float = 0.3
+    band_group: int = 8
+    """Neighbouring mel bands that share their weights: timbre, not the exact partials of
+    a recording, is to be learned, and one in eight weights is enough for that."""
+    band_dropout: float = 0.1
     """Of whole mel bands at the input: no recording is known by its exact partials."""
 
     def __post_init__(self) -> None:
@@ -243,6 +246,7 @@ class ClassifierConfig:
         _check(self, "n_filters", 1, 4096)
         _check(self, "n_layers", 1, 8)
         _check(self, "kernel_size", 1, 31)
+        _check(self, "band_group", 1, 64)
         _check(self, "dropout", 0.0, 0.95)
         _check(self, "band_dropout", 0.0, 0.95)
 

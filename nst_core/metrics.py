@@ -242,9 +242,9 @@ def texture_statistics(
     z = (D - mean) / deviation
     together = z.T @ z / len(z)
     return {
-        "variation": deviation / mean,
+        "variation": deviation / np.maximum(mean, 1e-9),
         "skewness": np.tanh((z**3).mean(axis=0) / 2),
-        "kurtosis": np.log((z**4).mean(axis=0)),
+        "kurtosis": np.log((z**4).mean(axis=0) + 1e-9),
         "correlation": np.concatenate([np.diag(together, k) for k in _CORRELATED_BANDS]),
         "modulation": _modulation(D - mean, sr / _TEXTURE_HOP),
     }

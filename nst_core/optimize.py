@@ -189,9 +189,11 @@ def optimise(
     ConfigError
         If a layer is not in the classifier.
     SignalError
-        If the loss is not finite at the start.
+        ``too_short`` for the longest of ``style_lags``; ``no_finite_loss`` at any step.
     """
     taps.check_layers((*config.content_layers, *config.style_layers))
+    _check_length("music", u_music, taps, config)
+    _check_length("ambience", u_ambience, taps, config)
     objective = _Objective(
         taps,
         config.content_layers,
@@ -218,3 +220,15 @@ def optimise(
             code="no_finite_loss",
         )
     return Optimised(best_u.numpy(), losses[:, 0], losses[:, 1], int(best_iteration))
+
+
+def _check_length(name: str, u: FloatArray, taps: FeatureTaps, config: TransferConfig) -> None:
+    depth = max(taps.layer_names.index(layer) for layer in config.style_layers)
+    n_frames = -(-u.shape[1] // 2 ** max(depth - 1, 0))
+    longest = max(config.style_lags, default=0)
+    if n_frames <= longest:
+        raise SignalError(
+            f"{name} has {u.shape[1]} frames, {n_frames} at the deepest style layer; more than "
+            f"the longest of style_lags ({longest}) are needed; use a longer clip",
+            code="too_short",
+        )

@@ -53,7 +53,7 @@ class Stylisation:
 
 @dataclass(frozen=True)
 class Window:
-    """A stretch of a transfer that is worked on at a time, at `LEVEL`.
+    """A stretch, worked on at a time, of a track at `nst_core.analysis.LEVEL`.
 
     Attributes
     ----------

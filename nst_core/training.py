@@ -26,8 +26,9 @@ from nst_core.dataset import SegmentSet
 from nst_core.errors import DatasetError
 from nst_core.genres import Split, Track, split_tracks
 from nst_core.mel import COMPRESSION
-from nst_core.model import card_path, save_classifier
+from nst_core.model import save_classifier
 from nst_core.stft import FloatArray
+from nst_core.weights import SUFFIX, card_path
 
 _EMA_MOMENTUM = 0.99
 _STATISTICS_SEGMENTS = 512
@@ -346,7 +347,7 @@ def train_and_save(
         facts={**facts, **_training_facts(trained, split, config)},
     )
     card = json.loads(card_path(weights).read_text("utf-8"))
-    write_card(weights.parent, weights.name.removesuffix(".weights.h5"), card)
+    write_card(weights.parent, weights.name.removesuffix(SUFFIX), card)
     return trained.validation
 
 

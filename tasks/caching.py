@@ -113,7 +113,7 @@ def produce(
         facts = make(path)
         seconds = round(time.monotonic() - started, 3)
         record = store.commit(job.stage, job.key, path, suffix, {**facts, "seconds": seconds})
-    logger.info("%s %s made in %.2f s", job.stage, job.key[:12], seconds)
+    logger.debug("%s %s made in %.2f s", job.stage, job.key[:12], seconds)
     return record
 
 

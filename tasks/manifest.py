@@ -8,6 +8,7 @@ that cannot be trusted (encoding, separator, missing or unknown column) raises
 import csv
 import difflib
 import functools
+import glob
 import hashlib
 import io
 import itertools
@@ -16,7 +17,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Annotated, Any, TextIO, get_args
 
 from pydantic import (
@@ -291,6 +292,31 @@ def write_manifest(rows: Iterable[ManifestRow], stream: TextIO) -> None:
     writer = csv.DictWriter(stream, columns, restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows(cells)
+
+
+def expand_globs(patterns: Iterable[str]) -> list[str]:
+    """Files that patterns name, each pattern's in order; raises ManifestError for none."""
+    found: dict[str, None] = {}
+    for pattern in patterns:
+        # Path.glob takes no absolute pattern.
+        matches = sorted(filter(os.path.isfile, glob.iglob(pattern, recursive=True)))  # noqa: PTH207
+        if not matches:
+            raise ManifestError(
+                f'no file matches "{pattern}"; quote a pattern so that the shell leaves it alone',
+                code="no_match",
+            )
+        found.update(dict.fromkeys(PurePath(path).as_posix() for path in matches))
+    return list(found)
+
+
+def missing_inputs(rows: Iterable[ManifestRow]) -> list[RowProblem]:
+    """A problem for each local input that is not there; buckets are not asked."""
+    return [
+        RowProblem(row.line, row.id, column, uri, "there is no such file", "not_found")
+        for row in rows
+        for column, uri in (("ambience", row.ambience), ("music", row.music))
+        if not is_remote(uri) and not local(uri).is_file()
+    ]
 
 
 def default_id(ambience: str, music: str) -> str:

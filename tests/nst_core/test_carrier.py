@@ -125,7 +125,9 @@ def test_the_target_has_the_musics_energy_and_ends_between_the_two_spectra(pair)
 def test_the_target_is_the_music_at_0_and_the_transfer_at_1(pair):
     target = band_target(*pair, SR, CONFIG)
     np.testing.assert_array_equal(target.at(1.0), target.transfer)
-    np.testing.assert_allclose(target.at(0.0), target.music, rtol=1e-3, atol=2e-7 * target.music.max())
+    np.testing.assert_allclose(
+        target.at(0.0), target.music, rtol=1e-3, atol=2e-7 * target.music.max()
+    )
     low, high = np.minimum(target.music, target.transfer), np.maximum(target.music, target.transfer)
     floor = 2e-7 * target.music.max()
     half = target.at(0.5)

@@ -68,7 +68,9 @@ def test_it_is_linear():
     )
 
 
-@pytest.mark.parametrize(("n", "frames"), [(1, 1), (255, 1), (256, 2), (66_149, 259), (66_150, 259)])
+@pytest.mark.parametrize(
+    ("n", "frames"), [(1, 1), (255, 1), (256, 2), (66_149, 259), (66_150, 259)]
+)
 def test_there_is_a_frame_on_every_hop_that_the_signal_reaches(n, frames):
     assert frame_count(n, 256) == frames
     assert len(padded_frames(np.zeros(n, "f4"), 1024, 256)) == frames

@@ -1,0 +1,286 @@
+"""The `amnst` command: stdout is data, stderr is for people.
+
+Exit codes: 0 all well, 1 some rows failed, 2 usage or manifest, 3 storage, 4 dataset or
+model, 130 interrupted.
+"""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import App, CycloptsError, Parameter
+
+from flows.prefect_environment import prepare_prefect
+
+if TYPE_CHECKING:
+    from prefect.client.schemas.objects import State
+
+    from flows.render_catalog import RenderRequest
+
+app = App(
+    name="amnst",
+    help="Ambience-to-music neural style transfer in batch: the rain plays the tune.",
+    help_format="plaintext",
+    version_flags=["--version"],
+)
+
+Globs = Annotated[list[str], Parameter(consume_multiple=True)]
+Ids = Annotated[list[str] | None, Parameter(consume_multiple=True)]
+Format = Literal["wav", "flac", "ogg"]
+
+_USAGE, _STORAGE, _DATA, _INTERRUPTED = 2, 3, 4, 130
+
+
+@app.command
+def render(
+    manifest: str,
+    *,
+    output: str,
+    model: str | None = None,
+    preset: str = "real",
+    strength: float | None = None,
+    format: Format = "wav",  # noqa: A002  # the manifest's word
+    sample_rate: int = 22_050,
+    loudness_lufs: float | None = None,
+    only: Ids = None,
+    limit: int | None = None,
+    force: bool = False,
+    skip_invalid: bool = False,
+    input_root: Ids = None,
+    json: bool = False,
+    verbose: bool = False,
+) -> int:
+    """Render the pairs of a manifest.
+
+    Parameters
+    ----------
+    manifest
+        CSV file, path or s3://; its columns are in the README.
+    output
+        Folder or s3:// prefix for the audio, results.csv and results.parquet.
+    model
+        Classifier, *.weights.h5 or its folder; by default the package's own.
+    preset
+        Where a row names none: real or mel.
+    strength
+        Where a row names none, 0 to 1.
+    format
+        Of rows whose output names none.
+    sample_rate
+        Of the audio, in Hz.
+    loudness_lufs
+        Of the audio; by default as loud as the music.
+    only
+        Ids of the rows to render.
+    limit
+        Render at most so many rows.
+    force
+        Make everything again, whatever is cached.
+    skip_invalid
+        Render the good rows of a manifest that has bad ones.
+    input_root
+        Folders or s3:// prefixes that inputs may lie in; by default the manifest's own.
+    json
+        Print a line of JSON per row on stdout.
+    verbose
+        Show Prefect's own log.
+    """
+    from flows.render_catalog import RenderRequest
+    from nst_core.config import OutputConfig
+
+    sound = OutputConfig(format=format, sample_rate=sample_rate, loudness_lufs=loudness_lufs)
+    request = RenderRequest(
+        manifest=manifest,
+        output=output,
+        model=model,
+        preset=preset,
+        strength=strength,
+        sound=sound,
+        input_roots=tuple(input_root or ()),
+        only=tuple(only or ()),
+        limit=limit,
+        force=force,
+        skip_invalid=skip_invalid,
+    )
+    return _render(request, verbose=verbose, json=json)
+
+
+@app.command
+def train(
+    dataset: str,
+    *,
+    output: str,
+    sha256: str | None = None,
+    licence: str | None = None,
+    epochs: int | None = None,
+    seed: int | None = None,
+    verbose: bool = False,
+) -> int:
+    """Train a genre classifier.
+
+    Parameters
+    ----------
+    dataset
+        Folder or archive with a folder per genre, as GTZAN; path, s3:// or https://.
+    output
+        Folder or s3:// prefix for the weights and the model card.
+    sha256
+        What the archive must have.
+    licence
+        Of the data, for the model card.
+    epochs, seed
+        Where they should not be the defaults.
+    verbose
+        Show Prefect's own log.
+    """
+    prepare_prefect(verbose=verbose)
+    from flows.screen import Screen
+    from flows.train_classifier import TrainRequest, train_classifier
+
+    request = TrainRequest.model_validate(
+        {
+            "dataset": dataset,
+            "output": output,
+            "sha256": sha256,
+            "training": _given(n_epochs=epochs, seed=seed),
+            **_given(licence=licence),
+        }
+    )
+    with Screen().shown() as screen:
+        state = train_classifier(request, return_state=True)
+        if error := _error(state):
+            raise error
+        result = state.result()
+        low, high = result.track_interval
+        screen.say(
+            f"validation accuracy {result.track_accuracy:.3f} per track "
+            f"({low:.3f} to {high:.3f}, {result.n_validation_tracks} tracks)"
+        )
+        for skipped in result.skipped:
+            screen.say(f"skipped: {skipped}")
+    print(result.weights)
+    return 0
+
+
+@app.command
+def check(manifest: str, *, input_root: Ids = None) -> int:
+    """Check a manifest and the presence of its inputs, without rendering anything.
+
+    Parameters
+    ----------
+    manifest
+        CSV file, path or s3://.
+    input_root
+        Folders or s3:// prefixes that inputs may lie in; by default the manifest's own.
+    """
+    from tasks.manifest import missing_inputs, read_manifest
+
+    found = read_manifest(manifest, input_roots=tuple(input_root or ()))
+    problems = sorted([*found.problems, *missing_inputs(found.rows)], key=lambda p: p.line)
+    for problem in problems:
+        print(problem)
+    well = len(found.rows) - len({problem.line for problem in missing_inputs(found.rows)})
+    sys.stderr.write(f"{manifest}: {well} rows are well, {len(problems)} problems\n")
+    return _USAGE if problems else 0
+
+
+@app.command
+def plan(*, ambience: Globs, music: Globs, format: Format = "wav") -> int:  # noqa: A002
+    """Write a manifest of every ambience on every music to stdout.
+
+    Save it in the current folder: the paths in it are relative to that.
+
+    Parameters
+    ----------
+    ambience, music
+        Files or quoted patterns such as 'rain/*.wav'.
+    format
+        Of the outputs.
+    """
+    from tasks.manifest import expand_globs, plan_rows, write_manifest
+
+    rows = plan_rows(expand_globs(ambience), expand_globs(music), default_format=format)
+    write_manifest(rows, sys.stdout)
+    return 0
+
+
+@app.command
+def demo(folder: Path = Path("demo"), *, verbose: bool = False) -> int:
+    """Train and render on sounds made on the spot.
+
+    Parameters
+    ----------
+    folder
+        Where everything goes.
+    verbose
+        Show Prefect's own log.
+    """
+    from flows.demo import TRAINING, make_demo_files
+
+    sys.stderr.write("making music, rain, wind, waves and fire\n")
+    files = make_demo_files(folder)
+    model = folder / "model"
+    code = train(
+        str(files.dataset),
+        output=str(model),
+        licence="Apache-2.0: synthesised by this package",
+        epochs=TRAINING.n_epochs,
+        verbose=verbose,
+    )
+    return code or render(
+        str(files.manifest), output=str(folder / "output"), model=str(model), verbose=verbose
+    )
+
+
+def _render(request: "RenderRequest", *, verbose: bool, json: bool) -> int:
+    prepare_prefect(verbose=verbose)
+    from flows.render_catalog import render_catalog
+    from flows.screen import Screen
+    from tasks.report import read_report_lines
+    from tasks.store import join
+
+    with Screen().shown() as screen:
+        state: State[Any] = render_catalog(request, return_state=True)  # type: ignore[assignment]  # the flow is not async
+        if error := _error(state):
+            raise error
+        screen.say(state.message or state.name or "")
+        screen.say(f"audio and report: {request.output}")
+    report = join(request.output, "results.csv")
+    sys.stdout.write(read_report_lines(report) if json else f"{report}\n")
+    return 0 if state.is_completed() else 1
+
+
+def _error(state: "State[Any]") -> BaseException | None:
+    """The exception that ended a flow; None if it ended by its own count."""
+    result = state.result(raise_on_failure=False)
+    return result if isinstance(result, BaseException) else None
+
+
+def _given(**values: object) -> dict[str, object]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _exit_code(error: Exception) -> int:
+    from nst_core.errors import DatasetError, ModelError
+    from tasks.store import StorageError
+
+    if isinstance(error, StorageError):
+        return _STORAGE
+    return _DATA if isinstance(error, DatasetError | ModelError) else _USAGE
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit with its code."""
+    from nst_core.errors import NSTError
+
+    try:
+        code = app(arguments, exit_on_error=False, result_action="return_value")
+    except CycloptsError:
+        sys.exit(_USAGE)
+    except NSTError as error:
+        sys.stderr.write(f"amnst: {error} [{error.code}]\n")
+        sys.exit(_exit_code(error))
+    except KeyboardInterrupt:
+        sys.stderr.write("amnst: interrupted; run the same command to go on\n")
+        sys.exit(_INTERRUPTED)
+    sys.exit(code)

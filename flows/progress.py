@@ -1,0 +1,48 @@
+"""Who wants to know how far a flow is: the command line's progress bar, or nobody."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Protocol
+
+
+class Listener(Protocol):
+    """Hears of a flow's progress, in the flow's own thread."""
+
+    def stage(self, name: str) -> None:
+        """A stage of the whole flow begins."""
+
+    def pairs(self, n_pairs: int) -> None:
+        """So many pairs are about to be rendered."""
+
+    def finished(self, row_id: str, status: str, detail: str) -> None:
+        """One pair is finished, well or not."""
+
+
+class _Nobody:
+    def stage(self, name: str) -> None:
+        pass
+
+    def pairs(self, n_pairs: int) -> None:
+        pass
+
+    def finished(self, row_id: str, status: str, detail: str) -> None:
+        pass
+
+
+_listener: ContextVar[Listener] = ContextVar("listener", default=_Nobody())  # noqa: B039  # stateless
+
+
+def listener() -> Listener:
+    """The listener of the running flow."""
+    return _listener.get()
+
+
+@contextmanager
+def listening(to: Listener) -> Iterator[None]:
+    """Let `to` hear of the flows called within."""
+    token = _listener.set(to)
+    try:
+        yield
+    finally:
+        _listener.reset(token)

@@ -1,0 +1,82 @@
+"""Render a shard: some pairs, in one process, one transfer at a time."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from prefect.client.schemas.objects import State
+from prefect.futures import PrefectFuture
+
+from flows.progress import listener
+from tasks.caching import Workspace
+from tasks.invert import invert_pair
+from tasks.manifest import ManifestRow
+from tasks.mels import AnalysisJob, compute_mels
+from tasks.report import RowResult, failure, success
+from tasks.transfer import transfer_pair
+from tasks.upload import UploadJob, upload_pair
+
+Stages = list[tuple[str, PrefectFuture[Any]]]
+
+_BACKLOG = 4
+"""Pairs that may wait for their inversion before the next transfer begins."""
+
+
+def render_pairs(
+    pairs: Sequence[tuple[ManifestRow, UploadJob]], workspace: Workspace
+) -> Iterator[RowResult]:
+    """Render pairs within a flow run; yield the result of each, in their order.
+
+    While a pair is inverted and uploaded the next one is transferred. A pair's failure
+    stops its own later stages and nothing else.
+    """
+    analyses: dict[str, PrefectFuture[Any]] = {}
+    under_way: list[tuple[ManifestRow, UploadJob, Stages]] = []
+    for row, job in pairs:
+        under_way.append((row, job, _start(job, workspace, analyses)))
+        while len(under_way) > _BACKLOG:
+            yield _finish(*under_way.pop(0), workspace)
+    for pair in under_way:
+        yield _finish(*pair, workspace)
+
+
+def _start(job: UploadJob, workspace: Workspace, analyses: dict[str, PrefectFuture[Any]]) -> Stages:
+    """Submit a pair's stages, and wait until its transfer is over."""
+    transfer, row_id = job.render.transfer, job.row_id
+    inputs = [_analyse(each, workspace, analyses) for each in (transfer.music, transfer.ambience)]
+    transferred = transfer_pair.submit(
+        transfer, workspace, row_id, return_state=False, wait_for=inputs
+    )
+    inverted = invert_pair.submit(
+        job.render, workspace, row_id, return_state=False, wait_for=[transferred]
+    )
+    uploaded = upload_pair.submit(job, workspace, row_id, return_state=False, wait_for=[inverted])
+    transferred.wait()
+    names = ("mels", "mels", "transfer", "invert", "upload")
+    return list(zip(names, [*inputs, transferred, inverted, uploaded], strict=True))
+
+
+def _analyse(
+    job: AnalysisJob, workspace: Workspace, analyses: dict[str, PrefectFuture[Any]]
+) -> PrefectFuture[Any]:
+    """Submit the analysis of an input once, however many pairs use it."""
+    if job.key not in analyses:
+        analyses[job.key] = compute_mels.submit(job, workspace)
+    return analyses[job.key]
+
+
+def _finish(row: ManifestRow, job: UploadJob, stages: Stages, workspace: Workspace) -> RowResult:
+    for stage, future in stages:
+        future.wait()
+        if not future.state.is_completed():
+            result = failure(row, stage, _reason(future.state))
+            break
+    else:
+        result = success(row, job, workspace, "ok")
+    listener().finished(row.id, result.status, result.error)
+    return result
+
+
+def _reason(state: State[Any]) -> BaseException:
+    if isinstance(state.data, BaseException):
+        return state.data
+    return RuntimeError(state.message or f"the task ended {state.name}")

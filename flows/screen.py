@@ -1,0 +1,62 @@
+"""What a person at a terminal sees of a flow: its stages, its pairs, its log."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from flows.progress import listening
+
+_LOGGERS = ("nst_core", "tasks", "flows")
+
+
+class Screen:
+    """A `flows.progress.Listener` that draws on stderr."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True)
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=self._console,
+        )
+        self._bar = self._progress.add_task("starting", total=None)
+
+    @contextmanager
+    def shown(self) -> Iterator["Screen"]:
+        """Draw, and show the log of our own packages, for as long as a flow runs."""
+        handler = RichHandler(console=self._console, show_path=False, show_level=False)
+        loggers = [logging.getLogger(name) for name in _LOGGERS]
+        for logger in loggers:
+            logger.setLevel(logging.INFO)
+            logger.addHandler(handler)
+        try:
+            with self._progress, listening(self):
+                yield self
+        finally:
+            for logger in loggers:
+                logger.removeHandler(handler)
+
+    def say(self, text: str) -> None:
+        """Print a line."""
+        self._console.print(text, markup=False, highlight=False)
+
+    def stage(self, name: str) -> None:
+        """Name the stage that begins."""
+        self._progress.reset(self._bar, total=None, description=name)
+
+    def pairs(self, n_pairs: int) -> None:
+        """Show a bar of so many pairs."""
+        self._progress.reset(self._bar, total=n_pairs, description="render pairs")
+
+    def finished(self, row_id: str, status: str, detail: str) -> None:
+        """Count a pair, and print it if it failed."""
+        self._progress.advance(self._bar)
+        if detail:
+            self._console.print(f"[red]{status}[/red] {escape(f'{row_id}: {detail}')}")

@@ -1,0 +1,34 @@
+"""Where it runs: the environment is read here and nowhere else."""
+
+import os
+import tempfile
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from tasks.caching import Workspace
+
+
+class Settings(BaseSettings):
+    """Settings of one process, from variables that begin with ``AMNST_``."""
+
+    model_config = SettingsConfigDict(env_prefix="AMNST_", extra="forbid")
+
+    store_uri: str = Field(
+        default_factory=lambda: str(Path.home() / ".cache" / "amnst" / "store"),
+        description="Artefact store: a folder or s3:// prefix that all workers share.",
+    )
+    scratch: str = Field(
+        default_factory=lambda: str(Path(tempfile.gettempdir()) / f"amnst-{os.getuid()}"),
+        description="Local folder for downloads and for what is in the making.",
+    )
+    n_threads: int = Field(
+        default_factory=lambda: len(os.sched_getaffinity(0)),
+        ge=1,
+        description="Threads of one operation; changes no result.",
+    )
+
+    def workspace(self) -> Workspace:
+        """The plain values that tasks get."""
+        return Workspace(self.store_uri, self.scratch, self.n_threads)

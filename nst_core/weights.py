@@ -1,0 +1,100 @@
+"""A classifier's files: weights, and the card beside them that says what they are.
+
+``name.weights.h5`` holds numbers only, so that loading one runs no code of its
+author's; ``name.json``, the card, holds its sha256, its architecture and how it came
+to be. This module checks them without TensorFlow.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nst_core.errors import ModelError
+
+SUFFIX = ".weights.h5"
+
+DEFAULT_MODEL = Path(__file__).parent / "models" / f"default{SUFFIX}"
+"""The classifier that comes with the package; its card states licence and accuracy."""
+
+
+@dataclass(frozen=True)
+class WeightsFile:
+    """Weights whose sha256 is the one their card states."""
+
+    path: Path
+    sha256: str
+    card: dict[str, Any]
+
+
+def card_path(weights: Path) -> Path:
+    """The card that belongs to a weights file."""
+    return weights.with_name(weights.name.removesuffix(SUFFIX) + ".json")
+
+
+def sha256_of(path: Path) -> str:
+    """The sha256 of a local file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_weights(path: Path | str) -> WeightsFile:
+    """Find a classifier's weights and check them against their card.
+
+    Parameters
+    ----------
+    path
+        The weights file, or a folder that holds exactly one.
+
+    Raises
+    ------
+    ModelError
+        ``model_not_found``, ``model_card`` (missing or unreadable) or ``model_checksum``
+        (the weights are not those of the card).
+    """
+    weights = _find(Path(path))
+    card = _read_card(weights)
+    digest = sha256_of(weights)
+    if digest != card["sha256"]:
+        raise ModelError(
+            f"model {weights}: sha256 {digest} is not the {card['sha256']} of its card; the "
+            "file is damaged or was exchanged, copy weights and card together again",
+            code="model_checksum",
+        )
+    return WeightsFile(weights, digest, card)
+
+
+def _find(path: Path) -> Path:
+    if path.is_dir():
+        found = sorted(path.glob(f"*{SUFFIX}"))
+        if len(found) != 1:
+            raise ModelError(
+                f"model folder {path} holds {len(found)} *{SUFFIX} files, exactly 1 is "
+                "needed; name the file",
+                code="model_not_found",
+            )
+        path = found[0]
+    if not path.is_file() or not path.name.endswith(SUFFIX):
+        raise ModelError(
+            f"model {path} is not a *{SUFFIX} file; train one with `amnst train`",
+            code="model_not_found",
+        )
+    return path.resolve()
+
+
+def _read_card(weights: Path) -> dict[str, Any]:
+    path = card_path(weights)
+    try:
+        card = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise ModelError(
+            f"model {weights.name} has no card {path.name} beside it; the card states the "
+            "sha256 and the architecture, copy both files",
+            code="model_card",
+        ) from None
+    except ValueError as error:
+        raise ModelError(f"model card {path} is not JSON ({error})", code="model_card") from None
+    if not isinstance(card, dict) or not isinstance(card.get("sha256"), str):
+        raise ModelError(f"model card {path} states no sha256", code="model_card")
+    return card

@@ -1,0 +1,109 @@
+"""From manifest rows to jobs: which rows are done, which must run, which cannot."""
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nst_core.config import OutputConfig, TransferConfig, preset
+from nst_core.errors import NSTError
+from tasks.caching import Workspace
+from tasks.invert import RenderJob
+from tasks.manifest import ManifestRow
+from tasks.mels import AnalysisJob
+from tasks.store import join
+from tasks.transfer import TransferJob
+from tasks.upload import UploadJob, is_published
+
+
+@dataclass(frozen=True, kw_only=True)
+class RenderDefaults:
+    """What rows that do not say otherwise are rendered with."""
+
+    preset: str
+    transfer: Mapping[str, float]
+    """Fields of `TransferConfig` given on the command line or in the form."""
+    output: OutputConfig
+    model_path: str
+    model_sha256: str
+    output_uri: str
+
+
+def plan_job(
+    row: ManifestRow, identities: Mapping[str, str | NSTError], defaults: RenderDefaults
+) -> UploadJob | NSTError:
+    """The job of one row, or why it cannot run.
+
+    Parameters
+    ----------
+    row
+        A checked row of the manifest.
+    identities
+        Per input the sha256, or the reason why it cannot be read.
+    defaults
+        What holds where the row is silent; the row's own cells win.
+    """
+    music, ambience = identities[row.music], identities[row.ambience]
+    if isinstance(music, NSTError):
+        return music
+    if isinstance(ambience, NSTError):
+        return ambience
+    try:
+        transfer = transfer_config(row, defaults)
+        output = output_config(row, defaults)
+    except NSTError as error:
+        return error
+    job = TransferJob(
+        music=AnalysisJob(
+            uri=row.music,
+            sha256=music,
+            name="music",
+            start_s=row.start_s,
+            duration_s=row.duration_s,
+        ),
+        ambience=AnalysisJob(uri=row.ambience, sha256=ambience, name="ambience"),
+        model_path=defaults.model_path,
+        model_sha256=defaults.model_sha256,
+        config=transfer,
+    )
+    return UploadJob(
+        row_id=row.id,
+        render=RenderJob(transfer=job, output=output),
+        output_uri=join(defaults.output_uri, row.output),
+    )
+
+
+def transfer_config(row: ManifestRow, defaults: RenderDefaults) -> TransferConfig:
+    """Preset, then the catalogue's own values, then the row's."""
+    values = {**defaults.transfer, **row.transfer_overrides}
+    return preset(row.preset or defaults.preset, **values)
+
+
+def output_config(row: ManifestRow, defaults: RenderDefaults) -> OutputConfig:
+    """The catalogue's format, then the one the output's name asks for, then the row's."""
+    values: dict[str, Any] = {"format": row.output.rpartition(".")[2].lower()}
+    return dataclasses.replace(defaults.output, **{**values, **row.output_overrides})
+
+
+def is_finished(job: UploadJob, workspace: Workspace) -> bool:
+    """Say whether nothing is left to make: every artefact is there, the output in place."""
+    store = workspace.store
+    record = store.find(job.render.stage, job.render.key)
+    transfer = job.render.transfer
+    return (
+        record is not None
+        and store.exists(transfer.stage, transfer.key)
+        and is_published(job, record)
+    )
+
+
+def forget(jobs: Iterable[UploadJob], workspace: Workspace) -> None:
+    """Drop the pairs' own results, so that they are made again; the analyses stay."""
+    for job in jobs:
+        for made in (job.render, job.render.transfer):
+            workspace.store.delete(made.stage, made.key)
+
+
+def inputs_of(rows: Sequence[ManifestRow]) -> list[str]:
+    """Every input once, in the order of first use."""
+    return list(dict.fromkeys(uri for row in rows for uri in (row.music, row.ambience)))

@@ -1,0 +1,213 @@
+import dataclasses
+
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter1d
+from scipy.signal import butter, sosfilt
+
+from nst_core.carrier import erb_bank
+from nst_core.metrics import (
+    carrier_deviation,
+    evaluate,
+    follow,
+    high_share,
+    texture_distance,
+    texture_moved,
+    texture_statistics,
+)
+from nst_core.stft import istft, stft
+from nst_core.synth import ambience, music_piece
+
+SR = 22_050
+
+
+def tone(hz, duration_s=2.0):
+    n = round(duration_s * SR)
+    return (0.1 * np.sin(2 * np.pi * hz * np.arange(n) / SR)).astype("f4")
+
+
+def noise(duration_s=2.0, seed=0):
+    return 0.1 * np.random.default_rng(seed).standard_normal(round(duration_s * SR)).astype("f4")
+
+
+def under_the_envelopes_of(music, texture):
+    """Positive control: the texture in 24 bands, each as loud as the music was over 30 ms."""
+    bank = erb_bank(24, 1024, SR)
+    D, goal = stft(texture, 1024, 64), stft(music, 1024, 64)
+    width = 0.030 * SR / 64 / 2.355
+    wanted, own = (
+        gaussian_filter1d(np.abs(X) ** 2 @ bank, width, axis=0, mode="nearest") for X in (goal, D)
+    )
+    gain = np.sqrt(wanted / (own + 1e-9))
+    return istft((D * (gain @ bank.T)).astype("c8"), 64, len(music))
+
+
+@pytest.fixture(scope="module")
+def sounds():
+    """Music of 4 s, the ambience that is used, and its other half as the reference."""
+    rain = ambience("rain", 8.0, seed=0)
+    return music_piece("folk", 4.0, seed=0), rain[: 4 * SR], rain[4 * SR :]
+
+
+@pytest.fixture(scope="module")
+def judge(sounds):
+    music, _, kept = sounds
+    return lambda y: evaluate(y, music, kept, SR)
+
+
+def test_the_music_itself_is_all_content_and_no_transfer(sounds, judge):
+    found = judge(sounds[0])
+    for name in ("content", "chroma", "onset_correlation", "spectrum", "onset_f1"):
+        assert getattr(found, name) == pytest.approx(1, abs=1e-4), name
+    for name in ("texture", "spectrum_moved", "carrier_db"):
+        assert getattr(found, name) == pytest.approx(0, abs=1e-3), name
+
+
+def test_the_ambience_itself_is_all_style_and_no_content(sounds, judge):
+    reference, used = judge(sounds[2]), judge(sounds[1])
+    assert reference.content == pytest.approx(0, abs=1e-4)
+    assert reference.spectrum_moved == pytest.approx(1, abs=1e-4)
+    assert abs(used.content) < 0.15
+    assert used.spectrum_moved > 0.8
+    assert used.texture > 0.7
+    assert used.carrier_db > 4
+
+
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.7])
+def test_a_plain_mix_scores_in_texture_or_spectrum_and_fails_the_gates(sounds, judge, share):
+    found = judge(np.sqrt(1 - share) * sounds[0] + np.sqrt(share) * sounds[1])
+    assert found.spectrum_moved > 0.3
+    assert found.follow < 0.25
+    assert found.carrier_db < 3.4
+
+
+def test_an_equalised_mix_fails_follow_however_well_it_scores_in_spectrum(sounds, judge):
+    music, used, _ = sounds
+    D, goal = stft(music, 2048, 512), stft(used, 2048, 512)
+    gain = np.sqrt((np.abs(goal) ** 2).mean(axis=0) / ((np.abs(D) ** 2).mean(axis=0) + 1e-6))
+    equalised = istft((D * gain).astype("c8"), 512, len(music))
+    equalised *= 0.1 / equalised.std()
+    found = judge(equalised + used)
+    assert found.spectrum_moved > 0.6
+    assert found.follow < 0.25
+
+
+def test_the_positive_control_passes_the_gates_and_fails_content(sounds, judge):
+    found = judge(under_the_envelopes_of(*sounds[:2]))
+    assert found.texture > 0.55
+    assert found.carrier_db > 3.4
+    assert found.follow > 0.2
+    assert found.content < 0.55
+
+
+def test_figures_do_not_depend_on_level(sounds, judge):
+    music, used, kept = sounds
+    mixed = music + used
+    quiet = evaluate(0.01 * mixed, 3 * music, 0.2 * kept, SR)
+    for name, value in dataclasses.asdict(judge(mixed)).items():
+        assert getattr(quiet, name) == pytest.approx(value, abs=2e-3), name
+
+
+def test_a_transposed_melody_keeps_the_rhythm_and_loses_the_harmony(sounds, judge):
+    music = sounds[0]
+    at = np.arange(0, len(music) - 1, 2 ** (1 / 12))
+    semitone_up = np.interp(at, np.arange(len(music)), music).astype("f4")
+    found = judge(semitone_up)
+    assert found.chroma < 0.3
+    assert found.spectrum < 0.6
+
+
+def test_equalised_music_is_still_the_music(sounds, judge):
+    low = sosfilt(butter(1, 1500, fs=SR, output="sos"), sounds[0]).astype("f4")
+    found = judge(low)
+    assert found.content > 0.85
+    assert found.onset_f1 > 0.8
+    assert found.carrier_db < 0.5
+    assert found.texture < 0.3
+
+
+def test_onsets_are_found_within_50_ms_and_not_beyond():
+    clicks, texture = np.zeros(4 * SR, "f4"), noise(4.0)
+    for at in np.arange(0.3, 3.8, 0.31):
+        start = round(at * SR)
+        clicks[start : start + 400] = noise(seed=1)[:400] * np.linspace(1, 0, 400)
+
+    def f1(shift_s):
+        return evaluate(np.roll(clicks, round(shift_s * SR)), clicks, texture, SR).onset_f1
+
+    assert f1(0.0) == 1
+    assert f1(0.03) > 0.9
+    assert f1(0.12) < 0.2
+
+
+def test_a_pure_gain_or_filter_leaves_the_carrier_and_new_noise_replaces_it(sounds):
+    music = sounds[0]
+    assert carrier_deviation(0.3 * music, music, SR) < 1e-3
+    filtered = sosfilt(butter(1, 1000, fs=SR, output="sos"), music).astype("f4")
+    assert carrier_deviation(filtered, music, SR) < 0.5
+    assert carrier_deviation(noise(4.0), music, SR) > 4
+    shares = [carrier_deviation(music + g * noise(4.0), music, SR) for g in (0.1, 0.5, 2.0)]
+    assert np.all(np.diff(shares) > 0)
+
+
+def test_what_breathes_with_the_music_follows_and_what_is_laid_over_does_not():
+    swell = 0.55 + 0.45 * np.sin(2 * np.pi * 1.5 * np.arange(4 * SR) / SR)
+    music = (swell * sum(tone(hz, 4.0) for hz in (220, 660, 1500, 4000))).astype("f4")
+    breathing = (swell * noise(4.0)).astype("f4")
+    against = ((1.1 - swell) * noise(4.0)).astype("f4")
+    assert follow(breathing, music, SR) > 0.4
+    assert follow(noise(4.0), music, SR) < 0.1
+    assert follow(against, music, SR) < -0.3
+    assert follow(music + noise(4.0), music, SR) < 0.1
+
+
+def test_the_share_above_6_khz_is_that_of_the_energy():
+    assert high_share(tone(8000), SR) > 0.99
+    assert high_share(tone(1000), SR) < 0.01
+    assert high_share(tone(8000) + tone(1000), SR) == pytest.approx(0.5, abs=0.01)
+    assert high_share(noise(), SR) == pytest.approx(1 - 6000 / 11_025, abs=0.02)
+    assert high_share(np.zeros(SR, "f4"), SR) == 0
+
+
+def test_textures_are_near_their_own_kind_and_far_from_another():
+    same = texture_distance(
+        texture_statistics(ambience("rain", 5.0, seed=0), SR),
+        texture_statistics(ambience("rain", 5.0, seed=1), SR),
+    )
+    other = texture_distance(
+        texture_statistics(ambience("rain", 5.0, seed=0), SR),
+        texture_statistics(ambience("fire", 5.0, seed=0), SR),
+    )
+    assert same < 0.4 * other
+
+
+def test_texture_statistics_do_not_hear_a_slow_swell():
+    rain = ambience("rain", 5.0, seed=0)
+    swell = (1 + 0.7 * np.sin(2 * np.pi * 0.4 * np.arange(5 * SR) / SR)).astype("f4")
+    plain = texture_statistics(rain, SR)
+    assert texture_distance(texture_statistics(swell * rain, SR), plain) < 0.05
+    fast = (1 + 0.7 * np.sin(2 * np.pi * 20 * np.arange(5 * SR) / SR)).astype("f4")
+    assert texture_distance(texture_statistics(fast * rain, SR), plain) > 0.15
+
+
+def test_texture_rises_with_the_share_of_grain(sounds):
+    music, used, kept = sounds
+    control = under_the_envelopes_of(music, used)
+    moved = [
+        texture_moved((1 - s) * music + s * control, music, kept, SR) for s in (0.0, 0.3, 0.6, 1.0)
+    ]
+    assert np.all(np.diff(moved) > 0)
+
+
+@pytest.mark.parametrize("y", [np.zeros(4 * SR, "f4"), tone(440, 4.0), np.eye(1, 4 * SR)[0]])
+def test_a_bad_result_is_judged_and_not_refused(judge, y):
+    found = judge(y.astype("f4"))
+    assert all(np.isfinite(value) for value in dataclasses.asdict(found).values())
+    assert found.content < 0.6
+
+
+def test_the_longer_of_result_and_music_is_cut(sounds, judge):
+    music, used, _ = sounds
+    mixed = music + used
+    longer = np.concatenate([mixed, noise(1.0)])
+    assert judge(longer) == judge(mixed)

@@ -1,0 +1,256 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from nst_core.analysis import LEVEL, analyse, load_analysis, save_analysis
+from nst_core.config import MelConfig, TransferConfig
+from nst_core.errors import SignalError
+from nst_core.mel import mel_bank, n_frames, power_mel
+from nst_core.rendering import Stylisation, apply_mel_gain, loop_to_length, render, windows
+from nst_core.synth import ambience, music_piece
+
+SR = 22_050
+MEL = MelConfig()
+FULL = TransferConfig(strength=1.0)
+IN_WINDOWS = TransferConfig(window_s=10.0, window_overlap_s=1.0)
+
+
+def rms(y):
+    return np.sqrt(np.mean(np.square(y, dtype=float)))
+
+
+def tone(hz, duration_s=1.0):
+    n = round(duration_s * SR)
+    return (0.1 * np.sin(2 * np.pi * hz * np.arange(n) / SR)).astype("f4")
+
+
+def gain_of(db, music):
+    """A stylisation that asks for the same gain everywhere, or for an array of gains."""
+    shape = (384, n_frames(len(music.y), MEL))
+    nothing = np.zeros(1, "f4")
+    return Stylisation(np.broadcast_to(db, shape).astype("f2"), nothing, nothing, 0)
+
+
+def seconds(y):
+    return y[: len(y) // SR * SR].reshape(-1, SR)
+
+
+@pytest.fixture(scope="module")
+def pair():
+    music, rain = music_piece("folk", 2.5, seed=0), ambience("rain", 3.0, seed=0)
+    return analyse(music, MEL, name="music"), analyse(rain, MEL, name="ambience")
+
+
+@pytest.fixture(scope="module")
+def quiet_then_loud():
+    """Music of 14 s whose first half is 20 dB down, and a texture."""
+    music, rain = music_piece("chamber", 14.0, seed=0), ambience("rain", 5.0, seed=0)
+    music[: 7 * SR] *= 0.1
+    return analyse(music, MEL, name="music"), analyse(rain, MEL, name="ambience")
+
+
+def test_an_analysis_holds_the_sound_as_it_is_and_its_mel_at_one_level(tmp_path):
+    y = 3 * music_piece("rock", 1.0, seed=0)
+    analysis = analyse(y, MEL, name="music")
+    np.testing.assert_array_equal(analysis.y, y)
+    assert rms(analysis.levelled()) == pytest.approx(LEVEL, rel=1e-5)
+    np.testing.assert_array_equal(analysis.M, power_mel(analysis.levelled(), MEL))
+    save_analysis(tmp_path / "a.npz", analysis)
+    back = load_analysis(tmp_path / "a.npz")
+    np.testing.assert_array_equal(back.y, analysis.y)
+    np.testing.assert_array_equal(back.M, analysis.M)
+
+
+@pytest.mark.parametrize("name", ["music", "ambience"])
+@pytest.mark.parametrize(
+    ("y", "code"),
+    [
+        (np.zeros(SR, "f4"), "silent"),
+        (1e-6 * tone(440), "silent"),
+        (tone(440)[:1023], "too_short"),
+        (np.where(np.arange(SR) == 5, np.nan, tone(440)), "non_finite"),
+        (np.zeros(0, "f4"), "bad_signal"),
+        (np.zeros((SR, 2), "f4"), "bad_signal"),
+    ],
+)
+def test_an_unusable_input_is_refused_by_name(name, y, code):
+    with pytest.raises(SignalError, match=f"^{name} ") as caught:
+        analyse(y, MEL, name=name)
+    assert caught.value.code == code
+
+
+def test_no_gain_leaves_a_waveform_as_it_is():
+    y = music_piece("folk", 1.0, seed=0)
+    unchanged = apply_mel_gain(y, np.zeros((384, n_frames(len(y), MEL)), "f4"), MEL)
+    np.testing.assert_allclose(unchanged, y, atol=1e-6)
+
+
+@pytest.mark.parametrize("gain_db", [-20.0, 6.0])
+def test_one_gain_everywhere_is_that_gain(gain_db):
+    y = tone(1000)
+    louder = apply_mel_gain(y, np.full((384, n_frames(len(y), MEL)), gain_db, "f4"), MEL)
+    # The ends of a cut tone reach the two bins that no band sees.
+    inner = slice(2048, -2048)
+    np.testing.assert_allclose(louder[inner], y[inner] * 10 ** (gain_db / 20), atol=1e-4)
+
+
+def test_a_gain_in_some_bands_at_some_time_acts_there_only():
+    y = tone(500, 2.0) + tone(4000, 2.0)
+    gain_db = np.zeros((384, n_frames(len(y), MEL)), "f4")
+    bins_hz = np.arange(513) * SR / 1024
+    high = mel_bank(MEL).weights @ (bins_hz < 2000) == 0
+    gain_db[high, 86:] = -60
+    changed = apply_mel_gain(y, gain_db, MEL)
+    np.testing.assert_allclose(changed[: SR - 2000], y[: SR - 2000], atol=1e-3)
+    np.testing.assert_allclose(
+        changed[SR + 2000 : -2000], tone(500, 2.0)[SR + 2000 : -2000], atol=1e-3
+    )
+
+
+def test_strength_0_renders_the_music_itself_bit_for_bit(pair):
+    y = render(*pair, gain_of(9.0, pair[0]), MEL, TransferConfig(strength=0.0))
+    np.testing.assert_array_equal(y, pair[0].y)
+
+
+@pytest.mark.parametrize("start", ["carrier", "music"])
+@pytest.mark.parametrize("strength", [0.3, 1.0])
+def test_a_render_is_as_long_and_as_loud_as_the_music(pair, start, strength):
+    config = TransferConfig(start=start, strength=strength)
+    y = render(*pair, gain_of(-6.0, pair[0]), MEL, config)
+    assert y.shape == pair[0].y.shape
+    assert rms(y) == pytest.approx(rms(pair[0].y), rel=1e-4)
+
+
+@pytest.mark.parametrize("start", ["carrier", "music"])
+def test_threads_and_a_second_run_change_no_bit(pair, start):
+    config = TransferConfig(start=start)
+    stylisation = gain_of(3.0, pair[0])
+    y = render(*pair, stylisation, MEL, config)
+    np.testing.assert_array_equal(render(*pair, stylisation, MEL, config), y)
+    np.testing.assert_array_equal(render(*pair, stylisation, MEL, config, n_threads=2), y)
+
+
+@pytest.mark.parametrize("start", ["carrier", "music"])
+def test_the_gain_shapes_the_spectrum_as_far_as_the_strength_says(pair, start):
+    gain_db = np.zeros((384, 1))
+    gain_db[250:] = -12
+
+    def high_share_db(strength, gain):
+        config = TransferConfig(start=start, strength=strength)
+        M = power_mel(render(*pair, gain_of(gain, pair[0]), MEL, config), MEL)
+        return 10 * np.log10(M[270:].sum() / M[:230].sum())
+
+    full, half = (high_share_db(s, gain_db) - high_share_db(s, 0.0) for s in (1.0, 0.5))
+    assert full == pytest.approx(-12, abs=1.5)
+    assert half == pytest.approx(-12 * 0.5**0.7, abs=1.5)
+
+
+def test_the_gain_on_a_carrier_is_bounded(pair):
+    gain_db = np.zeros((384, 1))
+    gain_db[300:] = 1
+
+    def rendered(size, bound):
+        config = dataclasses.replace(FULL, max_gain_db=bound)
+        return render(*pair, gain_of(size * gain_db, pair[0]), MEL, config)
+
+    np.testing.assert_array_equal(rendered(90, 10.0), rendered(10, 10.0))
+    assert np.abs(rendered(90, 20.0) - rendered(10, 10.0)).max() > 0.01
+
+
+def test_without_a_gain_a_mel_start_is_the_musics_round_trip(pair):
+    music = pair[0]
+    M = power_mel(render(*pair, gain_of(0.0, music), MEL, TransferConfig(start="music")), MEL)
+    own = power_mel(music.y, MEL)
+    assert np.linalg.norm(np.sqrt(M) - np.sqrt(own)) < 0.2 * np.linalg.norm(np.sqrt(own))
+
+
+def test_a_stylisation_of_another_length_is_refused(pair):
+    short = analyse(pair[0].y[:SR], MEL, name="music")
+    with pytest.raises(SignalError, match=r"\(384, 87\).*\(384, 216\)"):
+        render(*pair, gain_of(0.0, short), MEL, FULL)
+
+
+def test_a_gain_that_is_not_finite_does_not_reach_a_listener(pair):
+    with pytest.raises(SignalError, match="NaN or infinity") as caught:
+        render(*pair, gain_of(np.nan, pair[0]), MEL, FULL)
+    assert caught.value.code == "non_finite"
+
+
+def test_short_music_is_one_window_and_long_music_overlapping_ones(pair, quiet_then_loud):
+    assert [w.start for w in windows(*pair, MEL, IN_WINDOWS)] == [0]
+    first, second = windows(*quiet_then_loud, MEL, IN_WINDOWS)
+    assert second.start % MEL.hop_length == 0
+    assert len(first.music) - second.start == round(SR / 256) * 256
+    assert second.start + len(second.music) == 14 * SR
+    whole = quiet_then_loud[0].levelled()
+    for window in (first, second):
+        stop = window.start + len(window.music)
+        np.testing.assert_array_equal(window.music, whole[window.start : stop])
+        assert len(window.ambience) == len(window.music)
+        assert window.M_music.shape[1] == n_frames(len(window.music), MEL)
+        assert window.frames.start * MEL.hop_length == window.start
+    shared = slice(second.start, len(first.music))
+    np.testing.assert_array_equal(
+        first.ambience[shared], second.ambience[: len(first.music) - second.start]
+    )
+
+
+def test_windows_render_nearly_what_one_window_does(quiet_then_loud):
+    stylisation = gain_of(0.0, quiet_then_loud[0])
+    one = render(*quiet_then_loud, stylisation, MEL, TransferConfig())
+    several = render(*quiet_then_loud, stylisation, MEL, IN_WINDOWS)
+    for a, b in zip(seconds(one), seconds(several), strict=True):
+        assert np.corrcoef(a, b)[0, 1] > 0.98
+        assert abs(20 * np.log10(rms(a) / rms(b))) < 3.0
+
+
+def test_a_quiet_window_stays_quiet_and_a_silent_one_silent(quiet_then_loud):
+    music, rain = quiet_then_loud
+    stylisation = gain_of(0.0, music)
+    y = render(music, rain, stylisation, MEL, IN_WINDOWS)
+    assert rms(y[: 6 * SR]) < 0.15 * rms(y[8 * SR :])
+    cut = music.y.copy()
+    cut[: 8 * SR] = 0
+    half_silent = analyse(cut, MEL, name="music")
+    y = render(half_silent, rain, stylisation, MEL, IN_WINDOWS)
+    assert rms(y[: 7 * SR]) < 1e-4
+    assert rms(y[9 * SR :]) == pytest.approx(rms(cut[9 * SR :]), rel=0.2)
+
+
+def test_a_loop_begins_as_the_clip_and_repeats_it_less_the_fade():
+    y = ambience("rain", 3.0, seed=0)
+    looped = loop_to_length(y, 10 * SR, SR)
+    assert len(looped) == 10 * SR
+    fade = len(y) // 4
+    period = len(y) - fade
+    np.testing.assert_array_equal(looped[:period], y[:period])
+    np.testing.assert_array_equal(looped[fade:-period], looped[fade + period :])
+
+
+def test_a_loop_of_noise_has_neither_a_click_nor_a_dip():
+    y = 0.1 * np.random.default_rng(0).standard_normal(4 * SR).astype("f4")
+    y = np.convolve(y, np.hanning(41) / 20, "same").astype("f4")
+    looped = loop_to_length(y, 12 * SR, SR)
+    assert np.abs(np.diff(looped)).max() < 1.1 * np.abs(np.diff(y)).max()
+    level = np.sqrt(np.mean(looped[: 11 * SR].reshape(-1, SR // 5) ** 2, axis=1))
+    assert level.min() > 0.85 * rms(y)
+    assert level.max() < 1.15 * rms(y)
+
+
+def test_a_clip_whose_ends_differ_is_joined_without_a_step():
+    y = np.linspace(-0.5, 0.5, 2 * SR, dtype="f4")
+    looped = loop_to_length(y, 5 * SR, SR)
+    assert np.abs(np.diff(looped)).max() < 1e-3
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 1000])
+def test_any_clip_loops(n):
+    looped = loop_to_length(np.ones(n, "f4"), 3000, SR)
+    assert len(looped) == 3000
+    assert looped.min() > 0.9
+
+
+def test_a_long_clip_is_cut():
+    y = ambience("rain", 2.0, seed=0)
+    np.testing.assert_array_equal(loop_to_length(y, SR, SR), y[:SR])
