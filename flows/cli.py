@@ -197,7 +197,7 @@ def plan(*, ambience: Globs, music: Globs, format: Format = "wav") -> int:  # no
     format
         Of the outputs.
     """
-    from tasks.manifest import expand_globs, plan_rows, write_manifest
+    from tasks.plan import expand_globs, plan_rows, write_manifest
 
     rows = plan_rows(expand_globs(ambience), expand_globs(music), default_format=format)
     write_manifest(rows, sys.stdout)
@@ -236,8 +236,8 @@ def _render(request: "RenderRequest", *, verbose: bool, json: bool) -> int:
     prepare_prefect(verbose=verbose)
     from flows.render_catalog import render_catalog
     from flows.screen import Screen
+    from tasks.files import join
     from tasks.report import read_report_lines
-    from tasks.store import join
 
     with Screen().shown() as screen:
         state: State[Any] = render_catalog(request, return_state=True)  # type: ignore[assignment]  # the flow is not async
@@ -262,7 +262,7 @@ def _given(**values: object) -> dict[str, object]:
 
 def _exit_code(error: Exception) -> int:
     from nst_core.errors import DatasetError, ModelError
-    from tasks.store import StorageError
+    from tasks.files import StorageError
 
     if isinstance(error, StorageError):
         return _STORAGE

@@ -16,9 +16,10 @@ from nst_core.config import OutputConfig
 from nst_core.errors import NSTError
 from tasks.caching import Workspace
 from tasks.jobs import RenderDefaults, forget, inputs_of, is_finished, plan_job
-from tasks.manifest import ManifestError, ManifestRow, read_manifest
+from tasks.manifest import read_manifest
 from tasks.mels import identify_inputs
 from tasks.model import Model, fetch_model
+from tasks.problems import ManifestError
 from tasks.report import (
     RowResult,
     all_well,
@@ -29,6 +30,7 @@ from tasks.report import (
     summarise,
     write_report,
 )
+from tasks.row import ManifestRow
 from tasks.upload import UploadJob
 
 _THREADS = 3

@@ -9,9 +9,9 @@ from prefect.futures import PrefectFuture
 from flows.progress import listener
 from tasks.caching import Workspace
 from tasks.invert import invert_pair
-from tasks.manifest import ManifestRow
 from tasks.mels import AnalysisJob, compute_mels
 from tasks.report import RowResult, failure, success
+from tasks.row import ManifestRow
 from tasks.transfer import transfer_pair
 from tasks.upload import UploadJob, upload_pair
 

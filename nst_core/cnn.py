@@ -21,6 +21,8 @@ from nst_core.stft import FloatArray
 INPUT_LAYER = "input"
 _GROUP_LAYER = "group"
 _POOL = 2
+_NORM_MOMENTUM = 0.9
+"""Keras' 0.99 needs hundreds of steps, and a small dataset gives tens."""
 _TAP_BANDS = 12
 """Bands that a tap of the 2-D kind keeps of the frequency axis, so that a Gram fits."""
 
@@ -98,7 +100,7 @@ def build_classifier(
         if number > 1:
             x = _pool(config)(x)
         x = _convolution(config, f"conv{number}", initializer())(x)
-        x = keras.layers.BatchNormalization(name=f"norm{number}")(x)
+        x = keras.layers.BatchNormalization(momentum=_NORM_MOMENTUM, name=f"norm{number}")(x)
         x = keras.layers.ReLU(name=f"relu{number}")(x)
     x = MeanAndDeviation(name="pool")(x)
     x = keras.layers.Dropout(config.dropout, seed=int(next(seeds)))(x)

@@ -1,7 +1,14 @@
 """TensorFlow's process-wide set-up: called by whoever owns the process, never on import."""
 
+import logging
 import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
+
+logger = logging.getLogger(__name__)
 
 
 @lru_cache(maxsize=1)
@@ -17,10 +24,34 @@ def setup_tensorflow(n_threads: int) -> None:
         result does not depend on which one finishes first.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    import tensorflow as tf  # noqa: PLC0415  # seconds to import, and must follow the line above
+    with _native_stderr_logged():
+        import tensorflow as tf  # noqa: PLC0415  # seconds to import, and must follow the line above
 
-    tf.config.threading.set_intra_op_parallelism_threads(n_threads)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
-    tf.config.experimental.enable_op_determinism()
-    for device in tf.config.list_physical_devices("GPU"):
-        tf.config.experimental.set_memory_growth(device, enable=True)
+        tf.config.threading.set_intra_op_parallelism_threads(n_threads)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+        tf.config.experimental.enable_op_determinism()
+        for device in tf.config.list_physical_devices("GPU"):
+            tf.config.experimental.set_memory_growth(device, enable=True)
+        tf.config.list_logical_devices()
+
+
+@contextmanager
+def _native_stderr_logged() -> Iterator[None]:
+    """Send what C++ code prints on stderr to our log at debug level.
+
+    On import TensorFlow announces every CUDA library it does not find, whatever its log
+    level, and a user on a machine without a GPU takes that for a failure.
+    """
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as caught:
+        os.dup2(caught.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(kept, 2)
+            os.close(kept)
+            caught.seek(0)
+            for line in caught.read().decode(errors="replace").splitlines():
+                logger.debug("tensorflow: %s", line)

@@ -30,7 +30,6 @@ from nst_core.model import save_classifier
 from nst_core.stft import FloatArray
 from nst_core.weights import SUFFIX, card_path
 
-_EMA_MOMENTUM = 0.99
 _STATISTICS_SEGMENTS = 512
 _EQ_CURVES = 6
 
@@ -89,8 +88,8 @@ def train_classifier(
 ) -> Trained:
     """Fit a classifier and return the weights with the best validation accuracy.
 
-    An exponential mean of the weights is what is validated and kept: it makes the choice
-    of the best epoch less of a lottery where the validation set is small.
+    A running mean of the weights over about an epoch is what is validated and kept: it
+    makes the choice of the best epoch less of a lottery where the validation set is small.
 
     Parameters
     ----------
@@ -127,7 +126,7 @@ def train_classifier(
             ),
             weight_decay=config.weight_decay,
             use_ema=True,
-            ema_momentum=_EMA_MOMENTUM,
+            ema_momentum=1 - 1 / max(2, len(batches)),
         ),
         loss=keras.losses.CategoricalCrossentropy(
             from_logits=True, label_smoothing=config.label_smoothing

@@ -19,7 +19,8 @@ from typing import Any, Protocol
 from prefect.cache_policies import CachePolicy
 from prefect.context import TaskRunContext
 
-from tasks.store import Json, Record, StorageError, Store, reported
+from tasks.files import StorageError, reported
+from tasks.store import Json, Record, Store
 
 logger = logging.getLogger(__name__)
 

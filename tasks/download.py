@@ -1,75 +1,29 @@
 """A genre dataset's archive, or a folder, becomes a verified local folder.
 
-Nothing is downloaded without being asked for: the user names the source. An
-archive is hostile until it has been unpacked within limits; a folder that holds
-``.complete.json`` was unpacked whole.
+Nothing is downloaded without being asked for: the user names the source.
 """
 
-import functools
-import gzip
 import hashlib
-import json
 import logging
-import lzma
 import re
-import shutil
-import tarfile
-import tempfile
-import zipfile
-import zlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import IO, Literal, NamedTuple, TypeAlias
+from collections.abc import Callable
+from pathlib import Path
 
 import httpx
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from nst_core.errors import DatasetError
+from tasks.files import StorageError, fetch_input, is_remote, local, reported, scrub, sha256_file
 from tasks.retry import retry_transient
-from tasks.store import StorageError, fetch_input, is_remote, local, reported, scrub, sha256_file
+from tasks.unpack import ArchiveLimits, is_unpacked, unpack_archive
 
 logger = logging.getLogger(__name__)
 
 OnProgress = Callable[[int, int | None], None]
 """Called with the bytes so far and, where known, the bytes in all."""
 
-AUDIO_SUFFIXES = frozenset({".wav", ".au", ".flac", ".ogg", ".mp3"})
-_COMPLETE = ".complete.json"
 _BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
-_CHUNK = 1 << 20
-_TEXTS = ("tracks.csv", "readme", "license", "licence")
-_DAMAGE = (
-    tarfile.TarError,
-    zipfile.BadZipFile,
-    gzip.BadGzipFile,
-    zlib.error,
-    lzma.LZMAError,
-    EOFError,
-    NotImplementedError,  # a compression that zipfile does not know
-)
-
-
-@dataclass(frozen=True, kw_only=True)
-class ArchiveLimits:
-    """What an archive may unpack to; beyond it, it is refused as a bomb."""
-
-    max_members: int = 20_000
-    max_bytes: int = 4 << 30
-    max_ratio: float = 100.0
-    """Unpacked bytes per archive byte, once they exceed `ratio_free_bytes`."""
-    ratio_free_bytes: int = 64 << 20
-
-
-Kind: TypeAlias = Literal["file", "folder", "other"]
-
-
-class _Member(NamedTuple):
-    name: str
-    size: int
-    kind: Kind
-    open: Callable[[], IO[bytes] | None]
 
 
 @task(
@@ -112,7 +66,7 @@ def fetch_dataset(
     if "://" not in source and Path(source).is_dir():
         return Path(source).absolute()
     unpacked = scratch / "datasets"
-    if sha256 and (unpacked / sha256.lower() / _COMPLETE).is_file():
+    if sha256 and is_unpacked(unpacked / sha256.lower()):
         return unpacked / sha256.lower()
     name = hashlib.sha256(source.encode()).hexdigest()[:16]
     destination = scratch / "downloads" / name
@@ -141,29 +95,6 @@ def download_archive(
         raise DatasetError(f"dataset {source} does not exist", code="dataset_not_found")
     _verify(source, path, sha256)
     return path
-
-
-def unpack_archive(archive: Path, folder: Path, limits: ArchiveLimits) -> Path:
-    """Unpack the audio files, tracks.csv and licence of an archive into a new folder.
-
-    Raises
-    ------
-    DatasetError
-        ``not_archive``, ``unsafe_archive``, ``archive_too_big``, ``damaged_archive`` or
-        ``no_audio``; nothing is left at `folder`.
-    """
-    if (folder / _COMPLETE).is_file():
-        return folder
-    with reported(str(folder), "unpack"):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".tmp-", dir=folder.parent) as temporary:
-            try:
-                _unpack(archive, Path(temporary, "whole"), limits)
-            except _DAMAGE as error:
-                message = f"{archive}: damaged: {error}; download it again"
-                raise DatasetError(message, code="damaged_archive") from error
-            _settle(Path(temporary, "whole"), folder)
-    return folder
 
 
 def _download(
@@ -275,101 +206,3 @@ def _receive(response: httpx.Response, part: Path, done: int, on_progress: OnPro
             stream.write(chunk)
             done += len(chunk)
             on_progress(done, total)
-
-
-def _unpack(archive: Path, folder: Path, limits: ArchiveLimits) -> None:
-    ratio_bytes = int(limits.max_ratio * archive.stat().st_size)
-    budget = min(limits.max_bytes, max(ratio_bytes, limits.ratio_free_bytes))
-    n_members = n_bytes = n_audio = 0
-    folder.mkdir()
-    for member in _members(archive):
-        n_members += 1
-        n_bytes += max(member.size, 0)
-        if n_members > limits.max_members or n_bytes > budget:
-            rule = f"unpacks to more than {limits.max_members} members or {budget} bytes"
-            message = f"{archive}: {rule}; unpack it by hand and give the folder"
-            raise DatasetError(message, code="archive_too_big")
-        name = _safe_name(archive, member.name)
-        if _is_wanted(name) and member.kind != "folder":
-            _extract(archive, member, folder / name)
-            n_audio += name.suffix.lower() in AUDIO_SUFFIXES
-    if not n_audio:
-        suffixes = ", ".join(sorted(AUDIO_SUFFIXES))
-        raise DatasetError(f"{archive}: holds no {suffixes} file", code="no_audio")
-    summary = {"members": n_members, "bytes": n_bytes, "audio_files": n_audio}
-    (folder / _COMPLETE).write_text(json.dumps(summary), "utf-8")
-
-
-def _members(archive: Path) -> Iterator[_Member]:
-    """Yield members in the order of the archive, before their bytes are unpacked."""
-    with archive.open("rb") as stream:
-        head = stream.read(512)
-    if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
-        yield from _zip_members(archive)
-    elif head.startswith(b"\x1f\x8b"):
-        with gzip.open(archive) as unzipped:
-            yield from _tar_members(unzipped)
-    elif head[257:262] == b"ustar":
-        with archive.open("rb") as stream:
-            yield from _tar_members(stream)
-    else:
-        start = head[:16].decode("ascii", "replace")
-        message = f"{archive}: is no .tar.gz, .tgz, .tar or .zip: it starts with {start!r}"
-        raise DatasetError(message, code="not_archive")
-
-
-def _tar_members(stream: IO[bytes] | gzip.GzipFile) -> Iterator[_Member]:
-    with tarfile.open(fileobj=stream, mode="r:") as tar:
-        for info in tar:
-            kind: Kind = "file" if info.isreg() else "folder" if info.isdir() else "other"
-            yield _Member(info.name, info.size, kind, functools.partial(tar.extractfile, info))
-        # gzip's checksum stands behind the padding, where tarfile does not read any more.
-        for _ in range(64):
-            if not stream.read(_CHUNK):
-                return
-    raise tarfile.ReadError("64 MiB follow the end of the archive")
-
-
-def _zip_members(archive: Path) -> Iterator[_Member]:
-    with zipfile.ZipFile(archive) as package:
-        for info in package.infolist():
-            locked = info.flag_bits & 1
-            kind: Kind = "folder" if info.is_dir() else "other" if locked else "file"
-            yield _Member(
-                info.filename, info.file_size, kind, functools.partial(package.open, info)
-            )
-
-
-def _safe_name(archive: Path, name: str) -> PurePosixPath:
-    path = PurePosixPath(name)
-    if path.is_absolute() or ".." in path.parts or re.search(r"[\\\x00-\x1f]|^[A-Za-z]:", name):
-        message = f"{archive}: the member {name!r} would lie outside the dataset's folder"
-        raise DatasetError(message, code="unsafe_archive")
-    return path
-
-
-def _is_wanted(name: PurePosixPath) -> bool:
-    if any(part.startswith((".", "__MACOSX")) for part in name.parts):
-        return False
-    text = name.name.lower()
-    return name.suffix.lower() in AUDIO_SUFFIXES or text.startswith(_TEXTS)
-
-
-def _extract(archive: Path, member: _Member, target: Path) -> None:
-    stream = member.open() if member.kind == "file" else None
-    if stream is None or target.exists():
-        rule = "stands twice" if stream else "is a link, a device or encrypted"
-        message = f"{archive}: the member {member.name!r} {rule}"
-        raise DatasetError(message, code="unsafe_archive")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with stream, target.open("xb") as output:
-        shutil.copyfileobj(stream, output, _CHUNK)
-
-
-def _settle(whole: Path, folder: Path) -> None:
-    """Rename into place; another process may have been first with the same archive."""
-    try:
-        whole.rename(folder)
-    except OSError:
-        if not (folder / _COMPLETE).is_file():
-            raise

@@ -8,10 +8,10 @@ from typing import Any
 from nst_core.config import OutputConfig, TransferConfig, preset
 from nst_core.errors import NSTError
 from tasks.caching import Workspace
+from tasks.files import join
 from tasks.invert import RenderJob
-from tasks.manifest import ManifestRow
 from tasks.mels import AnalysisJob
-from tasks.store import join
+from tasks.row import ManifestRow
 from tasks.transfer import TransferJob
 from tasks.upload import UploadJob, is_published
 

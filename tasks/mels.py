@@ -8,22 +8,15 @@ from pathlib import Path
 from prefect import task
 
 from nst_core.analysis import analyse, save_analysis
-from nst_core.audio import read_audio
+from nst_core.audio import Audio, read_audio
 from nst_core.config import MelConfig
 from nst_core.dataset import analyse_segments, load_audio_segments, save_segments
 from nst_core.errors import AudioError, NSTError, SignalError
 from tasks.caching import ArtefactPolicy, Workspace, artefact, parameters, produce
+from tasks.files import StorageError, fetch_input, is_remote, sha256_file
 from tasks.retry import retry_transient
 from tasks.segment import SegmentJob
-from tasks.store import (
-    Json,
-    Record,
-    StorageError,
-    artefact_key,
-    fetch_input,
-    is_remote,
-    sha256_file,
-)
+from tasks.store import Json, Record, artefact_key
 
 _VERSION = 1
 
@@ -82,17 +75,24 @@ def compute_mels(job: AnalysisJob, workspace: Workspace) -> Record:
 
     def make(path: Path) -> dict[str, Json]:
         with fetch_input(job.uri, path.parent) as source:
-            audio = read_audio(
-                source,
-                sr=job.mel.sr,
-                mono=True,
-                start_s=job.start_s,
-                duration_s=job.duration_s,
-            )
+            audio = _read(job, source)
         save_analysis(path, analyse(audio.y, job.mel, name=f'{job.name} "{job.uri}"'))
         return {"duration_s": len(audio.y) / job.mel.sr, "warnings": list(audio.warnings)}
 
     return produce(job, workspace, "npz", make)
+
+
+def _read(job: AnalysisJob, source: Path) -> Audio:
+    if sha256_file(source) != job.sha256:
+        reason = "was changed after the manifest was read; start the flow again"
+        raise AudioError("changed", job.uri, reason)
+    try:
+        return read_audio(
+            source, sr=job.mel.sr, mono=True, start_s=job.start_s, duration_s=job.duration_s
+        )
+    except AudioError as error:
+        # A remote file is read from a passing copy, whose name tells nobody anything.
+        raise AudioError(error.code, job.uri, error.reason) from error
 
 
 @task(name="compute-segment-mels", cache_policy=ArtefactPolicy())

@@ -4,9 +4,10 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from nst_core.weights import DEFAULT_MODEL, card_path, check_weights
+from nst_core.errors import ModelError
+from nst_core.weights import DEFAULT_MODEL, SUFFIX, card_path, check_weights
 from tasks.caching import Workspace
-from tasks.store import is_remote, local, read_bytes
+from tasks.files import beside, is_remote, local, read_bytes, scrub
 
 
 @dataclass(frozen=True)
@@ -33,11 +34,17 @@ def fetch_model(uri: str | None, workspace: Workspace) -> Model:
 
 
 def _fetched(uri: str, workspace: Workspace) -> Path:
+    if not uri.endswith(SUFFIX):
+        raise ModelError(
+            f"model {scrub(uri)} is not a *{SUFFIX} file; name the file, not its folder",
+            code="model_not_found",
+        )
     name = hashlib.sha256(uri.encode()).hexdigest()[:16]
     folder = workspace.scratch_root() / "models" / name
-    folder.mkdir(parents=True, exist_ok=True)
     weights = folder / PurePosixPath(uri).name
     card = card_path(weights)
-    card.write_bytes(read_bytes(uri.removesuffix(weights.name) + card.name))
-    weights.write_bytes(read_bytes(uri))
+    for path in (weights, card):
+        with beside(path) as temporary:
+            temporary.write_bytes(read_bytes(uri.removesuffix(weights.name) + path.name))
+            temporary.replace(path)
     return weights

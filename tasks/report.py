@@ -13,9 +13,11 @@ import pandas as pd
 
 from nst_core.errors import NSTError
 from tasks.caching import Workspace
+from tasks.files import join, publish, read_bytes, scrub
 from tasks.invert import RenderJob
-from tasks.manifest import ManifestRow, RowProblem
-from tasks.store import Record, Store, join, publish, read_bytes, reported, scrub
+from tasks.problems import RowProblem
+from tasks.row import ManifestRow
+from tasks.store import Record, Store
 from tasks.upload import UploadJob
 
 Status = Literal["ok", "cached", "failed", "skipped", "invalid", "not_run"]
@@ -146,7 +148,7 @@ def write_report(
 
     In the CSV a text that a spreadsheet would take for a formula gets a leading ``'``.
     """
-    table = pd.DataFrame([_flat(r, run_id) for r in sorted(results, key=lambda r: r.line)])
+    table = _table([_flat(r, run_id) for r in sorted(results, key=lambda r: r.line)])
     with workspace.scratch_folder() as folder:
         table.to_parquet(folder / "results.parquet", index=False)
         safe = table.map(lambda cell: _defused(cell) if isinstance(cell, str) else cell)
@@ -154,6 +156,14 @@ def write_report(
         for name in ("results.parquet", "results.csv"):
             publish(Path(folder, name), join(output_uri, name))
     return join(output_uri, "results.csv")
+
+
+def _table(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
+    """Rows as columns of one type each; what a row lacks stays empty."""
+    table = pd.DataFrame(rows, dtype=object)
+    # A gap would turn a column of integers into floats: 22050.0 Hz.
+    whole = [name for name in table if {type(cell) for cell in table[name].dropna()} == {int}]
+    return table.astype(dict.fromkeys(whole, "Int64")).infer_objects()
 
 
 def _flat(result: RowResult, run_id: str) -> dict[str, Any]:
@@ -167,8 +177,10 @@ def _defused(text: str) -> str:
 
 
 def read_report_lines(csv_uri: str) -> str:
-    """A report as JSON lines, one per row."""
-    with reported(csv_uri, "read"):
-        table = pd.read_csv(io.BytesIO(read_bytes(csv_uri)), keep_default_na=False)
+    """A report as JSON lines, one per row, null where a row has no value.
+
+    Taken from the Parquet file beside the CSV: only that one tells the id 007 from 7.
+    """
+    table = pd.read_parquet(io.BytesIO(read_bytes(csv_uri.removesuffix("csv") + "parquet")))
     lines: str = table.to_json(orient="records", lines=True)
     return lines

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from nst_core.errors import NSTError
-from tasks.store import StorageError
+from tasks.files import StorageError
 
 if TYPE_CHECKING:
     from prefect import Task

@@ -8,6 +8,7 @@ from prefect import task
 
 from nst_core.config import MelConfig, SegmentConfig
 from nst_core.dataset import cut_tracks, save_segments
+from nst_core.errors import DatasetError
 from nst_core.genres import GenreIndex, index_genres
 from tasks.caching import ArtefactPolicy, Workspace, parameters, produce
 from tasks.store import Json, Record, artefact_key
@@ -62,9 +63,13 @@ def segment_tracks(job: SegmentJob, workspace: Workspace) -> Record:
     """Cut the tracks of a dataset; unreadable ones are listed in the record."""
 
     def make(path: Path) -> dict[str, Json]:
-        segments = cut_tracks(
-            index_genres(job.folder), job.sr, job.config, n_threads=workspace.n_threads
-        )
+        index = index_genres(job.folder)
+        if _content(index) != job.content:
+            raise DatasetError(
+                f'dataset "{index.root}" was changed meanwhile; start the flow again',
+                code="dataset_changed",
+            )
+        segments = cut_tracks(index, job.sr, job.config, n_threads=workspace.n_threads)
         save_segments(path, segments)
         return {
             "n_segments": len(segments.y),

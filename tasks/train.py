@@ -11,8 +11,9 @@ from prefect.cache_policies import NO_CACHE
 from nst_core.config import ClassifierConfig, TrainingConfig
 from nst_core.runtime import setup_tensorflow
 from tasks.caching import ArtefactPolicy, Workspace, artefact, parameters, produce
+from tasks.files import join, publish
 from tasks.mels import SegmentMelJob
-from tasks.store import Json, Record, artefact_key, join, publish
+from tasks.store import Json, Record, artefact_key
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +73,8 @@ def train_cnn(job: TrainJob, workspace: Workspace) -> Record:
         )
         with zipfile.ZipFile(path, "w") as archive:
             for part in sorted(folder.iterdir()):
-                archive.write(part, part.name)
+                # Without the time of day, so that the same weights give the same bytes.
+                archive.writestr(zipfile.ZipInfo(part.name), part.read_bytes())
         return {
             "segment_accuracy": evaluation.segment_accuracy,
             "track_accuracy": evaluation.track_accuracy,

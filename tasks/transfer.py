@@ -8,6 +8,7 @@ from prefect import task
 from nst_core import ALGORITHM_VERSION
 from nst_core.analysis import load_analysis
 from nst_core.config import TransferConfig
+from nst_core.errors import ModelError
 from nst_core.rendering import save_stylisation
 from nst_core.runtime import setup_tensorflow
 from tasks.caching import ArtefactPolicy, Workspace, artefact, parameters, produce
@@ -56,11 +57,13 @@ def transfer_pair(job: TransferJob, workspace: Workspace, row_id: str) -> Record
         from nst_core.model import load_classifier  # noqa: PLC0415  # TensorFlow takes seconds
         from nst_core.transfer import stylise  # noqa: PLC0415
 
+        classifier = load_classifier(job.model_path)
+        _check_model(job, classifier.sha256)
         with artefact(job.music, workspace) as music, artefact(job.ambience, workspace) as ambience:
             stylisation = stylise(
                 load_analysis(music),
                 load_analysis(ambience),
-                load_classifier(job.model_path),
+                classifier,
                 job.config,
                 n_threads=workspace.n_threads,
             )
@@ -73,3 +76,12 @@ def transfer_pair(job: TransferJob, workspace: Workspace, row_id: str) -> Record
         }
 
     return produce(job, workspace, "npz", make)
+
+
+def _check_model(job: TransferJob, found: str) -> None:
+    if found != job.model_sha256:
+        raise ModelError(
+            f"model {job.model_path}: sha256 {found} is not the {job.model_sha256} that the flow "
+            "began with; it was exchanged meanwhile, start the flow again",
+            code="model_checksum",
+        )

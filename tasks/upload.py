@@ -10,10 +10,20 @@ from prefect.cache_policies import NO_CACHE
 
 from nst_core import ALGORITHM_VERSION, __version__
 from tasks.caching import Workspace, artefact, missing
+from tasks.files import (
+    Description,
+    describe,
+    is_remote,
+    local,
+    publish,
+    read_if_present,
+    scrub,
+    sha256_file,
+)
 from tasks.invert import RenderJob
 from tasks.mels import AnalysisJob
 from tasks.retry import retry_transient
-from tasks.store import Record, describe, publish, read_bytes, scrub
+from tasks.store import Record
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,12 +73,32 @@ def upload_pair(job: UploadJob, workspace: Workspace, row_id: str) -> Published:
 
 
 def is_published(job: UploadJob, record: Record) -> bool:
-    """Say whether the output in place is the recorded one, by size and provenance."""
-    found = describe(job.output_uri)
-    if found is None or found.size != record.size or describe(job.provenance_uri) is None:
+    """Say whether the output in place is the recorded one, and its provenance tells of it.
+
+    A local output is hashed: outputs of one length are all of one size. A remote one is
+    believed if its size is right and its provenance was written later.
+    """
+    audio, provenance = describe(job.output_uri), read_if_present(job.provenance_uri)
+    if audio is None or audio.size != record.size or provenance is None:
         return False
-    provenance = json.loads(read_bytes(job.provenance_uri))
-    return bool(provenance.get("sha256") == record.sha256 and provenance.get("id") == job.row_id)
+    if _claim(provenance) != {"id": job.row_id, "sha256": record.sha256}:
+        return False
+    if is_remote(job.output_uri):
+        return not _is_newer(audio, describe(job.provenance_uri))
+    return sha256_file(local(job.output_uri)) == record.sha256
+
+
+def _claim(provenance: bytes) -> dict[str, Any]:
+    """What a provenance file says it belongs to; nothing if it is damaged."""
+    try:
+        facts = json.loads(provenance)
+    except ValueError:
+        return {}
+    return {name: facts.get(name) for name in ("id", "sha256")} if isinstance(facts, dict) else {}
+
+
+def _is_newer(audio: Description, provenance: Description | None) -> bool:
+    return provenance is None or (audio.modified_s or 0.0) > (provenance.modified_s or 0.0)
 
 
 def _provenance(job: UploadJob, record: Record) -> str:

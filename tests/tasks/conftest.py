@@ -14,7 +14,7 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from tasks import store
+from tasks import s3
 
 KEY, SECRET = "amnst-test", "amnst-test-secret"
 WEED = Path(sys.executable).with_name("weed")
@@ -74,7 +74,7 @@ def _wait_until_ready(process: subprocess.Popen[bytes], log: Path) -> None:
         try:
             filesystem = fsspec.filesystem("s3", skip_instance_cache=True)
             filesystem.call_s3("create_bucket", Bucket=f"probe-{uuid.uuid4().hex[:8]}")
-        except (OSError, store.boto.BotoCoreError):
+        except (OSError, *s3.FAILURES):
             assert time.monotonic() < deadline, log.read_text(errors="replace")[-2000:]
             time.sleep(0.2)
         else:
@@ -94,20 +94,20 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         process = subprocess.Popen(
             _command(folder, ports), stdout=log, stderr=log, stdin=subprocess.DEVNULL
         )
-        store._s3.cache_clear()
+        s3._client.cache_clear()
         try:
             _wait_until_ready(process, folder / "log")
             yield
         finally:
             process.kill()  # a polite stop takes 5 s, and nobody needs its data
             process.wait(15)
-            store._s3.cache_clear()
+            s3._client.cache_clear()
 
 
 @pytest.fixture
 def bucket(s3_server: None) -> str:
     name = f"test-{uuid.uuid4().hex[:12]}"
-    store._s3(os.getpid()).call_s3("create_bucket", Bucket=name)
+    s3.client().call_s3("create_bucket", Bucket=name)
     return f"s3://{name}"
 
 

@@ -13,15 +13,10 @@ from pathlib import Path
 import pytest
 
 from nst_core.errors import DatasetError
-from tasks import store
-from tasks.download import (
-    ArchiveLimits,
-    download_archive,
-    download_dataset,
-    fetch_dataset,
-    unpack_archive,
-)
-from tasks.store import StorageError
+from tasks import files
+from tasks.download import download_archive, download_dataset, fetch_dataset
+from tasks.files import StorageError
+from tasks.unpack import ArchiveLimits, unpack_archive
 
 LIMITS = ArchiveLimits()
 MEMBERS = {
@@ -223,7 +218,7 @@ def test_a_local_archive_is_used_in_place(tmp_path: Path) -> None:
 
 
 def test_a_dataset_comes_from_a_bucket_and_is_unpacked_once(bucket: str, tmp_path: Path) -> None:
-    store.publish(_tar(tmp_path / "g.tar.gz", MEMBERS), f"{bucket}/g.tar.gz")
+    files.publish(_tar(tmp_path / "g.tar.gz", MEMBERS), f"{bucket}/g.tar.gz")
     folder = download_dataset.fn(f"{bucket}/g.tar.gz", str(tmp_path / "scratch"))
     assert _files(Path(folder)) == KEPT
     marker = Path(folder, ".complete.json").stat().st_mtime_ns

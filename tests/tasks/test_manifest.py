@@ -6,17 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from tasks import store
-from tasks.manifest import (
-    Manifest,
-    ManifestError,
-    ManifestRow,
-    default_id,
-    plan_rows,
-    read_manifest,
-    write_manifest,
-)
-from tasks.store import StorageError
+from tasks import files
+from tasks.files import StorageError
+from tasks.manifest import Manifest, read_manifest
+from tasks.plan import default_id, plan_rows, write_manifest
+from tasks.problems import ManifestError
+from tasks.row import ManifestRow
 
 
 @pytest.fixture
@@ -295,7 +290,7 @@ def test_a_manifest_in_a_bucket_takes_inputs_beside_it(bucket: str, tmp_path: Pa
     (tmp_path / "m.csv").write_text(
         "id,ambience,music\na,in/rain.wav,waltz.wav\nb,/etc/x,s3://o/y\n"
     )
-    store.publish(tmp_path / "m.csv", f"{bucket}/batch/m.csv")
+    files.publish(tmp_path / "m.csv", f"{bucket}/batch/m.csv")
     manifest = read_manifest(f"{bucket}/batch/m.csv")
     (row,) = manifest.rows
     assert row.ambience == f"{bucket}/batch/in/rain.wav"

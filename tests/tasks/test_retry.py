@@ -6,8 +6,8 @@ import pytest
 from prefect.states import Completed, Failed
 
 from nst_core.errors import AudioError, ConfigError
+from tasks.files import StorageError, describe, read_bytes
 from tasks.retry import is_transient, retry_transient
-from tasks.store import StorageError, describe, read_bytes
 
 
 @pytest.mark.parametrize(
@@ -47,12 +47,12 @@ def test_a_server_that_is_gone_is_transient_and_a_missing_file_is_not(tmp_path) 
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     lines = [
-        "from tasks import store",
+        "from tasks import files, s3",
         "from tasks.retry import is_transient",
-        "store._S3_CONFIG['retries'] = {'max_attempts': 1}",
+        "s3._CONFIG['retries'] = {'max_attempts': 1}",
         "try:",
-        "    store.describe('s3://bucket/a.wav')",
-        "except store.StorageError as error:",
+        "    files.describe('s3://bucket/a.wav')",
+        "except files.StorageError as error:",
         "    print(is_transient(error), error)",
     ]
     environment = {

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tasks import store
-from tasks.store import Record, StorageError, Store, artefact_key, join
+from tasks import files
+from tasks.files import StorageError, join
+from tasks.store import Record, Store, artefact_key
 
 SOUND = bytes(range(256)) * 40
 KEY = artefact_key("mels", 1, {"n_mels": 384}, ["ab" * 32])
@@ -36,7 +37,7 @@ def record(shelf: Store, sound: Path) -> Record:
 
 def _overwrite(shelf: Store, relative: str, data: bytes, tmp_path: Path) -> None:
     (tmp_path / "forged").write_bytes(data)
-    store.publish(tmp_path / "forged", join(shelf.root_uri, relative))
+    files.publish(tmp_path / "forged", join(shelf.root_uri, relative))
 
 
 def _files(root: Path) -> list[str]:
@@ -114,7 +115,7 @@ def test_a_deleted_blob_is_a_miss_and_only_that_one(
 ) -> None:
     sound.write_bytes(b"second")
     second = shelf.commit("mels", "1" * 64, sound, "wav", {})
-    store._delete(join(shelf.root_uri, record.blob))
+    files.delete(join(shelf.root_uri, record.blob))
     assert shelf.find("mels", KEY) is None
     assert shelf.find("mels", "1" * 64) == second
     with pytest.raises(StorageError, match="missing"):
@@ -215,7 +216,7 @@ def test_a_killed_writer_leaves_nothing_partial_visible(root_uri: str, tmp_path:
         assert shelf.fetch_bytes(record) == seen.to_bytes(4, "big") * 250_000
         seen += 1
     assert seen > 0
-    if not store.is_remote(root_uri):
+    if not files.is_remote(root_uri):
         visible = [name for name in _files(Path(root_uri)) if "/.tmp-" not in name]
         for name in (name for name in visible if name.startswith("objects/")):
             data = Path(root_uri, name).read_bytes()
@@ -226,7 +227,7 @@ def test_readers_of_a_published_output_see_old_or_new_bytes_only(tmp_path: Path)
     old, new, place = tmp_path / "old", tmp_path / "new", tmp_path / "out" / "a.wav"
     old.write_bytes(b"o" * 400_000)
     new.write_bytes(b"n" * 700_000)
-    store.publish(old, str(place))
+    files.publish(old, str(place))
     seen, done = set(), threading.Event()
 
     def read() -> None:
@@ -237,8 +238,8 @@ def test_readers_of_a_published_output_see_old_or_new_bytes_only(tmp_path: Path)
     reader = threading.Thread(target=read)
     reader.start()
     for _ in range(10):
-        store.publish(new, str(place))
-        store.publish(old, str(place))
+        files.publish(new, str(place))
+        files.publish(old, str(place))
     done.set()
     reader.join()
     assert seen <= {(400_000, b"o", b"o"), (700_000, b"n", b"n")}
@@ -247,28 +248,28 @@ def test_readers_of_a_published_output_see_old_or_new_bytes_only(tmp_path: Path)
 
 def test_an_output_is_published_and_described(root_uri: str, sound: Path) -> None:
     place = join(root_uri, "outputs", "rain on roof é.wav")
-    assert store.describe(place) is None
-    store.publish(sound, place)
-    assert store.describe(place).size == len(SOUND)
-    assert abs(store.describe(place).modified_s - time.time()) < 60
-    assert store.describe(join(root_uri, "outputs")) is None, "a folder is no file"
-    assert store.read_bytes(place) == SOUND
+    assert files.describe(place) is None
+    files.publish(sound, place)
+    assert files.describe(place).size == len(SOUND)
+    assert abs(files.describe(place).modified_s - time.time()) < 60
+    assert files.describe(join(root_uri, "outputs")) is None, "a folder is no file"
+    assert files.read_bytes(place) == SOUND
 
 
 def test_an_input_is_used_in_place_or_fetched(root_uri: str, sound: Path, tmp_path: Path) -> None:
     place = join(root_uri, "inputs", "a.wav")
-    store.publish(sound, place)
-    with store.fetch_input(place, tmp_path / "scratch") as path:
+    files.publish(sound, place)
+    with files.fetch_input(place, tmp_path / "scratch") as path:
         assert path.read_bytes() == SOUND
-        assert (str(path) == place) == (not store.is_remote(place))
-    with store.fetch_input(sound.as_uri(), tmp_path / "scratch") as path:
+        assert (str(path) == place) == (not files.is_remote(place))
+    with files.fetch_input(sound.as_uri(), tmp_path / "scratch") as path:
         assert path == sound
     assert list(tmp_path.glob("scratch/*")) == []
 
 
 def test_a_missing_remote_input_is_named(bucket: str, tmp_path: Path) -> None:
     with pytest.raises(StorageError, match=r"gone\.wav: cannot read") as caught:
-        with store.fetch_input(f"{bucket}/gone.wav", tmp_path):
+        with files.fetch_input(f"{bucket}/gone.wav", tmp_path):
             pytest.fail("there was nothing to fetch")
     assert caught.value.code == "not_found"
     assert not caught.value.transient
@@ -276,7 +277,7 @@ def test_a_missing_remote_input_is_named(bucket: str, tmp_path: Path) -> None:
 
 def test_a_missing_bucket_is_an_error_on_write(s3_server: None, sound: Path) -> None:
     with pytest.raises(StorageError, match="bucket"):
-        store.publish(sound, "s3://no-such-bucket/a.wav")
+        files.publish(sound, "s3://no-such-bucket/a.wav")
 
 
 def test_a_wrong_secret_is_an_error_that_does_not_show_it(bucket: str) -> None:

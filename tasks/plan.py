@@ -1,0 +1,87 @@
+"""A plan: every ambience on every music, as a manifest that says what will run."""
+
+import csv
+import functools
+import glob
+import hashlib
+import itertools
+import os
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from pathlib import PurePath, PurePosixPath
+from typing import TextIO
+
+from nst_core.config import AudioFormat, OutputConfig
+from tasks.problems import ManifestError
+from tasks.row import COLUMNS, ManifestRow
+
+
+def plan_rows(
+    ambiences: Sequence[str],
+    musics: Sequence[str],
+    *,
+    default_format: AudioFormat = OutputConfig.format,
+) -> list[ManifestRow]:
+    """Return every ambience on every music, with unique ids."""
+    taken: set[str] = set()
+    rows = []
+    for line, (ambience, music) in enumerate(itertools.product(ambiences, musics), start=2):
+        name = _unique(default_id(ambience, music), taken)
+        output = f"{name}.{default_format}"
+        rows.append(ManifestRow(line=line, id=name, ambience=ambience, music=music, output=output))
+    return rows
+
+
+def write_manifest(rows: Iterable[ManifestRow], stream: TextIO) -> None:
+    """Write rows as CSV: the required columns and those that any row makes use of."""
+    cells = [_cells(row) for row in rows]
+    used = {name for row in cells for name in row} | {"id", "ambience", "music"}
+    columns = [name for name in COLUMNS if name in used] + sorted(used - set(COLUMNS))
+    writer = csv.DictWriter(stream, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(cells)
+
+
+def expand_globs(patterns: Iterable[str]) -> list[str]:
+    """Files that patterns name, each pattern's in order; raises ManifestError for none."""
+    found: dict[str, None] = {}
+    for pattern in patterns:
+        # Path.glob takes no absolute pattern.
+        matches = sorted(filter(os.path.isfile, glob.iglob(pattern, recursive=True)))  # noqa: PTH207
+        if not matches:
+            raise ManifestError(
+                f'no file matches "{pattern}"; quote a pattern so that the shell leaves it alone',
+                code="no_match",
+            )
+        found.update(dict.fromkeys(PurePath(path).as_posix() for path in matches))
+    return list(found)
+
+
+def default_id(ambience: str, music: str) -> str:
+    """Return ``<ambience stem>__<music stem>``, in the characters an id may have."""
+    return f"{_slug(ambience)}__{_slug(music)}"
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _slug(path: str) -> str:
+    stem = PurePosixPath(path).stem
+    plain = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode()
+    slug = re.sub(r"[^A-Za-z0-9.-]+", "_", plain).strip("._-")[:45]
+    # A stem in another script leaves nothing: its hash still tells it from the next one.
+    return slug or hashlib.sha256(stem.encode()).hexdigest()[:8]
+
+
+def _unique(name: str, taken: set[str]) -> str:
+    names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
+    free = next(candidate for candidate in names if candidate.lower() not in taken)
+    taken.add(free.lower())
+    return free
+
+
+def _cells(row: ManifestRow) -> dict[str, str]:
+    values = row.model_dump(exclude_defaults=True, exclude={"line", "extra", "output"})
+    if PurePosixPath(row.output).stem != row.id:
+        values["output"] = row.output
+    cells = {name: str(value) for name, value in values.items()}
+    return cells | row.extra

@@ -1,0 +1,47 @@
+"""What is wrong with a manifest, cell by cell."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nst_core.errors import NSTError
+
+MAX_MESSAGES = 100
+
+
+@dataclass(frozen=True)
+class RowProblem:
+    """A cell that breaks a rule; `column` is empty when no single cell is to blame."""
+
+    line: int
+    id: str
+    column: str
+    value: str
+    rule: str
+    code: str
+
+    def __str__(self) -> str:
+        value = self.value if len(self.value) <= 80 else f"{self.value[:77]}..."
+        cell = (f', column "{self.column}"' if self.column else "") + (
+            f', value "{value}"' if value else ""
+        )
+        return f"line {self.line}{cell}: {self.rule}"
+
+
+class ManifestError(NSTError):
+    """A manifest that must not be rendered; `problems` are the cells to blame."""
+
+    def __init__(
+        self, message: str, *, code: str = "bad_manifest", problems: Sequence[RowProblem] = ()
+    ) -> None:
+        super().__init__(message, code=code)
+        self.problems = tuple(problems)
+
+
+def refusal(problems: Sequence[RowProblem]) -> ManifestError:
+    """The error that spells out the first hundred problems."""
+    lines = [str(problem) for problem in problems[:MAX_MESSAGES]]
+    if len(problems) > MAX_MESSAGES:
+        lines.append(f"and {len(problems) - MAX_MESSAGES} more")
+    codes = {problem.code for problem in problems}
+    code = codes.pop() if len(codes) == 1 else "bad_manifest"
+    return ManifestError("\n".join(lines), code=code, problems=problems)

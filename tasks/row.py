@@ -1,0 +1,168 @@
+"""The row of a manifest: its columns and their rules."""
+
+import os
+import re
+from collections.abc import Callable
+from typing import Annotated, Any, get_args
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from nst_core.config import AudioFormat, AudioLimits, OutputConfig, Start, TransferConfig, preset
+from nst_core.errors import ConfigError
+from tasks.inputs import InputRoots, broken, unsafe
+
+FORMATS: tuple[str, ...] = get_args(AudioFormat)
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_TRANSFER = {
+    "strength": "strength",
+    "start": "start",
+    "iterations": "n_iterations",
+    "content_weight": "content_weight",
+    "style_weight": "style_weight",
+    "learning_rate": "learning_rate",
+    "seed": "seed",
+}
+_OUTPUT = ("format", "subtype", "sample_rate", "loudness_lufs")
+
+
+def _rule_of(error: ConfigError) -> str:
+    return f"is {str(error).partition(' is ')[2]}"
+
+
+def _within(config: Callable[..., object], field: str) -> AfterValidator:
+    """Check a cell by the configuration's own rule, the only home of its range."""
+    accepted: set[object] = {None}
+
+    def check(value: object) -> object:
+        if value not in accepted:
+            try:
+                config(**{field: value})
+            except ConfigError as error:
+                raise broken("bad_value", _rule_of(error)) from error
+            accepted.add(value)
+        return value
+
+    return AfterValidator(check)
+
+
+def _true_or_false(cell: object) -> object:
+    # pydantic alone also takes "y", "off" and "1".
+    if isinstance(cell, str):
+        if cell.lower() not in {"true", "false"}:
+            raise broken("bad_value", "must be true or false")
+        return cell.lower() == "true"
+    return cell
+
+
+class ManifestRow(BaseModel):
+    """One pair to render; None leaves the choice to the configuration."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    line: int
+    """Line of the CSV file that the row starts on; the header is line 1."""
+    id: str
+    ambience: str
+    """Absolute local path or ``s3://`` URI inside an input root; in a plan, as given."""
+    music: str
+    output: str
+    """Relative to the output folder, ``/`` between its parts."""
+    enabled: Annotated[bool, BeforeValidator(_true_or_false)] = True
+    preset: str | None = None
+    strength: Annotated[float | None, _within(TransferConfig, "strength")] = None
+    start: Start | None = None
+    iterations: Annotated[int | None, _within(TransferConfig, "n_iterations")] = None
+    content_weight: Annotated[float | None, _within(TransferConfig, "content_weight")] = None
+    style_weight: Annotated[float | None, _within(TransferConfig, "style_weight")] = None
+    learning_rate: Annotated[float | None, _within(TransferConfig, "learning_rate")] = None
+    seed: Annotated[int | None, _within(TransferConfig, "seed")] = None
+    start_s: float = Field(default=0.0, ge=0.0)
+    duration_s: float | None = Field(default=None, ge=AudioLimits.min_duration_s)
+    sample_rate: Annotated[int | None, _within(OutputConfig, "sample_rate")] = None
+    format: AudioFormat | None = None
+    subtype: str | None = None
+    loudness_lufs: Annotated[float | None, _within(OutputConfig, "loudness_lufs")] = None
+    extra: dict[str, str] = {}
+    """The columns ``note``, ``tags`` and ``x_*``, passed through to the report."""
+
+    @property
+    def transfer_overrides(self) -> dict[str, Any]:
+        """The row's own `nst_core.config.TransferConfig` fields."""
+        values = {field: getattr(self, column) for column, field in _TRANSFER.items()}
+        return {field: value for field, value in values.items() if value is not None}
+
+    @property
+    def output_overrides(self) -> dict[str, Any]:
+        """The row's own `nst_core.config.OutputConfig` fields."""
+        values = {column: getattr(self, column) for column in _OUTPUT}
+        return {field: value for field, value in values.items() if value is not None}
+
+    @field_validator("id")
+    @classmethod
+    def _named(cls, name: str) -> str:
+        if not _ID.fullmatch(name):
+            rule = "must be 1-100 of A-Z a-z 0-9 . _ - and start with a letter or a digit"
+            raise broken("bad_id", rule)
+        return name
+
+    @field_validator("ambience", "music")
+    @classmethod
+    def _inside(cls, cell: str, info: ValidationInfo) -> str:
+        return info.context.resolve(cell) if isinstance(info.context, InputRoots) else cell
+
+    @field_validator("output")
+    @classmethod
+    def _relative(cls, output: str) -> str:
+        parts = output.split("/")
+        rule = unsafe(output)
+        if not rule and any(part.startswith(".") or not part for part in parts):
+            rule = "must be relative, without empty or hidden parts"
+        if not rule and suffix_of(output) not in FORMATS:
+            rule = f"must end in {', '.join('.' + name for name in FORMATS)}"
+        if rule:
+            raise broken("bad_output", rule)
+        return output
+
+    @field_validator("format")
+    @classmethod
+    def _as_output(cls, name: str | None, info: ValidationInfo) -> str | None:
+        suffix = suffix_of(info.data.get("output", ""))
+        if name and suffix and name != suffix:
+            raise broken("bad_output", f"does not go with an output that ends in .{suffix}")
+        return name
+
+    @field_validator("preset")
+    @classmethod
+    def _known(cls, name: str | None) -> str | None:
+        try:
+            return name if name is None or preset(name) else None
+        except ConfigError as error:
+            raise broken("bad_value", _rule_of(error)) from error
+
+    @model_validator(mode="after")
+    def _together(self) -> "ManifestRow":
+        try:
+            if len(self.transfer_overrides) > 1:
+                TransferConfig(**self.transfer_overrides)
+            if len(self.output_overrides) > 1:
+                OutputConfig(**self.output_overrides)
+        except ConfigError as error:
+            raise broken("bad_value", str(error)) from error
+        return self
+
+
+COLUMNS = tuple(name for name in ManifestRow.model_fields if name not in {"line", "extra"})
+
+
+def suffix_of(output: str) -> str:
+    """The format that the name of an output asks for, or an empty text."""
+    return os.path.splitext(output)[1][1:].lower()  # noqa: PTH122  # five times pathlib's speed

@@ -1,0 +1,36 @@
+"""`python -m tests.benchmarks [name ...]`: measure, print, and write JSON beside the numbers."""
+
+import argparse
+import importlib
+import json
+import platform
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+NAMES = ("inversion", "transfer", "render", "classifier")
+SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks")
+    parser.add_argument("names", nargs="*", choices=[*NAMES, []], help="default: all")
+    parser.add_argument("--data", type=Path, default=SHARED, help="real recordings")
+    parser.add_argument("--output", type=Path, default=Path("build/benchmarks"))
+    arguments = parser.parse_args()
+    if not arguments.data.is_dir():
+        sys.exit(f"the benchmarks need real recordings; {arguments.data} is not there")
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    for name in arguments.names or NAMES:
+        print(f"\n== {name} ==", flush=True)
+        figures = importlib.import_module(f"tests.benchmarks.bench_{name}").run(arguments.data)
+        record = {
+            "date": datetime.now(UTC).date().isoformat(),
+            "machine": f"{platform.machine()}, Python {platform.python_version()}",
+            "figures": figures,
+        }
+        (arguments.output / f"{name}.json").write_text(json.dumps(record, indent=2), "utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+"""The command from a cold start: nine pairs, then one long piece; time, memory, bytes."""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+AMBIENCES = ("rain", "waves", "fireplace")
+MUSIC = ("guitar", "strings", "vocal_pop")
+LONG_PIECE = "piano"
+
+
+def run(data: Path) -> dict:
+    with tempfile.TemporaryDirectory(prefix="bench-render-") as name:
+        folder = Path(name)
+        nine = folder / "nine.csv"
+        pairs = [f"ambience/{a}.ogg,music/{m}.ogg" for a in AMBIENCES for m in MUSIC]
+        nine.write_text("\n".join(["ambience,music", *pairs, ""]), "utf-8")
+        _render(data, nine, folder / "server", "warms the server's database")
+        cold = _render(data, nine, folder / "first", "nine pairs, cold")
+        again = _render(data, nine, folder / "first", "the same, all cached")
+        other = _render(data, nine, folder / "second", "the same from scratch")
+        identical = [row["sha256"] for row in cold["rows"]] == [
+            row["sha256"] for row in other["rows"]
+        ]
+        print(f"bytes of the two runs identical: {identical}")
+        long = folder / "long.csv"
+        long.write_text(f"ambience,music\nambience/rain.ogg,music/{LONG_PIECE}.ogg\n", "utf-8")
+        piece = _render(data, long, folder / "long", f"{LONG_PIECE}, 236 s")
+    return {"cold": cold, "cached": again, "identical": identical, "long": piece}
+
+
+def _render(data: Path, manifest: Path, folder: Path, title: str) -> dict:
+    environment = {
+        **os.environ,
+        "AMNST_STORE_URI": str(folder / "store"),
+        "PREFECT_HOME": str(manifest.parent / "prefect"),
+    }
+    command = ["render", str(manifest), "--output", str(folder / "out"), "--json"]
+    started = time.perf_counter()
+    done = subprocess.run(
+        [Path(sys.executable).with_name("amnst"), *command, "--input-root", str(data)],
+        env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    seconds = time.perf_counter() - started
+    if done.returncode:
+        raise RuntimeError(done.stderr)
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    peak_gb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6
+    stages = {
+        stage: sum(row[f"{stage}_seconds"] for row in rows) for stage in ("transfer", "invert")
+    }
+    print(
+        f"{title}: {seconds:.1f} s in all, {len(rows)} pairs, "
+        f"transfer {stages['transfer']:.1f} s, invert and judge {stages['invert']:.1f} s, "
+        f"peak memory of any process so far {peak_gb:.2f} GB",
+        flush=True,
+    )
+    kept = ("id", "sha256", "content", "texture", "carrier_db", "follow", "onset_f1")
+    figures = [{name: row[name] for name in kept} for row in rows]
+    return {"seconds": seconds, "stages": stages, "peak_gb": peak_gb, "rows": figures}

@@ -1,0 +1,224 @@
+"""One Prefect server, one small classifier and a folder of sounds for all flows."""
+
+import hashlib
+import logging
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from flows.prefect_environment import prepare_prefect
+
+# Prefect reads its environment when it is imported, and the test modules import it.
+_PREFECT_HOME = tempfile.mkdtemp(prefix="amnst-prefect-")
+os.environ["PREFECT_HOME"] = _PREFECT_HOME
+prepare_prefect(verbose=False)
+
+from prefect.settings import get_current_settings  # noqa: E402
+from prefect.testing.utilities import prefect_test_harness  # noqa: E402
+
+from flows.progress import Listener, listening  # noqa: E402
+from flows.render_catalog import RenderRequest, render_catalog  # noqa: E402
+from nst_core.audio import write_audio  # noqa: E402
+from nst_core.config import ClassifierConfig, MelConfig  # noqa: E402
+from nst_core.mel import compress, power_mel  # noqa: E402
+from nst_core.runtime import setup_tensorflow  # noqa: E402
+from nst_core.synth import GENRES, ambience, music_piece  # noqa: E402
+from tasks.store import Store  # noqa: E402
+
+SR = 22_050
+GOOD_ROWS = tuple(
+    {
+        "id": f"{ambience}-{music}",
+        "ambience": f"{ambience}.wav",
+        "music": f"{music}.wav",
+        "strength": "0.5",
+        "iterations": "2",
+    }
+    for ambience, music in (("rain", "folk"), ("fire", "folk"), ("rain", "rock"))
+)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def prefect() -> Iterator[None]:
+    settings = get_current_settings()
+    assert str(settings.home) == _PREFECT_HOME, "prefect was imported before this conftest"
+    assert settings.results.default_serializer == "json"
+    with prefect_test_harness(server_startup_timeout=180):
+        yield
+    shutil.rmtree(_PREFECT_HOME, ignore_errors=True)
+
+
+def _band_statistics(mel: MelConfig) -> tuple[np.ndarray, np.ndarray]:
+    sounds = [music_piece(genre, 2.0, seed=9) for genre in GENRES]
+    u = np.concatenate([compress(power_mel(y, mel))[0] for y in sounds])
+    return u.mean(axis=0), u.std(axis=0) + 0.1 * u.std()
+
+
+@pytest.fixture(scope="session")
+def make_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Path]:
+    """Folders of small classifiers that have learned nothing but band statistics."""
+    made: dict[int, Path] = {}
+
+    def make(seed: int) -> Path:
+        if seed not in made:
+            setup_tensorflow(2)
+            from nst_core.cnn import INPUT_LAYER, build_classifier
+            from nst_core.model import save_classifier
+
+            made[seed] = tmp_path_factory.mktemp("model")
+            small, mel = ClassifierConfig(n_filters=16, n_layers=1), MelConfig()
+            network = build_classifier(small, n_mels=mel.n_mels, n_classes=len(GENRES), seed=seed)
+            network.get_layer(INPUT_LAYER).set_statistics(*_band_statistics(mel))
+            weights = made[seed] / "small.weights.h5"
+            with warnings.catch_warnings():
+                # Keras and NumPy 2 have not agreed on how an array is copied.
+                warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)
+                save_classifier(
+                    network, weights, genres=GENRES, architecture=small, mel=mel, facts={}
+                )
+        return made[seed]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def model(make_model: Callable[[int], Path]) -> Path:
+    return make_model(3)
+
+
+@pytest.fixture(scope="session")
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Sounds that can be rendered, and `short.wav` and `text.wav` that cannot."""
+    folder = tmp_path_factory.mktemp("inputs")
+    for kind in ("rain", "fire"):
+        write_audio(folder / f"{kind}.wav", ambience(kind, 2.0, seed=1), SR, format="wav")
+    for genre in ("folk", "rock"):
+        write_audio(folder / f"{genre}.wav", music_piece(genre, 3.0, seed=1), SR, format="wav")
+    write_audio(folder / "short.wav", ambience("rain", 0.1, seed=1), SR, format="wav")
+    (folder / "text.wav").write_text("this is no sound\n" * 100, "utf-8")
+    return folder
+
+
+@contextmanager
+def _making() -> Iterator[list[str]]:
+    """Yield a list that gets the stage of every artefact that is made."""
+    made: list[str] = []
+    logger = logging.getLogger("tasks.caching")
+    handler, level = logging.Handler(logging.DEBUG), logger.level
+    handler.emit = lambda record: made.append(record.args[0])
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG)
+    try:
+        yield made
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+
+
+@dataclass
+class Catalogue:
+    """A manifest with its inputs, its store, its output, and the flow that renders it."""
+
+    root: Path
+    model: Path
+    rows: Sequence[Mapping[str, str]] = GOOD_ROWS
+    listener: Listener | None = None
+    work: list[str] = field(default_factory=list)
+    """Stages of the artefacts that the last run made, one entry each."""
+
+    @property
+    def manifest(self) -> Path:
+        return self.root / "inputs" / "manifest.csv"
+
+    @property
+    def output(self) -> Path:
+        return self.root / "output"
+
+    @property
+    def store(self) -> Store:
+        return Store(str(self.root / "store"))
+
+    def write(self) -> Path:
+        columns = list(dict.fromkeys(name for row in self.rows for name in row))
+        lines = [",".join(row.get(name, "") for name in columns) for row in self.rows]
+        self.manifest.write_text("\n".join([",".join(columns), *lines, ""]), "utf-8")
+        return self.manifest
+
+    def render(self, **options: Any) -> Any:
+        """The final state of the flow `render-catalog`."""
+        request = RenderRequest(
+            manifest=str(self.write()), output=str(self.output), model=str(self.model), **options
+        )
+        with self.environment(), self._listening(), _making() as self.work:
+            return render_catalog(request, return_state=True)
+
+    @contextmanager
+    def environment(self) -> Iterator[None]:
+        """`AMNST_*` variables that lead to this catalogue's store."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("AMNST_STORE_URI", self.store.root_uri)
+            patch.setenv("AMNST_SCRATCH", str(self.root / "scratch"))
+            yield
+
+    def _listening(self) -> AbstractContextManager[None]:
+        return listening(self.listener) if self.listener else nullcontext()
+
+    def report(self) -> pd.DataFrame:
+        return pd.read_csv(self.output / "results.csv", keep_default_na=False)
+
+    def statuses(self) -> dict[str, str]:
+        report = self.report()
+        return dict(zip(report["id"], report["status"], strict=True))
+
+    def records(self, stage: str) -> set[Path]:
+        return set((Path(self.store.root_uri) / "results" / stage).rglob("*.json"))
+
+    def objects(self) -> set[Path]:
+        """Artefacts in the store, empty folders aside."""
+        return {path for path in Path(self.store.root_uri, "objects").rglob("*") if path.is_file()}
+
+    def made(self) -> dict[str, int]:
+        """When each output was written."""
+        return {path.name: path.stat().st_mtime_ns for path in self.output.glob("*.wav")}
+
+
+@pytest.fixture(scope="session")
+def sha256_of() -> Callable[[Path], str]:
+    return lambda path: hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.fixture(scope="session")
+def make_catalogue(inputs: Path, model: Path) -> Callable[[Path], Catalogue]:
+    def make(root: Path) -> Catalogue:
+        shutil.copytree(inputs, root / "inputs")
+        return Catalogue(root, model)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def finished(
+    make_catalogue: Callable[[Path], Catalogue], tmp_path_factory: pytest.TempPathFactory
+) -> Catalogue:
+    """The good rows, rendered once for the session; change copies of it only."""
+    catalogue = make_catalogue(tmp_path_factory.mktemp("finished") / "catalogue")
+    state = catalogue.render()
+    assert state.is_completed(), state
+    return catalogue
+
+
+@pytest.fixture
+def rendered(finished: Catalogue, tmp_path: Path) -> Catalogue:
+    """A copy of the finished catalogue with a store of its own."""
+    shutil.copytree(finished.root, tmp_path / "copy")
+    return Catalogue(tmp_path / "copy", finished.model)

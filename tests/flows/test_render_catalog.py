@@ -1,0 +1,239 @@
+"""What a catalogue costs, what it survives, and what its report says."""
+
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from nst_core.errors import NSTError
+
+BAD_ROWS = (
+    {"id": "short", "ambience": "short.wav", "music": "folk.wav"},
+    {"id": "gone", "ambience": "rain.wav", "music": "gone.wav"},
+    {"id": "off", "ambience": "rain.wav", "music": "rock.wav", "enabled": "false"},
+    {"id": "text", "ambience": "text.wav", "music": "folk.wav"},
+    {"id": "loud", "ambience": "rain.wav", "music": "folk.wav", "strength": "7"},
+)
+
+
+def temporary_files(folder):
+    return [path for path in folder.rglob("*") if path.name.startswith(".tmp-")]
+
+
+class Recorder:
+    """A listener that keeps what it hears, and may do something when a pair is finished."""
+
+    def __init__(self, on_finished=None):
+        self.heard, self.on_finished = [], on_finished
+
+    def stage(self, name):
+        self.heard.append(("stage", name))
+
+    def pairs(self, n_pairs):
+        self.heard.append(("pairs", n_pairs))
+
+    def finished(self, row_id, status, detail):
+        self.heard.append((row_id, status))
+        if self.on_finished:
+            self.on_finished()
+
+
+@pytest.fixture(scope="module")
+def mixed(make_catalogue, finished, tmp_path_factory):
+    """Good rows between bad ones, rendered with `skip_invalid`; its final state."""
+    catalogue = make_catalogue(tmp_path_factory.mktemp("mixed") / "catalogue")
+    good = finished.rows
+    catalogue.rows = (*BAD_ROWS[:2], good[0], *BAD_ROWS[2:], good[1])
+    catalogue.listener = Recorder()
+    return catalogue, catalogue.render(skip_invalid=True)
+
+
+def test_good_rows_finish_beside_bad_ones(mixed, finished):
+    catalogue, _ = mixed
+    assert set(catalogue.made()) == {"rain-folk.wav", "fire-folk.wav"}
+    for name in catalogue.made():
+        assert (catalogue.output / name).read_bytes() == (finished.output / name).read_bytes()
+
+
+def test_flow_ends_failed_and_names_the_rows_that_did(mixed):
+    _, state = mixed
+    assert state.is_failed()
+    assert state.message == "4 of 6 pairs failed: loud, short, gone, text"
+
+
+def test_report_has_every_row_in_the_manifests_order(mixed):
+    catalogue, _ = mixed
+    report = catalogue.report()
+    assert list(report["id"]) == [row["id"] for row in catalogue.rows]
+    assert list(report["line"]) == list(range(2, 2 + len(catalogue.rows)))
+
+
+def test_report_says_what_became_of_each_row(mixed):
+    report = mixed[0].report().set_index("id")
+    columns = ["status", "stage", "error_code"]
+    assert {name: tuple(row) for name, row in report[columns].iterrows()} == {
+        "short": ("failed", "mels", "too_short"),
+        "gone": ("failed", "inputs", "not_found"),
+        "rain-folk": ("ok", "", ""),
+        "off": ("skipped", "", ""),
+        "text": ("failed", "mels", "not_audio"),
+        "loud": ("invalid", "manifest", "bad_value"),
+        "fire-folk": ("ok", "", ""),
+    }
+
+
+def test_error_of_a_row_names_its_file_and_the_rule(mixed):
+    errors = mixed[0].report().set_index("id")["error"]
+    assert "short.wav" in errors["short"]
+    assert "0.25 s" in errors["short"]
+    assert "gone.wav: does not exist" in errors["gone"]
+    assert "text.wav" in errors["text"]
+    assert 'line 7, column "strength", value "7"' in errors["loud"]
+    assert "outside 0..1" in errors["loud"]
+
+
+def test_report_gives_the_place_and_hash_of_what_was_rendered(mixed, sha256_of):
+    report = mixed[0].report().set_index("id")
+    for name in ("rain-folk", "fire-folk"):
+        output = Path(report.loc[name, "output"])
+        assert output.parent == mixed[0].output
+        assert sha256_of(output) == report.loc[name, "sha256"]
+
+
+def test_listener_hears_of_the_rows_that_run_and_how_they_end(mixed):
+    heard = mixed[0].listener.heard
+    assert ("pairs", 4) in heard  # what is missing or disabled never starts
+    assert [each for each in heard if each[0] not in {"stage", "pairs"}] == [
+        ("short", "failed"), ("rain-folk", "ok"), ("text", "failed"), ("fire-folk", "ok"),
+    ]  # fmt: skip
+
+
+def test_an_input_of_several_rows_is_analysed_once(finished):
+    assert Counter(finished.work) == {"mels": 4, "transfer": 3, "audio": 3}
+    assert len(finished.records("mels")) == 4
+
+
+def test_a_second_run_renders_nothing(rendered):
+    before = rendered.made()
+    state = rendered.render()
+    assert state.is_completed()
+    assert state.message == "3 pairs: 0 rendered, 3 already done"
+    assert set(rendered.statuses().values()) == {"cached"}
+    assert (rendered.made(), rendered.work) == (before, [])
+
+
+def test_another_strength_renders_its_row_only_and_transfers_nothing(rendered):
+    before = rendered.made()
+    first, *others = rendered.rows
+    rendered.rows = [{**first, "strength": "1"}, *others]
+    rendered.render()
+    after = rendered.made()
+    assert rendered.work == ["audio"]
+    assert rendered.statuses() == {
+        "rain-folk": "ok", "fire-folk": "cached", "rain-rock": "cached",
+    }  # fmt: skip
+    assert {name for name in after if after[name] != before[name]} == {"rain-folk.wav"}
+
+
+def test_another_model_renders_every_row_anew(rendered, finished, make_model):
+    rendered.model = make_model(4)
+    rendered.render()
+    assert set(rendered.statuses().values()) == {"ok"}
+    assert Counter(rendered.work) == {"transfer": 3, "audio": 3}
+    assert not set(rendered.report()["sha256"]) & set(finished.report()["sha256"])
+
+
+def test_a_deleted_output_is_restored_without_rendering(rendered):
+    before = rendered.made()
+    lost = rendered.output / "fire-folk.wav"
+    content = lost.read_bytes()
+    lost.unlink()
+    rendered.render()
+    after = rendered.made()
+    assert lost.read_bytes() == content
+    assert rendered.work == []
+    assert {name for name in after if after[name] != before[name]} == {"fire-folk.wav"}
+
+
+@pytest.mark.parametrize("stage", ["transfer", "audio"])
+def test_a_deleted_record_is_made_again_alone(rendered, stage):
+    before, records = rendered.made(), rendered.records(stage)
+    next(iter(records)).unlink()
+    rendered.render()
+    assert rendered.work == [stage]
+    assert rendered.records(stage) == records
+    assert rendered.made() == before  # the same bytes are not written again
+
+
+def test_a_deleted_artefact_is_made_again_alone(rendered):
+    before = rendered.objects()
+    audio = next(path for path in before if path.suffix == ".wav")
+    audio.unlink()
+    rendered.render()
+    assert rendered.work == ["audio"]
+    assert rendered.objects() == before
+
+
+def test_force_makes_everything_again_to_the_same_bytes(rendered, finished):
+    rendered.render(force=True)
+    assert set(rendered.statuses().values()) == {"ok"}
+    assert Counter(rendered.work) == {"transfer": 3, "audio": 3}
+    assert list(rendered.report()["sha256"]) == list(finished.report()["sha256"])
+
+
+@pytest.mark.parametrize(
+    ("options", "asked"),
+    [({"only": ("fire-folk",)}, {"fire-folk"}), ({"limit": 2}, {"rain-folk", "fire-folk"})],
+)
+def test_rows_not_asked_for_are_skipped(rendered, options, asked):
+    state = rendered.render(force=True, **options)
+    assert state.is_completed()
+    assert Counter(rendered.work)["audio"] == len(asked)
+    assert {name for name, status in rendered.statuses().items() if status == "ok"} == asked
+    assert set(rendered.statuses().values()) == {"ok", "skipped"}
+
+
+def test_an_unknown_id_is_refused_and_leaves_the_old_report(rendered):
+    report = rendered.output / "results.csv"
+    before = report.read_bytes()
+    state = rendered.render(only=("rain-folk", "rain-jazz"))
+    with pytest.raises(NSTError, match="no row of .* has the id rain-jazz"):
+        state.result()
+    assert report.read_bytes() == before
+
+
+def test_a_manifest_with_a_bad_row_renders_nothing(rendered):
+    rendered.rows = [*rendered.rows, {"id": "loud", **dict(rendered.rows[0], strength="7")}]
+    shutil.rmtree(rendered.output)
+    state = rendered.render()
+    with pytest.raises(NSTError, match="outside 0..1"):
+        state.result()
+    assert not rendered.output.exists()
+
+
+def test_a_mended_row_is_all_that_the_next_run_renders(rendered):
+    rendered.rows = [*rendered.rows, {"id": "late", "ambience": "fire.wav", "music": "late.wav"}]
+    assert rendered.render().message == "1 of 4 pairs failed: late"
+    shutil.copy(rendered.root / "inputs" / "rock.wav", rendered.root / "inputs" / "late.wav")
+    assert rendered.render().message == "4 pairs: 1 rendered, 3 already done"
+    assert rendered.work == ["transfer", "audio"]  # its sounds were analysed for other rows
+
+
+def test_an_interruption_leaves_a_report_and_nothing_half_made(make_catalogue, tmp_path, finished):
+    catalogue = make_catalogue(tmp_path / "interrupted")
+
+    def interrupt():
+        raise KeyboardInterrupt
+
+    catalogue.listener = Recorder(interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        catalogue.render()
+    statuses = list(catalogue.statuses().values())
+    assert statuses == ["ok", "not_run", "not_run"]
+    assert temporary_files(catalogue.root) == []
+    for path in catalogue.output.glob("*.wav"):
+        assert path.read_bytes() == (finished.output / path.name).read_bytes()
+    catalogue.listener = None
+    assert catalogue.render().is_completed()
+    assert catalogue.statuses()["rain-folk"] == "cached"
