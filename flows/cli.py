@@ -14,6 +14,7 @@ from flows.prefect_environment import prepare_prefect
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
+    from pydantic_core import ValidationError
 
     from flows.render_catalog import RenderRequest
 
@@ -269,8 +270,18 @@ def _exit_code(error: Exception) -> int:
     return _DATA if isinstance(error, DatasetError | ModelError) else _USAGE
 
 
+def _refused(error: "ValidationError") -> str:
+    """Say which option or variable has a value outside its range."""
+    return "; ".join(
+        f"{error.title}.{'.'.join(map(str, each['loc']))} = {each['input']!r}: {each['msg']}"
+        for each in error.errors()
+    )
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with its code."""
+    from pydantic_core import ValidationError
+
     from nst_core.errors import NSTError
 
     try:
@@ -280,6 +291,9 @@ def main(arguments: list[str] | None = None) -> None:
     except NSTError as error:
         sys.stderr.write(f"amnst: {error} [{error.code}]\n")
         sys.exit(_exit_code(error))
+    except ValidationError as error:
+        sys.stderr.write(f"amnst: {_refused(error)} [bad_value]\n")
+        sys.exit(_USAGE)
     except KeyboardInterrupt:
         sys.stderr.write("amnst: interrupted; run the same command to go on\n")
         sys.exit(_INTERRUPTED)

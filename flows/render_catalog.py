@@ -7,12 +7,12 @@ from prefect import flow
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from flows.progress import listener
 from flows.render_shard import render_pairs
 from flows.settings import Settings
-from nst_core.config import OutputConfig
+from nst_core.config import OutputConfig, preset
 from nst_core.errors import NSTError
 from tasks.caching import Workspace
 from tasks.jobs import RenderDefaults, forget, inputs_of, is_finished, plan_job
@@ -61,6 +61,12 @@ class RenderRequest(BaseModel):
     force: Annotated[bool, Field(description="Make everything again")] = False
     skip_invalid: Annotated[bool, Field(description="Render the good rows of a bad file")] = False
 
+    @field_validator("preset")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        preset(name)
+        return name
+
 
 @flow(
     name="render-catalog",
@@ -78,14 +84,18 @@ def render_catalog(request: RenderRequest) -> Any:
     )
     if not request.skip_invalid:
         manifest.raise_problems()
+    selected = _selected(manifest.rows, request)
     model = fetch_model(request.model, workspace)
     results = invalid(manifest.problems)
+    chosen = {row.line for row in selected}
+    results += skipped(row for row in manifest.rows if row.line not in chosen)
     try:
-        for result in _render_rows(manifest.rows, request, model, workspace):
+        for result in _render_rows(selected, request, model, workspace):
             results.append(result)
     finally:
         listener().stage("write report")
         results += _not_reached(manifest.rows, results)
+        results.sort(key=lambda result: result.line)
         report = write_report(results, workspace, request.output, run_id=str(flow_run.get_id()))
     outcome = {"message": summarise(results), "report": report}
     kind = Completed if all_well(results) else Failed
@@ -95,7 +105,7 @@ def render_catalog(request: RenderRequest) -> Any:
 def _render_rows(
     rows: Sequence[ManifestRow], request: RenderRequest, model: Model, workspace: Workspace
 ) -> Iterator[RowResult]:
-    """Yield the result of every row as it comes."""
+    """Yield the result of every selected row as it comes."""
     defaults = RenderDefaults(
         preset=request.preset,
         transfer={} if request.strength is None else {"strength": request.strength},
@@ -104,12 +114,10 @@ def _render_rows(
         model_sha256=model.sha256,
         output_uri=request.output,
     )
-    selected = _selected(rows, request)
-    yield from skipped(row for row in rows if row not in selected)
     listener().stage("check inputs")
-    identities = identify_inputs(inputs_of(selected), workspace.scratch)
+    identities = identify_inputs(inputs_of(rows), workspace.scratch)
     to_do: list[tuple[ManifestRow, UploadJob]] = []
-    for row in selected:
+    for row in rows:
         job = plan_job(row, identities, defaults)
         if isinstance(job, NSTError):
             yield failure(row, "inputs", job)

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from prefect.client.schemas.objects import State
 from prefect.futures import PrefectFuture
 
 from flows.progress import listener
@@ -68,7 +67,7 @@ def _finish(row: ManifestRow, job: UploadJob, stages: Stages, workspace: Workspa
     for stage, future in stages:
         future.wait()
         if not future.state.is_completed():
-            result = failure(row, stage, _reason(future.state))
+            result = failure(row, stage, _reason(future))
             break
     else:
         result = success(row, job, workspace, "ok")
@@ -76,7 +75,9 @@ def _finish(row: ManifestRow, job: UploadJob, stages: Stages, workspace: Workspa
     return result
 
 
-def _reason(state: State[Any]) -> BaseException:
-    if isinstance(state.data, BaseException):
-        return state.data
-    return RuntimeError(state.message or f"the task ended {state.name}")
+def _reason(future: PrefectFuture[Any]) -> BaseException:
+    # The state alone may hold a record of the exception instead of the exception.
+    reason = future.result(raise_on_failure=False)
+    if isinstance(reason, BaseException):
+        return reason
+    return RuntimeError(future.state.message or f"the task ended {future.state.name}")

@@ -26,12 +26,14 @@ class Screen:
             TimeElapsedColumn(),
             console=self._console,
         )
-        self._bar = self._progress.add_task("starting", total=None)
+        self._bar = self._progress.add_task("", total=None, visible=False)
 
     @contextmanager
     def shown(self) -> Iterator["Screen"]:
         """Draw, and show the log of our own packages, for as long as a flow runs."""
-        handler = RichHandler(console=self._console, show_path=False, show_level=False)
+        handler = RichHandler(
+            console=self._console, show_path=False, show_level=False, show_time=False
+        )
         loggers = [logging.getLogger(name) for name in _LOGGERS]
         for logger in loggers:
             logger.setLevel(logging.INFO)
@@ -49,11 +51,12 @@ class Screen:
 
     def stage(self, name: str) -> None:
         """Name the stage that begins."""
-        self._progress.reset(self._bar, total=None, description=name)
+        self._progress.update(self._bar, visible=False)
+        self.say(f"- {name}")
 
     def pairs(self, n_pairs: int) -> None:
         """Show a bar of so many pairs."""
-        self._progress.reset(self._bar, total=n_pairs, description="render pairs")
+        self._progress.reset(self._bar, total=n_pairs, description="  pairs", visible=n_pairs > 0)
 
     def finished(self, row_id: str, status: str, detail: str) -> None:
         """Count a pair, and print it if it failed."""

@@ -23,6 +23,23 @@ def _check(config: object, name: str, low: float, high: float) -> None:
         )
 
 
+def _check_count(config: object, name: str, low: int, high: int) -> None:
+    _check(config, name, low, high)
+    value = getattr(config, name)
+    if not isinstance(value, int):
+        raise ConfigError(f"{type(config).__name__}.{name} = {value!r} is not a whole number")
+
+
+def _check_hop(config: object, n_fft: str, hop_length: str) -> None:
+    _check_count(config, n_fft, 64, 65_536)
+    _check_count(config, hop_length, 1, getattr(config, n_fft) // 2)
+    if getattr(config, n_fft) % getattr(config, hop_length):
+        raise ConfigError(
+            f"{type(config).__name__}.{hop_length} = {getattr(config, hop_length)} does not "
+            f"divide {n_fft} = {getattr(config, n_fft)}"
+        )
+
+
 def _check_choice(config: object, name: str, choices: tuple[str, ...]) -> None:
     value = getattr(config, name)
     if value not in choices:
@@ -41,10 +58,9 @@ class MelConfig:
     n_mels: int = 384
 
     def __post_init__(self) -> None:
-        _check(self, "sr", 8_000, 96_000)
-        _check(self, "n_fft", 64, 16_384)
-        _check(self, "hop_length", 1, self.n_fft)
-        _check(self, "n_mels", 1, self.n_fft // 2 + 1)
+        _check_count(self, "sr", 8_000, 96_000)
+        _check_hop(self, "n_fft", "hop_length")
+        _check_count(self, "n_mels", 1, self.n_fft // 2 + 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,9 +127,10 @@ class CarrierConfig:
     n_impositions: int = 3
 
     def __post_init__(self) -> None:
-        for name in ("n_fft", "hop_length", "band_n_fft", "band_hop_length", "n_bands"):
-            _check(self, name, 1, 65_536)
-        _check(self, "n_impositions", 1, 20)
+        _check_hop(self, "n_fft", "hop_length")
+        _check_hop(self, "band_n_fft", "band_hop_length")
+        _check_count(self, "n_bands", 2, 1024)
+        _check_count(self, "n_impositions", 1, 20)
         _check(self, "eq", 0.0, 1.0)
         _check(self, "sharpen", 0.1, 4.0)
 
@@ -130,10 +147,10 @@ class InversionConfig:
     chunk_frames: int = 256
 
     def __post_init__(self) -> None:
-        _check(self, "n_power_updates", 1, 1000)
-        _check(self, "n_iterations", 0, 1000)
+        _check_count(self, "n_power_updates", 1, 1000)
+        _check_count(self, "n_iterations", 0, 1000)
         _check(self, "momentum", 0.0, 2.0)
-        _check(self, "chunk_frames", 16, 1 << 20)
+        _check_count(self, "chunk_frames", 16, 1 << 20)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,10 +188,10 @@ class TransferConfig:
         _check_choice(self, "start", ("carrier", "music", "ambience", "noise", "mix"))
         _check(self, "content_weight", 0.0, 1e6)
         _check(self, "style_weight", 0.0, 1e6)
-        _check(self, "n_iterations", 0, 10_000)
+        _check_count(self, "n_iterations", 0, 10_000)
         _check(self, "learning_rate", 1e-6, 10.0)
-        _check(self, "seed", 0, 2**32 - 1)
-        _check(self, "local_norm_frames", 1, 10_001)
+        _check_count(self, "seed", 0, 2**32 - 1)
+        _check_count(self, "local_norm_frames", 1, 10_001)
         _check(self, "deviation_floor", 0.0, 1.0)
         _check(self, "max_gain_db", 0.0, 120.0)
         _check(self, "window_s", 10.0, 1800.0)
@@ -218,7 +235,7 @@ class OutputConfig:
 
     def __post_init__(self) -> None:
         _check_choice(self, "format", ("wav", "flac", "ogg"))
-        _check(self, "sample_rate", 8_000, 192_000)
+        _check_count(self, "sample_rate", 8_000, 192_000)
         _check(self, "max_peak", 0.01, 1.0)
         if self.loudness_lufs is not None:
             _check(self, "loudness_lufs", -70.0, 0.0)
@@ -243,10 +260,10 @@ class ClassifierConfig:
 
     def __post_init__(self) -> None:
         _check_choice(self, "kind", ("1d", "2d"))
-        _check(self, "n_filters", 1, 4096)
-        _check(self, "n_layers", 1, 8)
-        _check(self, "kernel_size", 1, 31)
-        _check(self, "band_group", 1, 64)
+        _check_count(self, "n_filters", 1, 4096)
+        _check_count(self, "n_layers", 1, 8)
+        _check_count(self, "kernel_size", 1, 31)
+        _check_count(self, "band_group", 1, 64)
         _check(self, "dropout", 0.0, 0.95)
         _check(self, "band_dropout", 0.0, 0.95)
 
@@ -269,8 +286,8 @@ class TrainingConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _check(self, "n_epochs", 1, 10_000)
-        _check(self, "batch_size", 1, 65_536)
+        _check_count(self, "n_epochs", 1, 10_000)
+        _check_count(self, "batch_size", 1, 65_536)
         _check(self, "learning_rate", 1e-7, 1.0)
         _check(self, "label_smoothing", 0.0, 0.9)
         _check(self, "validation_share", 0.05, 0.5)

@@ -227,10 +227,16 @@ def texture_statistics(
         If given, its own envelope, smoothed by 20 ms, is divided out first, and only
         frames are counted in which it sounds.
     """
-    E = _texture_envelopes(y, sr)
+    of_music = None if music is None else _texture_envelopes(music, sr)
+    return _envelope_statistics(_texture_envelopes(y, sr), sr, of_music)
+
+
+def _envelope_statistics(
+    E: FloatArray, sr: int, of_music: FloatArray | None = None
+) -> dict[str, FloatArray]:
     is_active = np.ones(len(E), bool)
-    if music is not None:
-        own = gaussian_filter1d(_texture_envelopes(music, sr), 7, axis=0, mode="nearest")
+    if of_music is not None:
+        own = gaussian_filter1d(of_music, 7, axis=0, mode="nearest")
         total = own.sum(axis=1)
         is_active = total > 0.02 * np.quantile(total, 0.95)
         E = E / (own + 3e-3 * own.mean(axis=0) + 1e-7)
@@ -275,14 +281,17 @@ def texture_moved(y: FloatArray, music: FloatArray, ambience: FloatArray, sr: in
 
     The floor is the distance between the halves of the ambience.
     """
-    goal = texture_statistics(ambience, sr)
-    half = len(ambience) // 2
+    out, of_music, of_ambience = (_texture_envelopes(x, sr) for x in (y, music, ambience))
+    goal = _envelope_statistics(of_ambience, sr)
+    half = len(of_ambience) // 2
     floor = texture_distance(
-        texture_statistics(ambience[:half], sr), texture_statistics(ambience[half:], sr)
+        _envelope_statistics(of_ambience[:half], sr), _envelope_statistics(of_ambience[half:], sr)
     )
-    start = texture_distance(texture_statistics(music, sr, music=music), goal)
-    reached = texture_distance(texture_statistics(y, sr, music=music), goal)
-    return (start - reached) / max(start - floor, 1e-3)
+    start = texture_distance(_envelope_statistics(of_music, sr, of_music), goal)
+    reached = texture_distance(_envelope_statistics(out, sr, of_music), goal)
+    # Where the music is as far from the goal as one half of the ambience from the other,
+    # there is no way to go, and a ratio of small numbers would say anything.
+    return (start - reached) / max(start - floor, 0.25 * start, 1e-3)
 
 
 # -- gates --------------------------------------------------------------------

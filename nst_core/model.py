@@ -92,12 +92,12 @@ def load_classifier(path: Path | str = DEFAULT_MODEL) -> Classifier:
         another network.
     """
     found = check_weights(path)
-    return _load(found.path, found.sha256)
+    return _load(found.path, found.sha256, json.dumps(found.card, sort_keys=True))
 
 
 @lru_cache(maxsize=2)
-def _load(weights: Path, digest: str) -> Classifier:
-    card = check_weights(weights).card
+def _load(weights: Path, digest: str, card_json: str) -> Classifier:
+    card = json.loads(card_json)
     try:
         architecture = ClassifierConfig(**card["architecture"])
         mel = MelConfig(**card["mel"])

@@ -4,18 +4,22 @@ import logging
 import os
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import lru_cache
 
 logger = logging.getLogger(__name__)
 
 
-@lru_cache(maxsize=1)
+_lock = threading.Lock()
+_is_set_up = threading.Event()
+
+
 def setup_tensorflow(n_threads: int) -> None:
     """Make TensorFlow quiet, deterministic, and a modest neighbour.
 
-    Must come before the first operation of the process; further calls do nothing.
+    Must come before the first operation of the process; further calls do nothing, whatever
+    they ask for: a TensorFlow that has started refuses another number of threads.
 
     Parameters
     ----------
@@ -23,6 +27,13 @@ def setup_tensorflow(n_threads: int) -> None:
         Of one operation. Independent operations do not run side by side, so that a
         result does not depend on which one finishes first.
     """
+    with _lock:
+        if not _is_set_up.is_set():
+            _set_up(n_threads)
+            _is_set_up.set()
+
+
+def _set_up(n_threads: int) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     with _native_stderr_logged():
         import tensorflow as tf  # noqa: PLC0415  # seconds to import, and must follow the line above

@@ -281,7 +281,7 @@ def test_a_missing_bucket_is_an_error_on_write(s3_server: None, sound: Path) -> 
 
 
 def test_a_wrong_secret_is_an_error_that_does_not_show_it(bucket: str) -> None:
-    code = "from tasks.store import describe\nimport sys\nprint(describe(sys.argv[1]))"
+    code = "from tasks.files import describe\nimport sys\nprint(describe(sys.argv[1]))"
     result = subprocess.run(
         [sys.executable, "-c", code, f"{bucket}/a.wav"],
         env=os.environ | {"AWS_SECRET_ACCESS_KEY": "wrong-secret"},

@@ -1,0 +1,161 @@
+import dataclasses
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from nst_core.errors import SignalError
+from tasks.caching import ArtefactPolicy, Workspace, artefact, parameters, produce
+from tasks.files import StorageError
+from tasks.mels import compute_mels
+from tasks.transfer import transfer_pair
+from tasks.upload import UploadJob, upload_pair
+
+Render = Callable[[UploadJob, Workspace], object]
+Made = Callable[[], list[str]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Note:
+    """The smallest job: a text to write."""
+
+    text: str
+    stage = "notes"
+
+    @property
+    def key(self) -> str:
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+
+def _write(text: str) -> Callable[[Path], dict[str, str]]:
+    def make(path: Path) -> dict[str, str]:
+        path.write_text(text)
+        return {"said": text}
+
+    return make
+
+
+def _refuse(path: Path) -> dict[str, str]:
+    raise AssertionError(f"{path} was made again")
+
+
+def _all_files(folder: Path) -> dict[str, int]:
+    return {
+        str(path.relative_to(folder)): path.stat().st_mtime_ns
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def test_a_result_is_made_once_and_then_found(workspace: Workspace) -> None:
+    first = produce(Note("hello"), workspace, "txt", _write("hello"))
+    assert first.meta["said"] == "hello"
+    assert first.meta["seconds"] >= 0
+    assert produce(Note("hello"), workspace, "txt", _refuse) == first
+    assert produce(Note("other"), workspace, "txt", _write("other")).sha256 != first.sha256
+
+
+def test_a_failure_leaves_neither_result_nor_scratch(workspace: Workspace) -> None:
+    def fail(path: Path) -> dict[str, str]:
+        path.write_text("half")
+        raise SignalError("no")
+
+    with pytest.raises(SignalError):
+        produce(Note("x"), workspace, "txt", fail)
+    assert _all_files(Path(workspace.scratch).parent) == {}
+    assert list(Path(workspace.scratch).iterdir()) == []
+
+
+def test_scratch_is_closed_to_other_users(workspace: Workspace) -> None:
+    with workspace.scratch_folder() as folder:
+        assert Path(workspace.scratch).stat().st_mode & 0o077 == 0
+        assert folder.stat().st_mode & 0o077 == 0
+
+
+def test_an_artefact_that_is_gone_is_a_clear_error(workspace: Workspace) -> None:
+    with pytest.raises(StorageError, match="notes artefact .* start the flow again") as caught:
+        with artefact(Note("gone"), workspace):
+            pytest.fail("there was nothing to open")
+    assert caught.value.code == "not_found"
+
+
+def test_prefect_is_given_a_key_only_while_the_artefact_is_there(workspace: Workspace) -> None:
+    job, policy = Note("hello"), ArtefactPolicy()
+    inputs = {"job": job, "workspace": workspace}
+    assert policy.compute_key(None, inputs, {}) is None
+    record = produce(job, workspace, "txt", _write("hello"))
+    assert policy.compute_key(None, inputs, {}) == job.key
+    Path(workspace.store_uri, record.blob).unlink()
+    assert policy.compute_key(None, inputs, {}) is None
+
+
+def test_every_cached_stage_asks_that_policy() -> None:
+    from tasks.invert import invert_pair
+    from tasks.mels import compute_segment_mels
+    from tasks.segment import segment_tracks
+    from tasks.train import train_cnn
+
+    stages = (
+        *(compute_mels, transfer_pair, invert_pair),
+        *(segment_tracks, compute_segment_mels, train_cnn),
+    )
+    assert {type(stage.cache_policy) for stage in stages} == {ArtefactPolicy}
+    assert not isinstance(upload_pair.cache_policy, ArtefactPolicy)
+
+
+def test_parameters_leave_out_what_is_named(pair: UploadJob) -> None:
+    config = pair.render.transfer.config
+    names = parameters(config).keys() - parameters(config, without=("strength",)).keys()
+    assert names == {"strength"}
+
+
+def test_a_second_run_touches_nothing(
+    rendered: Workspace, pair: UploadJob, render: Render, made: Made, tmp_path: Path
+) -> None:
+    before = _all_files(tmp_path)
+    render(pair, rendered)
+    assert made() == []
+    assert _all_files(tmp_path) == before
+
+
+def test_a_second_run_needs_neither_inputs_nor_model(
+    rendered: Workspace, pair: UploadJob, render: Render
+) -> None:
+    transfer = pair.render.transfer
+    gone = dataclasses.replace(
+        transfer,
+        music=dataclasses.replace(transfer.music, uri="/gone/tune.wav"),
+        ambience=dataclasses.replace(transfer.ambience, uri="/gone/rain.wav"),
+        model_path="/gone/model",
+    )
+    render(
+        dataclasses.replace(pair, render=dataclasses.replace(pair.render, transfer=gone)), rendered
+    )
+
+
+@pytest.mark.parametrize("stage", ["mels", "transfer", "audio"])
+def test_a_deleted_artefact_is_the_only_one_made_again(
+    rendered: Workspace, pair: UploadJob, render: Render, made: Made, stage: str
+) -> None:
+    jobs = {"mels": pair.render.transfer.music, "transfer": pair.render.transfer}
+    job = jobs.get(stage, pair.render)
+    before = rendered.store.find(job.stage, job.key)
+    Path(rendered.store_uri, before.blob).unlink()
+    render(pair, rendered)
+    assert made() == [stage]
+    assert rendered.store.find(job.stage, job.key).sha256 == before.sha256
+
+
+def test_two_empty_stores_end_with_the_same_bytes(
+    rendered: Workspace, pair: UploadJob, render: Render, made: Made, tmp_path: Path
+) -> None:
+    fresh = Workspace(str(tmp_path / "other"), str(tmp_path / "elsewhere"), 2)
+    render(dataclasses.replace(pair, output_uri=str(tmp_path / "again.wav")), fresh)
+    assert made() == ["mels", "mels", "transfer", "audio"]
+    objects = [
+        {name for name in _all_files(Path(place.store_uri)) if name.startswith("objects/")}
+        for place in (rendered, fresh)
+    ]
+    assert objects[0] == objects[1], "a blob is named by its bytes"
+    assert len(objects[0]) == 4

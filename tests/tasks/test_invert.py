@@ -1,0 +1,97 @@
+import dataclasses
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from nst_core.config import OutputConfig, TransferConfig
+from nst_core.errors import ConfigError
+from tasks.caching import Workspace, artefact
+from tasks.files import StorageError
+from tasks.invert import RenderJob, invert_pair
+from tasks.upload import UploadJob
+
+
+def _at(pair: UploadJob, strength: float, **output: object) -> RenderJob:
+    config = dataclasses.replace(pair.render.transfer.config, strength=strength)
+    transfer = dataclasses.replace(pair.render.transfer, config=config)
+    return RenderJob(transfer=transfer, output=OutputConfig(**output))
+
+
+def _sound(job: RenderJob, workspace: Workspace) -> tuple[np.ndarray, sf.SoundFile]:
+    invert_pair.fn(job, workspace, "row")
+    with artefact(job, workspace) as path:
+        return sf.read(path)[0], sf.info(path)
+
+
+def test_strength_0_is_the_music_and_more_is_farther_from_it(
+    rendered: Workspace, pair: UploadJob, sounds: Path
+) -> None:
+    music = sf.read(sounds / "tune.wav")[0]
+    results = [_sound(_at(pair, strength), rendered)[0] for strength in (0.0, 0.5, 1.0)]
+    distances = [float(np.sqrt(np.mean((y - music) ** 2))) for y in results]
+    assert distances[0] < 1e-4
+    assert distances[0] < distances[1] < distances[2]
+
+
+def test_the_file_is_what_the_output_asks_for(rendered: Workspace, pair: UploadJob) -> None:
+    job = _at(pair, 0.7, format="flac", subtype="PCM_24", sample_rate=44_100, loudness_lufs=-20.0)
+    y, info = _sound(job, rendered)
+    assert (info.format, info.subtype, info.samplerate) == ("FLAC", "PCM_24", 44_100)
+    assert len(y) == 3 * 44_100
+    record = rendered.store.find(job.stage, job.key)
+    assert record.meta["loudness_lufs"] == pytest.approx(-20.0, abs=0.05)
+    assert record.blob.endswith(".flac")
+
+
+def test_the_record_holds_levels_and_figures_of_the_file(
+    rendered: Workspace, pair: UploadJob, sounds: Path
+) -> None:
+    record = rendered.store.find("audio", pair.render.key)
+    y, info = sf.read(Path(rendered.store_uri, record.blob))
+    assert info == record.meta["sample_rate"] == 22_050
+    assert record.meta["duration_s"] == len(y) / info
+    gain = 10 ** (record.meta["gain_db"] / 20)
+    assert np.abs(y).max() == pytest.approx(record.meta["peak"] * gain, abs=2e-3)
+    figures = {name: v for name, v in record.meta.items() if isinstance(v, float)}
+    assert len(figures) > 6
+    assert all(math.isfinite(value) for value in figures.values())
+
+
+def test_a_key_follows_strength_and_format_only_of_what_the_transfer_leaves_open(
+    pair: UploadJob,
+) -> None:
+    keys = {
+        _at(pair, 0.7).key,
+        _at(pair, 0.6).key,
+        _at(pair, 0.7, format="flac").key,
+        _at(pair, 0.7, subtype="PCM_24").key,
+        _at(pair, 0.7, sample_rate=44_100).key,
+        _at(pair, 0.7, loudness_lufs=-20.0).key,
+    }
+    assert len(keys) == 6
+    assert pair.render.key in keys, "0.7 is the default"
+    assert TransferConfig().strength == 0.7
+
+
+def test_a_subtype_the_format_lacks_fails_and_leaves_no_audio(
+    rendered: Workspace, pair: UploadJob
+) -> None:
+    job = _at(pair, 0.7, format="flac", subtype="VORBIS")
+    with pytest.raises(ConfigError, match="VORBIS"):
+        invert_pair.fn(job, rendered, "row")
+    assert not rendered.store.exists(job.stage, job.key)
+    assert list(Path(rendered.scratch).iterdir()) == []
+
+
+def test_audio_without_its_transfer_says_so(
+    rendered: Workspace, pair: UploadJob, made: Callable[[], list[str]]
+) -> None:
+    job = _at(pair, 0.2)
+    rendered.store.delete("transfer", job.transfer.key)
+    with pytest.raises(StorageError, match="transfer artefact .* start the flow again"):
+        invert_pair.fn(job, rendered, "row")
+    assert made() == []

@@ -1,0 +1,140 @@
+import dataclasses
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from nst_core.config import PRESETS, OutputConfig
+from nst_core.errors import AudioError, ConfigError
+from tasks.caching import Workspace
+from tasks.files import StorageError
+from tasks.jobs import (
+    RenderDefaults,
+    forget,
+    inputs_of,
+    is_finished,
+    output_config,
+    plan_job,
+    transfer_config,
+)
+from tasks.row import ManifestRow
+from tasks.upload import UploadJob
+
+DEFAULTS = RenderDefaults(
+    preset="real",
+    transfer={},
+    output=OutputConfig(),
+    model_path="/models/small.weights.h5",
+    model_sha256="m" * 64,
+    output_uri="/out",
+)
+IDENTITIES = {"/in/rain.wav": "a" * 64, "/in/tune.wav": "b" * 64}
+
+
+def _row(**cells: object) -> ManifestRow:
+    values = {"line": 2, "id": "rain-tune", "output": "rain-tune.wav"}
+    places = {"ambience": "/in/rain.wav", "music": "/in/tune.wav"}
+    return ManifestRow.model_validate(values | places | cells)
+
+
+def _job(row: ManifestRow, identities: Mapping[str, object] = IDENTITIES) -> UploadJob:
+    job = plan_job(row, identities, DEFAULTS)
+    assert isinstance(job, UploadJob), job
+    return job
+
+
+def test_a_row_becomes_a_job_that_holds_all_of_it() -> None:
+    job = _job(_row(output="sub/a.wav", strength="0.4", start_s="1.5", duration_s="2"))
+    transfer = job.render.transfer
+    assert (job.row_id, job.output_uri) == ("rain-tune", "/out/sub/a.wav")
+    assert (transfer.music.uri, transfer.music.sha256) == ("/in/tune.wav", "b" * 64)
+    assert (transfer.ambience.uri, transfer.ambience.sha256) == ("/in/rain.wav", "a" * 64)
+    assert (transfer.music.start_s, transfer.music.duration_s) == (1.5, 2.0)
+    assert (transfer.ambience.start_s, transfer.ambience.duration_s) == (0.0, None)
+    assert (transfer.model_path, transfer.model_sha256) == (DEFAULTS.model_path, "m" * 64)
+    assert transfer.config.strength == 0.4
+
+
+def test_the_row_wins_over_the_catalogue_and_that_over_the_preset() -> None:
+    assert transfer_config(_row(), DEFAULTS) == PRESETS["real"]
+    catalogue = dataclasses.replace(DEFAULTS, preset="mel", transfer={"strength": 0.2})
+    assert transfer_config(_row(), catalogue) == dataclasses.replace(PRESETS["mel"], strength=0.2)
+    own = transfer_config(_row(preset="real", strength="0.9", iterations="5", seed="7"), catalogue)
+    assert own == dataclasses.replace(PRESETS["real"], strength=0.9, n_iterations=5, seed=7)
+
+
+def test_the_format_is_that_of_the_name_and_the_rest_of_the_row_then_the_catalogue() -> None:
+    catalogue = dataclasses.replace(DEFAULTS, output=OutputConfig(sample_rate=44_100))
+    assert output_config(_row(output="a.flac"), catalogue) == OutputConfig(
+        format="flac", sample_rate=44_100
+    )
+    own = output_config(_row(sample_rate="48000", loudness_lufs="-16"), catalogue)
+    assert own == OutputConfig(sample_rate=48_000, loudness_lufs=-16.0)
+
+
+def test_an_unreadable_input_is_the_reason_of_its_row() -> None:
+    error = AudioError("not_found", "/in/tune.wav", "does not exist")
+    assert plan_job(_row(), IDENTITIES | {"/in/tune.wav": error}, DEFAULTS) is error
+    assert plan_job(_row(), IDENTITIES | {"/in/rain.wav": error}, DEFAULTS) is error
+    assert isinstance(_job(_row(music="/in/rain.wav"), IDENTITIES), UploadJob)
+
+
+def test_values_that_only_clash_together_are_the_reason_of_their_row() -> None:
+    catalogue = dataclasses.replace(DEFAULTS, transfer={"style_weight": 0.0})
+    reason = plan_job(_row(content_weight="0"), IDENTITIES, catalogue)
+    assert isinstance(reason, ConfigError)
+    assert "both 0" in str(reason)
+
+
+def test_an_output_cannot_lead_out_of_its_folder() -> None:
+    row = _row().model_copy(update={"output": "../a.wav"})
+    with pytest.raises(StorageError, match="leads out"):
+        plan_job(row, IDENTITIES, DEFAULTS)
+
+
+def test_rows_share_keys_by_content_and_not_by_name() -> None:
+    other = _row(id="other", output="other.wav", line=3, ambience="/b/rain.wav", music="/b/t.wav")
+    moved = {"/b/rain.wav": "a" * 64, "/b/t.wav": "b" * 64}
+    one, two = _job(_row()), _job(other, moved)
+    assert one.render.transfer.music.key == two.render.transfer.music.key
+    assert one.render.key == two.render.key
+
+
+def test_a_pair_is_finished_until_something_of_it_is_missing(
+    rendered: Workspace, pair: UploadJob
+) -> None:
+    assert is_finished(pair, rendered)
+    elsewhere = dataclasses.replace(pair, output_uri=f"{pair.output_uri}.elsewhere.wav")
+    assert not is_finished(elsewhere, rendered)
+    quieter = dataclasses.replace(pair.render, output=OutputConfig(loudness_lufs=-30.0))
+    assert not is_finished(dataclasses.replace(pair, render=quieter), rendered)
+    rendered.store.delete("transfer", pair.render.transfer.key)
+    assert not is_finished(pair, rendered)
+
+
+def test_a_pair_whose_audio_or_output_is_gone_is_not_finished(
+    rendered: Workspace, pair: UploadJob
+) -> None:
+    Path(pair.provenance_uri).write_text("{")
+    assert not is_finished(pair, rendered)
+    rendered.store.delete("audio", pair.render.key)
+    assert not is_finished(pair, rendered)
+
+
+def test_a_forgotten_pair_is_made_again_from_the_analyses_that_stay(
+    rendered: Workspace,
+    pair: UploadJob,
+    render: Callable[[UploadJob, Workspace], object],
+    made: Callable[[], list[str]],
+) -> None:
+    before = rendered.store.find("audio", pair.render.key).sha256
+    forget([pair], rendered)
+    assert not is_finished(pair, rendered)
+    render(pair, rendered)
+    assert made() == ["transfer", "audio"]
+    assert rendered.store.find("audio", pair.render.key).sha256 == before
+
+
+def test_inputs_are_listed_once_in_the_order_of_first_use() -> None:
+    rows = [_row(), _row(music="/in/b.wav"), _row(ambience="/in/tune.wav", music="/in/b.wav")]
+    assert inputs_of(rows) == ["/in/tune.wav", "/in/rain.wav", "/in/b.wav"]

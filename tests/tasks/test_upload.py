@@ -1,0 +1,196 @@
+import dataclasses
+import json
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from nst_core import ALGORITHM_VERSION
+from nst_core.errors import AudioError
+from tasks.caching import Workspace
+from tasks.files import StorageError, join, publish, read_bytes, sha256_file
+from tasks.mels import compute_mels, identify_inputs
+from tasks.model import fetch_model
+from tasks.upload import Published, UploadJob, is_published, upload_pair
+
+Render = Callable[[UploadJob, Workspace], Published]
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_audio_and_provenance_stand_side_by_side(
+    rendered: Workspace, pair: UploadJob, sounds: Path
+) -> None:
+    published = upload_pair.fn(pair, rendered, pair.row_id)
+    audio = Path(pair.output_uri)
+    assert _names(audio.parent) == ["rain-tune.wav", "rain-tune.wav.json"]
+    assert published == Published(str(audio), sha256_file(audio), audio.stat().st_size)
+    facts = json.loads(Path(pair.provenance_uri).read_text())
+    assert facts["id"] == "rain-tune"
+    assert facts["sha256"] == published.sha256
+    assert facts["music"]["sha256"] == sha256_file(sounds / "tune.wav")
+    assert facts["ambience"]["uri"] == str(sounds / "rain.wav")
+    assert facts["model_sha256"] == pair.render.transfer.model_sha256
+    assert (facts["transfer"]["strength"], facts["transfer"]["seed"]) == (0.7, 0)
+    assert facts["keys"] == {"transfer": pair.render.transfer.key, "audio": pair.render.key}
+    assert facts["algorithm"] == ALGORITHM_VERSION
+
+
+def test_an_output_in_place_is_not_written_again(rendered: Workspace, pair: UploadJob) -> None:
+    places = [Path(pair.output_uri), Path(pair.provenance_uri)]
+    before = [(place.stat().st_mtime_ns, place.stat().st_ino) for place in places]
+    upload_pair.fn(pair, rendered, pair.row_id)
+    assert [(place.stat().st_mtime_ns, place.stat().st_ino) for place in places] == before
+
+
+def _flip(path: Path) -> None:
+    data = path.read_bytes()
+    path.write_bytes(data[:-100] + bytes(byte ^ 1 for byte in data[-100:]))
+
+
+DAMAGE = {
+    "audio deleted": lambda audio, card: audio.unlink(),
+    "audio cut": lambda audio, card: audio.write_bytes(audio.read_bytes()[:-2]),
+    "audio exchanged for another of its size": lambda audio, card: _flip(audio),
+    "provenance deleted": lambda audio, card: card.unlink(),
+    "provenance of another result": lambda audio, card: card.write_text('{"sha256": "0"}'),
+    "provenance damaged": lambda audio, card: card.write_text("{"),
+    "provenance no object": lambda audio, card: card.write_text("[]"),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_what_is_wrong_in_the_output_folder_is_put_right(
+    rendered: Workspace, pair: UploadJob, kind: str, made: Callable[[], list[str]]
+) -> None:
+    record = rendered.store.find("audio", pair.render.key)
+    audio, card = Path(pair.output_uri), Path(pair.provenance_uri)
+    assert is_published(pair, record)
+    DAMAGE[kind](audio, card)
+    assert not is_published(pair, record)
+    upload_pair.fn(pair, rendered, pair.row_id)
+    assert is_published(pair, record)
+    assert sha256_file(audio) == record.sha256
+    assert json.loads(card.read_text())["sha256"] == record.sha256
+    assert made() == [], "nothing was rendered for it"
+
+
+def test_another_row_of_the_same_sound_gets_its_own_provenance(
+    rendered: Workspace, pair: UploadJob
+) -> None:
+    renamed = dataclasses.replace(pair, row_id="renamed")
+    upload_pair.fn(renamed, rendered, renamed.row_id)
+    assert json.loads(Path(pair.provenance_uri).read_text())["id"] == "renamed"
+
+
+def test_an_output_appears_whole_or_not_at_all(rendered: Workspace, pair: UploadJob) -> None:
+    audio, done, sizes = Path(pair.output_uri), threading.Event(), set()
+
+    def watch() -> None:
+        while not done.is_set():
+            if audio.exists():
+                sizes.add(len(audio.read_bytes()))
+
+    expected = audio.stat().st_size
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    for _ in range(10):
+        Path(pair.provenance_uri).unlink()
+        upload_pair.fn(pair, rendered, pair.row_id)
+    done.set()
+    watcher.join()
+    assert sizes == {expected}
+    assert _names(audio.parent) == [audio.name, f"{audio.name}.json"]
+
+
+def test_an_upload_without_audio_says_so_and_publishes_nothing(
+    workspace: Workspace, pair: UploadJob
+) -> None:
+    with pytest.raises(StorageError, match="audio artefact"):
+        upload_pair.fn(pair, workspace, pair.row_id)
+    assert not Path(pair.output_uri).parent.exists()
+
+
+@pytest.fixture
+def on_s3(bucket: str, pair: UploadJob, sounds: Path, tmp_path: Path) -> UploadJob:
+    """`pair` with everything in a bucket: inputs, model and output."""
+    weights = Path(pair.render.transfer.model_path)
+    for path in (sounds / "tune.wav", sounds / "rain.wav"):
+        publish(path, join(bucket, "in", path.name))
+    for path in weights.parent.glob("small*"):
+        publish(path, join(bucket, "model", path.name))
+    workspace = Workspace(join(bucket, "store"), str(tmp_path / "scratch"), 2)
+    model = fetch_model(join(bucket, "model", weights.name), workspace)
+    transfer = pair.render.transfer
+    transfer = dataclasses.replace(
+        transfer,
+        music=dataclasses.replace(transfer.music, uri=join(bucket, "in", "tune.wav")),
+        ambience=dataclasses.replace(transfer.ambience, uri=join(bucket, "in", "rain.wav")),
+        model_path=model.path,
+        model_sha256=model.sha256,
+    )
+    return dataclasses.replace(
+        pair,
+        render=dataclasses.replace(pair.render, transfer=transfer),
+        output_uri=join(bucket, "out", "rain-tune.wav"),
+    )
+
+
+def test_on_s3_a_pair_has_the_same_bytes_and_the_same_keys(
+    on_s3: UploadJob,
+    pair: UploadJob,
+    rendered: Workspace,
+    render: Render,
+    bucket: str,
+    made: Callable[[], list[str]],
+) -> None:
+    workspace = dataclasses.replace(rendered, store_uri=join(bucket, "store"))
+    transfer = on_s3.render.transfer
+    inputs = [transfer.music, transfer.ambience]
+    found = identify_inputs([job.uri for job in inputs], workspace.scratch)
+    assert found == {job.uri: job.sha256 for job in inputs}
+    published = render(on_s3, workspace)
+    assert made() == ["mels", "mels", "transfer", "audio"]
+    assert read_bytes(on_s3.output_uri) == Path(pair.output_uri).read_bytes()
+    assert published == Published(on_s3.output_uri, published.sha256, published.size)
+    assert on_s3.render.key == pair.render.key
+    record = workspace.store.find("audio", on_s3.render.key)
+    assert is_published(on_s3, record)
+    assert render(on_s3, workspace) == published
+    assert made() == []
+    leftovers = [path for path in Path(workspace.scratch).iterdir() if path.name != "models"]
+    assert leftovers == [], "downloads are passing"
+
+
+def test_on_s3_an_exchanged_output_is_put_right(
+    on_s3: UploadJob, rendered: Workspace, tmp_path: Path
+) -> None:
+    upload_pair.fn(on_s3, rendered, on_s3.row_id)
+    record = rendered.store.find("audio", on_s3.render.key)
+    (tmp_path / "forged").write_bytes(bytes(record.size))
+    # A bucket tells the time in whole seconds.
+    threading.Event().wait(1.1)
+    publish(tmp_path / "forged", on_s3.output_uri)
+    assert not is_published(on_s3, record)
+    upload_pair.fn(on_s3, rendered, on_s3.row_id)
+    assert is_published(on_s3, record)
+    assert sha256_file(Path(rendered.store_uri, record.blob)) == record.sha256
+    assert read_bytes(on_s3.output_uri) != bytes(record.size)
+
+
+def test_a_bad_remote_file_is_named_by_its_uri(
+    bucket: str, workspace: Workspace, tmp_path: Path, pair: UploadJob
+) -> None:
+    (tmp_path / "text.wav").write_text("la la la\n" * 99)
+    publish(tmp_path / "text.wav", join(bucket, "text.wav"))
+    job = dataclasses.replace(
+        pair.render.transfer.music,
+        uri=join(bucket, "text.wav"),
+        sha256=sha256_file(tmp_path / "text.wav"),
+    )
+    with pytest.raises(AudioError, match=rf"^{bucket}/text\.wav: ") as caught:
+        compute_mels.fn(job, workspace)
+    assert caught.value.code == "not_audio"
