@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
-from flows.prefect_environment import prepare_prefect
+from flows.prefect_environment import prepare_prefect, start_server
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
@@ -23,6 +23,7 @@ app = App(
     help="Ambience-to-music neural style transfer in batch: the rain plays the tune.",
     help_format="plaintext",
     version_flags=["--version"],
+    suppress_keyboard_interrupt=False,  # `main` says what to do next
 )
 
 Globs = Annotated[list[str], Parameter(consume_multiple=True)]
@@ -86,6 +87,7 @@ def render(
     verbose
         Show Prefect's own log.
     """
+    prepare_prefect(verbose=verbose)
     from flows.render_catalog import RenderRequest
     from nst_core.config import OutputConfig
 
@@ -103,7 +105,7 @@ def render(
         force=force,
         skip_invalid=skip_invalid,
     )
-    return _render(request, verbose=verbose, json=json)
+    return _render(request, json=json)
 
 
 @app.command
@@ -147,6 +149,7 @@ def train(
             **_given(licence=licence),
         }
     )
+    start_server()
     with Screen().shown() as screen:
         state = train_classifier(request, return_state=True)
         if error := _error(state):
@@ -233,13 +236,13 @@ def demo(folder: Path = Path("demo"), *, verbose: bool = False) -> int:
     )
 
 
-def _render(request: "RenderRequest", *, verbose: bool, json: bool) -> int:
-    prepare_prefect(verbose=verbose)
+def _render(request: "RenderRequest", *, json: bool) -> int:
     from flows.render_catalog import render_catalog
     from flows.screen import Screen
     from tasks.files import join
     from tasks.report import read_report_lines
 
+    start_server()
     with Screen().shown() as screen:
         state: State[Any] = render_catalog(request, return_state=True)  # type: ignore[assignment]  # the flow is not async
         if error := _error(state):

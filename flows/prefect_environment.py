@@ -1,6 +1,7 @@
 """Prefect's own environment, set before Prefect is imported."""
 
 import os
+import signal
 
 _QUIET, _LOUD = "CRITICAL", "INFO"
 
@@ -24,3 +25,22 @@ def prepare_prefect(*, verbose: bool) -> None:
     }
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
+
+
+def start_server() -> None:
+    """Start Prefect's own server, unless the user has named one, deaf to Ctrl-C.
+
+    A terminal sends Ctrl-C to all processes of a command. A flow whose server is gone
+    tries for a minute to tell it of the interruption.
+    """
+    from prefect.server.api.server import SubprocessASGIServer  # noqa: PLC0415  # see above
+    from prefect.settings import get_current_settings  # noqa: PLC0415
+
+    settings = get_current_settings()
+    if settings.api.url or not settings.server.ephemeral.enabled:
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # a child inherits it
+    try:
+        SubprocessASGIServer().start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -1,6 +1,8 @@
 """Render a shard: some pairs, in one process, one transfer at a time."""
 
+from collections import deque
 from collections.abc import Iterator, Sequence
+from threading import Event
 from typing import Any
 
 from prefect.futures import PrefectFuture
@@ -26,16 +28,27 @@ def render_pairs(
     """Render pairs within a flow run; yield the result of each, in their order.
 
     While a pair is inverted and uploaded the next one is transferred. A pair's failure
-    stops its own later stages and nothing else.
+    stops its own later stages and nothing else. An interruption forgets no pair that is over.
     """
     analyses: dict[str, PrefectFuture[Any]] = {}
-    under_way: list[tuple[ManifestRow, UploadJob, Stages]] = []
-    for row, job in pairs:
-        under_way.append((row, job, _start(job, workspace, analyses)))
-        while len(under_way) > _BACKLOG:
-            yield _finish(*under_way.pop(0), workspace)
-    for pair in under_way:
-        yield _finish(*pair, workspace)
+    under_way: deque[tuple[ManifestRow, UploadJob, Stages]] = deque()
+    try:
+        for row, job in pairs:
+            under_way.append((row, job, _start(job, workspace, analyses)))
+            while under_way and (len(under_way) > _BACKLOG or _is_over(under_way[0][2])):
+                yield _finish(*under_way.popleft(), workspace)
+        while under_way:
+            yield _finish(*under_way.popleft(), workspace)
+    except KeyboardInterrupt:
+        for pair in filter(lambda pair: _is_over(pair[2]), under_way):
+            yield _finish(*pair, workspace)
+        raise
+
+
+def _is_over(stages: Stages) -> bool:
+    over = Event()
+    stages[-1][1].add_done_callback(lambda _: over.set())
+    return over.is_set()
 
 
 def _start(job: UploadJob, workspace: Workspace, analyses: dict[str, PrefectFuture[Any]]) -> Stages:

@@ -21,6 +21,8 @@ from nst_core.stft import FloatArray
 INPUT_LAYER = "input"
 _GROUP_LAYER = "group"
 _POOL = 2
+_VARIANCE_FLOOR = 1e-4
+"""Under a root: its gradient must not be infinite where nothing varies."""
 _NORM_MOMENTUM = 0.9
 """Keras' 0.99 needs hundreds of steps, and a small dataset gives tens."""
 _TAP_BANDS = 12
@@ -54,6 +56,50 @@ class CompressedMel(keras.layers.Layer):  # type: ignore[misc]  # keras is untyp
         return (tf.math.log1p(COMPRESSION * M) - self.mean) / self.deviation
 
 
+def _grouped_shape(n_mels: int, size: int) -> tuple[int, int]:
+    """Groups, and the statistics of each: mean and deviation, or the bands themselves."""
+    return n_mels // size, 1 if size == 1 else 2
+
+
+def group_bands(x: tf.Tensor, size: int) -> tf.Tensor:
+    """Mean and deviation over neighbouring bands: their level, and how peaky they are.
+
+    Parameters
+    ----------
+    x : shape (batch, n_frames, n_mels), float32
+    size
+        Bands in a group; bands beyond the last whole group are left out.
+
+    Returns
+    -------
+    shape (batch, n_frames, n_mels // size, 2), float32
+        With groups of one band, that band alone: shape (batch, n_frames, n_mels, 1).
+    """
+    if size == 1:
+        return x[..., None]
+    n_groups, _ = _grouped_shape(x.shape[2], size)
+    shape = (tf.shape(x)[0], tf.shape(x)[1], n_groups, size)
+    mean, variance = tf.nn.moments(tf.reshape(x[:, :, : n_groups * size], shape), axes=[3])
+    return tf.stack([mean, tf.sqrt(variance + _VARIANCE_FLOOR)], axis=3)
+
+
+@keras.saving.register_keras_serializable(package="amnst")
+class GroupedBands(keras.layers.Layer):  # type: ignore[misc]  # keras is untyped
+    """`group_bands` as a layer."""
+
+    def __init__(self, size: int, **options: str) -> None:
+        super().__init__(**options)
+        self.size = size
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        """Shape (batch, n_frames, n_mels) to (batch, n_frames, n_groups, 1 or 2)."""
+        return group_bands(x, self.size)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Groups and statistics are known, batch and frames need not be."""
+        return (*input_shape[:2], *_grouped_shape(input_shape[2] or 0, self.size))
+
+
 @keras.saving.register_keras_serializable(package="amnst")
 class MeanAndDeviation(keras.layers.Layer):  # type: ignore[misc]  # keras is untyped
     """Pool everything but batch and channels into the mean and the deviation."""
@@ -61,7 +107,7 @@ class MeanAndDeviation(keras.layers.Layer):  # type: ignore[misc]  # keras is un
     def call(self, x: tf.Tensor) -> tf.Tensor:
         """Shape (batch, ..., n_channels) to (batch, 2 n_channels)."""
         mean, variance = tf.nn.moments(x, axes=list(range(1, len(x.shape) - 1)))
-        return tf.concat([mean, tf.sqrt(variance + 1e-4)], axis=-1)
+        return tf.concat([mean, tf.sqrt(variance + _VARIANCE_FLOOR)], axis=-1)
 
 
 def build_classifier(
@@ -88,22 +134,26 @@ def build_classifier(
     def initializer() -> keras.Initializer:
         return keras.initializers.GlorotUniform(seed=int(next(seeds)))
 
-    M = keras.Input((None, n_mels))
+    # Every layer has a name: Keras's own count upwards within a process, and the weights'
+    # file, and with it their sha256, would tell how many networks were built before.
+    M = keras.Input((None, n_mels), name="mel")
     x = CompressedMel(name=INPUT_LAYER)(M)
-    x = keras.layers.AveragePooling1D(
-        config.band_group, data_format="channels_first", name=_GROUP_LAYER
+    x = GroupedBands(config.band_group, name=_GROUP_LAYER)(x)
+    x = keras.layers.Reshape((-1, x.shape[2] * x.shape[3]), name="bands")(x)
+    x = keras.layers.SpatialDropout1D(
+        config.band_dropout, seed=int(next(seeds)), name="band_dropout"
     )(x)
-    x = keras.layers.SpatialDropout1D(config.band_dropout, seed=int(next(seeds)))(x)
     if config.kind == "2d":
-        x = keras.layers.Reshape((-1, n_mels // config.band_group, 1))(x)
+        image = (-1, *_grouped_shape(n_mels, config.band_group))
+        x = keras.layers.Reshape(image, name="image")(x)
     for number in range(1, config.n_layers + 1):
         if number > 1:
-            x = _pool(config)(x)
+            x = _pool(config, f"pool{number - 1}")(x)
         x = _convolution(config, f"conv{number}", initializer())(x)
         x = keras.layers.BatchNormalization(momentum=_NORM_MOMENTUM, name=f"norm{number}")(x)
         x = keras.layers.ReLU(name=f"relu{number}")(x)
-    x = MeanAndDeviation(name="pool")(x)
-    x = keras.layers.Dropout(config.dropout, seed=int(next(seeds)))(x)
+    x = MeanAndDeviation(name="statistics")(x)
+    x = keras.layers.Dropout(config.dropout, seed=int(next(seeds)), name="dropout")(x)
     logits = keras.layers.Dense(n_classes, kernel_initializer=initializer(), name="logits")(x)
     return keras.Model(M, logits, name=f"genre_classifier_{config.kind}")
 
@@ -122,9 +172,9 @@ def _convolution(
     )
 
 
-def _pool(config: ClassifierConfig) -> keras.layers.Layer:
+def _pool(config: ClassifierConfig, name: str) -> keras.layers.Layer:
     kind = keras.layers.MaxPool1D if config.kind == "1d" else keras.layers.MaxPool2D
-    return kind(_POOL, padding="same")
+    return kind(_POOL, padding="same", name=name)
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,7 +186,7 @@ class FeatureTaps:
     mean, deviation : shape (n_mels,), float32
         Standardisation of the compressed input.
     band_group
-        Neighbouring bands that are averaged before ``conv1``.
+        Neighbouring bands of which ``conv1`` sees mean and deviation.
     kernels, biases
         Of ``conv1``, ``conv2``, ...: kernels of shape (width, n_in, n_out), or with one
         more leading axis in the 2-D kind.
@@ -180,9 +230,9 @@ class FeatureTaps:
         found = {INPUT_LAYER: x}
         is_image = bool(self.kernels) and self.kernels[0].ndim == 4
         depth = max(self.layer_names.index(name) for name in names)
-        x = _group_bands(x, self.band_group)
-        if is_image:
-            x = x[..., None]
+        x = group_bands(x, self.band_group)
+        if not is_image:
+            x = tf.reshape(x, (tf.shape(x)[0], tf.shape(x)[1], x.shape[2] * x.shape[3]))
         for number, (kernel, bias) in enumerate(
             zip(self.kernels[:depth], self.biases[:depth], strict=True), start=1
         ):
@@ -191,12 +241,6 @@ class FeatureTaps:
             x = tf.nn.relu(tf.nn.convolution(x, kernel, padding="SAME") + bias)
             found[f"conv{number}"] = _flatten_bands(x) if is_image else x
         return {name: found[name] for name in names}
-
-
-def _group_bands(x: tf.Tensor, size: int) -> tf.Tensor:
-    n_groups = x.shape[2] // size
-    shape = (tf.shape(x)[0], tf.shape(x)[1], n_groups, size)
-    return tf.reduce_mean(tf.reshape(x[:, :, : n_groups * size], shape), axis=3)
 
 
 def _flatten_bands(x: tf.Tensor) -> tf.Tensor:
@@ -219,7 +263,7 @@ def feature_taps(model: keras.Model) -> FeatureTaps:
     return FeatureTaps(
         mean=np.asarray(compressed.mean, np.float32),
         deviation=np.asarray(compressed.deviation, np.float32),
-        band_group=model.get_layer(_GROUP_LAYER).pool_size[0],
+        band_group=model.get_layer(_GROUP_LAYER).size,
         kernels=tuple(kernels),
         biases=tuple(biases),
     )

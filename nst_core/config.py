@@ -177,7 +177,7 @@ class TransferConfig:
     """Whitening floor, as a share of the mean deviation."""
     max_gain_db: float = 20.0
     """Bound of the mel gain that is laid on the carrier's spectrum."""
-    window_s: float = 240.0
+    window_s: float = 120.0
     """Longer music is rendered in windows of this length, to bound memory."""
     window_overlap_s: float = 2.0
     carrier: CarrierConfig = field(default_factory=CarrierConfig)
@@ -253,8 +253,8 @@ class ClassifierConfig:
     dropout: float = 0.5
     """Of the pooled features."""
     band_group: int = 8
-    """Neighbouring mel bands that share their weights: timbre, not the exact partials of
-    a recording, is to be learned, and one in eight weights is enough for that."""
+    """Neighbouring mel bands of which the first layer sees mean and deviation: the level
+    of a region and how peaky it is make a timbre, exact partials make a recording."""
     band_dropout: float = 0.1
     """Of whole mel bands at the input: no recording is known by its exact partials."""
 
@@ -272,12 +272,12 @@ class ClassifierConfig:
 class TrainingConfig:
     """How the classifier is fitted."""
 
-    n_epochs: int = 10
+    n_epochs: int = 8
     batch_size: int = 64
     learning_rate: float = 1e-3
     weight_decay: float = 1e-3
     label_smoothing: float = 0.1
-    validation_share: float = 0.2
+    validation_share: float = 0.1
     augment_gain_db: float = 3.0
     augment_eq_db: float = 0.0
     """Deviation of a random smooth equalisation."""

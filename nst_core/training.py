@@ -126,6 +126,7 @@ def train_classifier(
             ),
             weight_decay=config.weight_decay,
             use_ema=True,
+            name="adamw",
             ema_momentum=1 - 1 / max(2, len(batches)),
         ),
         loss=keras.losses.CategoricalCrossentropy(

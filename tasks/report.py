@@ -173,7 +173,9 @@ def _flat(result: RowResult, run_id: str) -> dict[str, Any]:
 
 
 def _defused(text: str) -> str:
-    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
+    text = f"'{text}" if text.startswith(_FORMULA_STARTS) else text
+    # The CSV writer leaves a bare CR unquoted, and readers end the row there.
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def read_report_lines(csv_uri: str) -> str:

@@ -23,7 +23,11 @@ _PREFECT_HOME = tempfile.mkdtemp(prefix="amnst-prefect-")
 os.environ["PREFECT_HOME"] = _PREFECT_HOME
 prepare_prefect(verbose=False)
 
-from prefect.settings import get_current_settings  # noqa: E402
+from prefect.settings import (  # noqa: E402
+    PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+    get_current_settings,
+    temporary_settings,
+)
 from prefect.testing.utilities import prefect_test_harness  # noqa: E402
 
 from flows.progress import Listener, listening  # noqa: E402
@@ -53,7 +57,11 @@ def prefect() -> Iterator[None]:
     settings = get_current_settings()
     assert str(settings.home) == _PREFECT_HOME, "prefect was imported before this conftest"
     assert settings.results.default_serializer == "json"
-    with prefect_test_harness(server_startup_timeout=180):
+    with (
+        # The heartbeat's thread sleeps for a second at the end of every flow.
+        temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
+        prefect_test_harness(server_startup_timeout=180),
+    ):
         yield
     shutil.rmtree(_PREFECT_HOME, ignore_errors=True)
 
@@ -110,19 +118,27 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @contextmanager
-def _making() -> Iterator[list[str]]:
-    """Yield a list that gets the stage of every artefact that is made."""
+def _environment(root: Path) -> Iterator[list[str]]:
+    """Let flows work below `root`; yield a list that gets the stage of whatever they make."""
     made: list[str] = []
     logger = logging.getLogger("tasks.caching")
     handler, level = logging.Handler(logging.DEBUG), logger.level
     handler.emit = lambda record: made.append(record.args[0])
     logger.addHandler(handler)
     logger.setLevel(logging.DEBUG)
-    try:
-        yield made
-    finally:
-        logger.removeHandler(handler)
-        logger.setLevel(level)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AMNST_STORE_URI", str(root / "store"))
+        patch.setenv("AMNST_SCRATCH", str(root / "scratch"))
+        try:
+            yield made
+        finally:
+            logger.removeHandler(handler)
+            logger.setLevel(level)
+
+
+@pytest.fixture(scope="session")
+def environment() -> Callable[[Path], AbstractContextManager[list[str]]]:
+    return _environment
 
 
 @dataclass
@@ -159,16 +175,8 @@ class Catalogue:
         request = RenderRequest(
             manifest=str(self.write()), output=str(self.output), model=str(self.model), **options
         )
-        with self.environment(), self._listening(), _making() as self.work:
+        with _environment(self.root) as self.work, self._listening():
             return render_catalog(request, return_state=True)
-
-    @contextmanager
-    def environment(self) -> Iterator[None]:
-        """`AMNST_*` variables that lead to this catalogue's store."""
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("AMNST_STORE_URI", self.store.root_uri)
-            patch.setenv("AMNST_SCRATCH", str(self.root / "scratch"))
-            yield
 
     def _listening(self) -> AbstractContextManager[None]:
         return listening(self.listener) if self.listener else nullcontext()

@@ -34,6 +34,7 @@ class Recorder:
         self.heard.append(("pairs", n_pairs))
 
     def finished(self, row_id, status, detail):
+        assert bool(detail) == (status == "failed")
         self.heard.append((row_id, status))
         if self.on_finished:
             self.on_finished()
@@ -201,7 +202,7 @@ def test_an_unknown_id_is_refused_and_leaves_the_old_report(rendered):
     report = rendered.output / "results.csv"
     before = report.read_bytes()
     state = rendered.render(only=("rain-folk", "rain-jazz"))
-    with pytest.raises(NSTError, match="no row of .* has the id rain-jazz"):
+    with pytest.raises(NSTError, match=r"no row of .* has the id rain-jazz"):
         state.result()
     assert report.read_bytes() == before
 
@@ -210,7 +211,7 @@ def test_a_manifest_with_a_bad_row_renders_nothing(rendered):
     rendered.rows = [*rendered.rows, {"id": "loud", **dict(rendered.rows[0], strength="7")}]
     shutil.rmtree(rendered.output)
     state = rendered.render()
-    with pytest.raises(NSTError, match="outside 0..1"):
+    with pytest.raises(NSTError, match=r"outside 0\.\.1"):
         state.result()
     assert not rendered.output.exists()
 

@@ -8,7 +8,10 @@ import pytest
 from nst_core.errors import SignalError
 from tasks.caching import ArtefactPolicy, Workspace, artefact, parameters, produce
 from tasks.files import StorageError
-from tasks.mels import compute_mels
+from tasks.invert import invert_pair
+from tasks.mels import compute_mels, compute_segment_mels
+from tasks.segment import segment_tracks
+from tasks.train import train_cnn
 from tasks.transfer import transfer_pair
 from tasks.upload import UploadJob, upload_pair
 
@@ -74,7 +77,7 @@ def test_scratch_is_closed_to_other_users(workspace: Workspace) -> None:
 
 
 def test_an_artefact_that_is_gone_is_a_clear_error(workspace: Workspace) -> None:
-    with pytest.raises(StorageError, match="notes artefact .* start the flow again") as caught:
+    with pytest.raises(StorageError, match=r"notes artefact .* start the flow again") as caught:
         with artefact(Note("gone"), workspace):
             pytest.fail("there was nothing to open")
     assert caught.value.code == "not_found"
@@ -91,11 +94,6 @@ def test_prefect_is_given_a_key_only_while_the_artefact_is_there(workspace: Work
 
 
 def test_every_cached_stage_asks_that_policy() -> None:
-    from tasks.invert import invert_pair
-    from tasks.mels import compute_segment_mels
-    from tasks.segment import segment_tracks
-    from tasks.train import train_cnn
-
     stages = (
         *(compute_mels, transfer_pair, invert_pair),
         *(segment_tracks, compute_segment_mels, train_cnn),

@@ -45,6 +45,7 @@ def test_the_file_is_what_the_output_asks_for(rendered: Workspace, pair: UploadJ
     record = rendered.store.find(job.stage, job.key)
     assert record.meta["loudness_lufs"] == pytest.approx(-20.0, abs=0.05)
     assert record.blob.endswith(".flac")
+    assert (record.meta["sample_rate"], record.meta["duration_s"]) == (44_100, 3.0)
 
 
 def test_the_record_holds_levels_and_figures_of_the_file(
@@ -92,6 +93,6 @@ def test_audio_without_its_transfer_says_so(
 ) -> None:
     job = _at(pair, 0.2)
     rendered.store.delete("transfer", job.transfer.key)
-    with pytest.raises(StorageError, match="transfer artefact .* start the flow again"):
+    with pytest.raises(StorageError, match=r"transfer artefact .* start the flow again"):
         invert_pair.fn(job, rendered, "row")
     assert made() == []

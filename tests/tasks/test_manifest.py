@@ -1,5 +1,4 @@
 import hashlib
-import io
 import pickle
 import time
 from pathlib import Path
@@ -8,8 +7,7 @@ import pytest
 
 from tasks import files
 from tasks.files import StorageError
-from tasks.manifest import Manifest, read_manifest
-from tasks.plan import default_id, plan_rows, write_manifest
+from tasks.manifest import Manifest, missing_inputs, read_manifest
 from tasks.problems import ManifestError
 from tasks.row import ManifestRow
 
@@ -307,41 +305,6 @@ def test_bytes_without_a_root_are_a_mistake_of_the_caller() -> None:
         read_manifest(b"ambience,music\na,b\n")
 
 
-def test_a_plan_is_every_ambience_on_every_music_with_unique_ids() -> None:
-    rows = plan_rows(["x/rain.wav", "y/rain.wav"], ["a/waltz.wav", "雨.wav", "a/Waltz.flac"])
-    assert [row.id for row in rows[:1]] == ["rain__waltz"]
-    assert len({row.id.lower() for row in rows}) == 6
-    assert [(row.ambience, row.music) for row in rows[:2]] == [
-        ("x/rain.wav", "a/waltz.wav"),
-        ("x/rain.wav", "雨.wav"),
-    ]
-
-
-def test_a_written_plan_is_read_back_the_same(root: Path) -> None:
-    rows = plan_rows(["rain.wav", "wind, strong.wav"], ["waltz.wav"])
-    text = io.StringIO()
-    write_manifest(rows, text)
-    assert text.getvalue().splitlines()[0] == "id,ambience,music"
-    manifest = read_manifest(text.getvalue().encode(), input_roots=[str(root)])
-    assert manifest.problems == ()
-    assert [row.id for row in manifest.rows] == [row.id for row in rows]
-    assert manifest.rows[1].ambience == str(root / "wind, strong.wav")
-
-
-def test_settings_survive_being_written(root: Path) -> None:
-    before = _read(root, "id,ambience,music,output,strength,enabled,seed,x_mood",
-                   "a,rain.wav,waltz.wav,q/r.ogg,0.25,false,0,calm").rows  # fmt: skip
-    text = io.StringIO()
-    write_manifest(before, text)
-    assert read_manifest(text.getvalue().encode(), input_roots=[str(root)]).rows == before
-
-
-def test_default_ids_fit_the_rule_for_ids() -> None:
-    assert default_id("a/Rain on roof.wav", "s3://b/Été.flac") == "Rain_on_roof__Ete"
-    assert len(default_id("a" * 300, "b" * 300)) <= 100
-    assert default_id("雨.wav", "a.wav") != default_id("風.wav", "a.wav")
-
-
 def test_thirty_thousand_rows_take_a_few_seconds_at_most(root: Path) -> None:
     rows = [
         f"r{number},amb/{number % 300}.wav,mus/{number % 700}.wav,0.5" for number in range(30_000)
@@ -350,3 +313,22 @@ def test_thirty_thousand_rows_take_a_few_seconds_at_most(root: Path) -> None:
     start = time.process_time()
     assert len(read_manifest(data, input_roots=[str(root)]).rows) == 30_000
     assert time.process_time() - start < 4
+
+
+def test_missing_local_inputs_are_listed_and_buckets_are_not_asked(root: Path) -> None:
+    (root / "rain.wav").write_bytes(b"")
+    (root / "folder.wav").mkdir()
+    manifest = _read(
+        root,
+        "id,ambience,music",
+        "a,rain.wav,gone.wav",
+        "b,s3://bucket/rain.wav,rain.wav",
+        "c,folder.wav,rain.wav",
+        input_roots=[str(root), "s3://bucket"],
+    )
+    problems = missing_inputs(manifest.rows)
+    assert [(p.line, p.id, p.column, p.code) for p in problems] == [
+        (2, "a", "music", "not_found"),
+        (4, "c", "ambience", "not_found"),
+    ]
+    assert "gone.wav" in str(problems[0])

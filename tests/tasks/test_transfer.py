@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from nst_core.config import TransferConfig
-from nst_core.errors import ModelError
+from nst_core.errors import ConfigError, ModelError
 from nst_core.rendering import load_stylisation
 from tasks.caching import Workspace, artefact
 from tasks.files import StorageError
@@ -70,8 +70,14 @@ def test_a_copy_of_the_model_elsewhere_is_the_same_transfer(pair: UploadJob) -> 
 def test_a_key_follows_every_parameter_but_the_strength(pair: UploadJob) -> None:
     job = pair.render.transfer
     values = {
-        **{"start": "music", "content_weight": 2.0, "style_weight": 2.0, "n_iterations": 3},
-        **{"learning_rate": 0.2, "seed": 1, "style_layers": ("input",), "window_s": 60.0},
+        "start": "music",
+        "content_weight": 2.0,
+        "style_weight": 2.0,
+        "n_iterations": 3,
+        "learning_rate": 0.2,
+        "seed": 1,
+        "style_layers": ("input",),
+        "window_s": 60.0,
     }
     changed = [
         dataclasses.replace(job, config=dataclasses.replace(job.config, **{name: value}))
@@ -117,6 +123,5 @@ def test_a_model_exchanged_meanwhile_is_refused(
 def test_a_layer_the_model_lacks_is_refused(rendered: Workspace, pair: UploadJob) -> None:
     config = TransferConfig(n_iterations=2, style_layers=("conv7",))
     job = dataclasses.replace(pair.render.transfer, config=config)
-    with pytest.raises(Exception, match="conv7") as caught:
+    with pytest.raises(ConfigError, match="conv7"):
         transfer_pair.fn(job, rendered, pair.row_id)
-    assert caught.value.code

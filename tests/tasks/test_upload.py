@@ -52,13 +52,13 @@ def _flip(path: Path) -> None:
 
 
 DAMAGE = {
-    "audio deleted": lambda audio, card: audio.unlink(),
-    "audio cut": lambda audio, card: audio.write_bytes(audio.read_bytes()[:-2]),
-    "audio exchanged for another of its size": lambda audio, card: _flip(audio),
-    "provenance deleted": lambda audio, card: card.unlink(),
-    "provenance of another result": lambda audio, card: card.write_text('{"sha256": "0"}'),
-    "provenance damaged": lambda audio, card: card.write_text("{"),
-    "provenance no object": lambda audio, card: card.write_text("[]"),
+    "audio deleted": ("wav", Path.unlink),
+    "audio cut": ("wav", lambda path: path.write_bytes(path.read_bytes()[:-2])),
+    "audio exchanged for another of its size": ("wav", _flip),
+    "provenance deleted": ("wav.json", Path.unlink),
+    "provenance of another result": ("wav.json", lambda path: path.write_text('{"sha256": "0"}')),
+    "provenance damaged": ("wav.json", lambda path: path.write_text("{")),
+    "provenance no object": ("wav.json", lambda path: path.write_text("[]")),
 }
 
 
@@ -69,7 +69,8 @@ def test_what_is_wrong_in_the_output_folder_is_put_right(
     record = rendered.store.find("audio", pair.render.key)
     audio, card = Path(pair.output_uri), Path(pair.provenance_uri)
     assert is_published(pair, record)
-    DAMAGE[kind](audio, card)
+    suffix, harm = DAMAGE[kind]
+    harm(audio.with_suffix(f".{suffix}"))
     assert not is_published(pair, record)
     upload_pair.fn(pair, rendered, pair.row_id)
     assert is_published(pair, record)

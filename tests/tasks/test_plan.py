@@ -1,0 +1,73 @@
+import io
+from pathlib import Path
+
+import pytest
+
+from tasks.manifest import Manifest, read_manifest
+from tasks.plan import default_id, expand_globs, plan_rows, write_manifest
+from tasks.problems import ManifestError
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / "inputs").mkdir()
+    return tmp_path / "inputs"
+
+
+def _read(root: Path, *lines: str, **options: object) -> Manifest:
+    (root / "manifest.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return read_manifest(root / "manifest.csv", **options)
+
+
+def test_a_plan_is_every_ambience_on_every_music_with_unique_ids() -> None:
+    rows = plan_rows(["x/rain.wav", "y/rain.wav"], ["a/waltz.wav", "雨.wav", "a/Waltz.flac"])
+    assert [row.id for row in rows[:1]] == ["rain__waltz"]
+    assert len({row.id.lower() for row in rows}) == 6
+    assert [(row.ambience, row.music) for row in rows[:2]] == [
+        ("x/rain.wav", "a/waltz.wav"),
+        ("x/rain.wav", "雨.wav"),
+    ]
+
+
+def test_a_written_plan_is_read_back_the_same(root: Path) -> None:
+    rows = plan_rows(["rain.wav", "wind, strong.wav"], ["waltz.wav"])
+    text = io.StringIO()
+    write_manifest(rows, text)
+    assert text.getvalue().splitlines()[0] == "id,ambience,music"
+    manifest = read_manifest(text.getvalue().encode(), input_roots=[str(root)])
+    assert manifest.problems == ()
+    assert [row.id for row in manifest.rows] == [row.id for row in rows]
+    assert manifest.rows[1].ambience == str(root / "wind, strong.wav")
+
+
+def test_settings_survive_being_written(root: Path) -> None:
+    before = _read(root, "id,ambience,music,output,strength,enabled,seed,x_mood",
+                   "a,rain.wav,waltz.wav,q/r.ogg,0.25,false,0,calm").rows  # fmt: skip
+    text = io.StringIO()
+    write_manifest(before, text)
+    assert read_manifest(text.getvalue().encode(), input_roots=[str(root)]).rows == before
+
+
+def test_default_ids_fit_the_rule_for_ids() -> None:
+    assert default_id("a/Rain on roof.wav", "s3://b/Été.flac") == "Rain_on_roof__Ete"
+    assert len(default_id("a" * 300, "b" * 300)) <= 100
+    assert default_id("雨.wav", "a.wav") != default_id("風.wav", "a.wav")
+
+
+def test_patterns_become_files_each_once_and_in_order(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(root)
+    (root / "sub" / "deep").mkdir(parents=True)
+    for name in ("b.wav", "a.wav", "c.flac", "sub/deep/d.wav"):
+        (root / name).write_bytes(b"")
+    assert expand_globs(["c.flac", "*.wav", "a.*"]) == ["c.flac", "a.wav", "b.wav"]
+    assert expand_globs(["**/*.wav"]) == ["a.wav", "b.wav", "sub/deep/d.wav"]
+    assert expand_globs([str(root / "c*")]) == [str(root / "c.flac")]
+
+
+def test_a_pattern_that_names_no_file_is_refused(root: Path) -> None:
+    (root / "folder.wav").mkdir()
+    with pytest.raises(ManifestError, match=r'no file matches ".*folder\.wav"') as caught:
+        expand_globs([str(root / "folder.wav")])
+    assert caught.value.code == "no_match"

@@ -1,0 +1,213 @@
+import csv
+import dataclasses
+import io
+import json
+import os
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from nst_core.errors import AudioError
+from tasks.caching import Workspace
+from tasks.files import StorageError, join, read_bytes
+from tasks.problems import RowProblem
+from tasks.report import (
+    RowResult,
+    all_well,
+    failure,
+    invalid,
+    read_report_lines,
+    skipped,
+    success,
+    summarise,
+    write_report,
+)
+from tasks.row import ManifestRow
+from tasks.upload import UploadJob
+
+
+def _row(line: int = 2, **cells: object) -> ManifestRow:
+    name = f"row-{line}"
+    places = {"ambience": "/in/rain.wav", "music": "/in/tune.wav", "output": f"{name}.wav"}
+    return ManifestRow.model_validate({"line": line, "id": name, **places, **cells})
+
+
+def _result(line: int, status: str = "ok", **values: object) -> RowResult:
+    return RowResult(line=line, id=f"row-{line}", status=status, **values)
+
+
+def _written(results: list[RowResult], workspace: Workspace, folder: Path) -> list[dict[str, str]]:
+    report = write_report(results, workspace, str(folder), run_id="run-1")
+    assert report == str(folder / "results.csv")
+    return list(csv.DictReader(io.StringIO(Path(report).read_text("utf-8"))))
+
+
+def test_rows_stand_in_the_order_of_the_manifest(workspace: Workspace, tmp_path: Path) -> None:
+    rows = _written([_result(n) for n in (7, 2, 10, 3)], workspace, tmp_path / "out")
+    assert [row["line"] for row in rows] == ["2", "3", "7", "10"]
+    assert {row["run_id"] for row in rows} == {"run-1"}
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "results.csv",
+        "results.parquet",
+    ]
+
+
+def test_the_result_of_a_rendered_row_holds_its_figures(
+    rendered: Workspace, pair: UploadJob
+) -> None:
+    row = _row(extra={"note": "for Anna", "x_scene": "4"})
+    result = success(row, pair, rendered, "ok")
+    audio = rendered.store.find("audio", pair.render.key)
+    transfer = rendered.store.find("transfer", pair.render.transfer.key)
+    assert (result.status, result.output, result.sha256) == ("ok", pair.output_uri, audio.sha256)
+    facts = result.facts
+    assert (facts["strength"], facts["iterations"], facts["seed"]) == (0.7, 2, 0)
+    assert facts["style_loss"] == transfer.meta["style_loss"]
+    assert facts["loudness_lufs"] == audio.meta["loudness_lufs"]
+    assert facts["transfer_seconds"] == transfer.meta["seconds"]
+    assert facts["invert_seconds"] == audio.meta["seconds"]
+    assert facts["music_sha256"] == pair.render.transfer.music.sha256
+    assert (facts["note"], facts["x_scene"]) == ("for Anna", "4")
+    assert facts["worker"].endswith(f":{os.getpid()}")
+
+
+def test_a_record_that_is_gone_is_not_reported_as_done(
+    workspace: Workspace, pair: UploadJob
+) -> None:
+    with pytest.raises(LookupError, match="rain-tune"):
+        success(_row(), pair, workspace, "ok")
+
+
+def test_a_failure_names_stage_code_and_reason_without_secrets() -> None:
+    error = AudioError("too_short", "s3://key:secret@bucket/a.wav", "lasts 0.1 s")
+    result = failure(_row(5), "mels", error)
+    assert (result.line, result.id, result.status) == (5, "row-5", "failed")
+    assert (result.stage, result.error_code) == ("mels", "too_short")
+    assert result.error == "s3://***bucket/a.wav: lasts 0.1 s"
+
+
+def test_an_error_that_nobody_foresaw_is_internal_and_says_its_kind() -> None:
+    result = failure(_row(), "transfer", ZeroDivisionError("division by zero"))
+    assert result.error_code == "internal"
+    assert result.error == "ZeroDivisionError: division by zero"
+
+
+def test_a_refused_row_is_one_line_with_all_its_problems() -> None:
+    problems = [
+        RowProblem(3, "a", "strength", "7", "is outside 0..1", "bad_value"),
+        RowProblem(5, "b", "id", "b", "is already used", "duplicate_id"),
+        RowProblem(3, "a", "seed", "x", "must be a number", "bad_seed"),
+    ]
+    first, second = invalid(problems)
+    assert (first.line, first.id, first.status, first.stage) == (3, "a", "invalid", "manifest")
+    assert first.error_code == "bad_value"
+    assert first.error == f"{problems[0]}; {problems[2]}"
+    assert (second.line, second.error_code) == (5, "duplicate_id")
+
+
+def test_every_status_reaches_the_report(workspace: Workspace, tmp_path: Path) -> None:
+    results = [
+        _result(2, "ok", output="/out/a.wav", facts={"sample_rate": 22_050, "strength": 1.0}),
+        _result(3, "cached", facts={"sample_rate": 44_100, "strength": 0.5}),
+        failure(_row(4), "inputs", AudioError("not_found", "/in/gone.wav", "does not exist")),
+        *skipped([_row(5)]),
+        *invalid([RowProblem(6, "row-6", "seed", "x", "must be a number", "bad_value")]),
+        _result(7, "not_run"),
+    ]
+    rows = _written(results, workspace, tmp_path / "out")
+    assert [row["status"] for row in rows] == [
+        *("ok", "cached", "failed", "skipped", "invalid", "not_run")
+    ]
+    assert [row["error_code"] for row in rows] == ["", "", "not_found", "", "bad_value", ""]
+    assert rows[2]["error"] == "/in/gone.wav: does not exist"
+
+
+def test_integers_stay_integers_and_fractions_fractions_beside_gaps(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    facts = {"sample_rate": 22_050, "strength": 1.0, "best_iteration": 0}
+    results = [_result(2, facts=facts), _result(3, "failed", facts={"strength": None})]
+    good, bad = _written(results, workspace, tmp_path / "out")
+    assert (good["sample_rate"], good["best_iteration"]) == ("22050", "0")
+    assert good["strength"] == "1.0"
+    assert (bad["sample_rate"], bad["best_iteration"], bad["strength"]) == ("", "", "")
+    table = pd.read_parquet(tmp_path / "out" / "results.parquet")
+    assert str(table["sample_rate"].dtype) == "Int64"
+    assert str(table["strength"].dtype) == "float64"
+
+
+def test_a_catalogue_in_which_nothing_worked_has_a_report(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    rows = _written([_result(2, "not_run"), _result(3, "skipped")], workspace, tmp_path / "out")
+    assert [row["status"] for row in rows] == ["not_run", "skipped"]
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
+def test_no_text_is_a_formula_in_the_csv(workspace: Workspace, tmp_path: Path, start: str) -> None:
+    text = f"{start}HYPERLINK(1)"
+    results = [_result(2, error=text, facts={"note": text, "loudness_lufs": -14.5})]
+    write_report(results, workspace, str(tmp_path / "out"))
+    with (tmp_path / "out" / "results.csv").open(newline="", encoding="utf-8") as stream:
+        (row,) = csv.DictReader(stream)
+    shown = f"'{text}".replace("\r", "\n")
+    assert (row["error"], row["note"]) == (shown, shown)
+    assert row["loudness_lufs"] == "-14.5", "a number is no formula"
+    (line,) = read_report_lines(str(tmp_path / "out" / "results.csv")).splitlines()
+    assert json.loads(line)["note"] == text, "nothing else is in need of it"
+
+
+def test_parquet_and_csv_say_the_same(rendered: Workspace, pair: UploadJob, tmp_path: Path) -> None:
+    results = [success(_row(), pair, rendered, "ok"), _result(3, "failed", error='a, "b"\nc')]
+    rows = _written(results, rendered, tmp_path / "out")
+    table = pd.read_parquet(tmp_path / "out" / "results.parquet")
+    assert list(table.columns) == list(rows[0])
+    for row, cells in zip(rows, table.to_dict("records"), strict=True):
+        for name, cell in cells.items():
+            expected = "" if pd.isna(cell) else str(cell)
+            assert row[name] == expected, name
+
+
+def test_ids_are_texts_in_the_json_lines(workspace: Workspace, tmp_path: Path) -> None:
+    results = [
+        dataclasses.replace(_result(2, facts={"seed": 7}), id="007"),
+        dataclasses.replace(_result(3), id="NA"),
+    ]
+    report = write_report(results, workspace, str(tmp_path / "out"))
+    first, second = [json.loads(line) for line in read_report_lines(report).splitlines()]
+    assert (first["id"], first["seed"], second["id"], second["seed"]) == ("007", 7, "NA", None)
+
+
+def test_a_report_goes_to_a_bucket(workspace: Workspace, bucket: str) -> None:
+    report = write_report([_result(2)], workspace, join(bucket, "out"))
+    assert read_bytes(report).startswith(b"line,id,status")
+    assert json.loads(read_report_lines(report))["id"] == "row-2"
+
+
+def test_a_report_that_cannot_be_written_is_a_clear_error(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(StorageError, match="file"):
+        write_report([_result(2)], workspace, str(tmp_path / "file" / "out"))
+
+
+def test_one_sentence_counts_the_pairs() -> None:
+    well = [_result(2), _result(3, "cached"), _result(4, "cached"), _result(5, "skipped")]
+    assert summarise(well) == "3 pairs: 1 rendered, 2 already done"
+    bad = [_result(6, "failed"), dataclasses.replace(_result(7, "invalid"), id="")]
+    assert summarise([*well, *bad]) == "2 of 5 pairs failed: row-6, line 7"
+    late = [*well, *bad, _result(8, "not_run")]
+    assert summarise(late) == "3 of 6 pairs failed or were not run: row-6, line 7, row-8"
+    many = [_result(n, "failed") for n in range(2, 27)]
+    assert summarise(many).startswith("25 of 25 pairs failed: row-2, row-3, ")
+    assert summarise(many).endswith("row-21 and 5 more")
+
+
+@pytest.mark.parametrize(
+    ("status", "well"),
+    [("ok", 1), ("cached", 1), ("skipped", 1), ("failed", 0), ("invalid", 0), ("not_run", 0)],
+)
+def test_all_is_well_when_every_row_asked_for_has_its_output(status: str, well: int) -> None:
+    assert all_well([_result(2), _result(3, status)]) == bool(well)
