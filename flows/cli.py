@@ -61,7 +61,7 @@ def render(
     output
         Folder or s3:// prefix for the audio, results.csv and results.parquet.
     model
-        Classifier, *.weights.h5 or its folder; by default the package's own.
+        Classifier, *.weights.h5 or its local folder; by default the package's own.
     preset
         Where a row names none: real or mel.
     strength

@@ -278,6 +278,9 @@ class TrainingConfig:
     weight_decay: float = 1e-3
     label_smoothing: float = 0.1
     validation_share: float = 0.1
+    settle_share: float = 0.5
+    """Share of the schedule before the first epoch that may be kept: while the rate is
+    high, one that happens to suit a few validation artists would win."""
     augment_gain_db: float = 3.0
     augment_eq_db: float = 0.0
     """Deviation of a random smooth equalisation."""
@@ -291,6 +294,7 @@ class TrainingConfig:
         _check(self, "learning_rate", 1e-7, 1.0)
         _check(self, "label_smoothing", 0.0, 0.9)
         _check(self, "validation_share", 0.05, 0.5)
+        _check(self, "settle_share", 0.0, 0.99)
         _check(self, "augment_gain_db", 0.0, 40.0)
         _check(self, "augment_eq_db", 0.0, 40.0)
         _check(self, "mix_share", 0.0, 1.0)

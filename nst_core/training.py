@@ -88,6 +88,8 @@ def train_classifier(
 ) -> Trained:
     """Fit a classifier and return the weights with the best validation accuracy.
 
+    Epochs count from ``settle_share`` of the schedule on.
+
     A running mean of the weights over about an epoch is what is validated and kept: it
     makes the choice of the best epoch less of a lottery where the validation set is small.
 
@@ -134,6 +136,7 @@ def train_classifier(
         ),
         metrics=["accuracy"],
     )
+    first_epoch = int(config.settle_share * config.n_epochs)
     history: list[EpochRecord] = []
     with TemporaryDirectory(prefix="amnst-train-") as scratch:
         best = Path(scratch) / "best.weights.h5"
@@ -145,16 +148,29 @@ def train_classifier(
             shuffle=False,
             callbacks=[
                 keras.callbacks.SwapEMAWeights(swap_on_epoch=True),
-                keras.callbacks.ModelCheckpoint(
-                    best, monitor="val_accuracy", save_best_only=True, save_weights_only=True
-                ),
+                _KeepBest(best, first_epoch=first_epoch),
                 keras.callbacks.LambdaCallback(on_epoch_end=_recorder(history, on_epoch)),
             ],
         )
         network.load_weights(best)
-    best_epoch = max(history, key=lambda record: (record.val_accuracy, -record.epoch)).epoch
+    kept = max(history[first_epoch:], key=lambda record: (record.val_accuracy, -record.epoch))
     validation = evaluate_classifier(network, data, split.validation)
-    return Trained(network, tuple(history), best_epoch, validation)
+    return Trained(network, tuple(history), kept.epoch, validation)
+
+
+class _KeepBest(keras.callbacks.Callback):  # type: ignore[misc]  # keras is untyped
+    """Save the weights of the best validation accuracy from `first_epoch` on."""
+
+    def __init__(self, weights: Path, *, first_epoch: int) -> None:
+        super().__init__()
+        self._weights = weights
+        self._first_epoch = first_epoch
+        self._best = -1.0
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any]) -> None:
+        if epoch >= self._first_epoch and logs["val_accuracy"] > self._best:
+            self._best = logs["val_accuracy"]
+            self.model.save_weights(self._weights)
 
 
 def _recorder(

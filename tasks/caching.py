@@ -9,6 +9,7 @@ task run shows as Cached exactly when nothing had to be made.
 import contextlib
 import dataclasses
 import logging
+import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -59,6 +60,12 @@ class Workspace:
         root = Path(self.scratch)
         with reported(self.scratch, "write"):
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            owner = root.stat().st_uid
+        if owner != os.getuid():
+            # In a temporary folder that all share, someone else may have laid a trap there.
+            raise StorageError(
+                self.scratch, "use", "it belongs to another user; set AMNST_SCRATCH to your own"
+            )
         return root
 
 

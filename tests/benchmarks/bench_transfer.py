@@ -18,39 +18,43 @@ REPEATS = 5
 def run(data: Path) -> dict:
     setup_tensorflow(N_THREADS)
     from nst_core.model import load_classifier
-    from nst_core.rendering import render
-    from nst_core.transfer import stylise
 
     classifier, config = load_classifier(), TransferConfig()
-    mel = classifier.mel
     seconds: dict[str, list[float]] = {}
-
-    def timed(stage, action):
-        started = time.perf_counter()
-        result = action()
-        seconds.setdefault(stage, []).append(time.perf_counter() - started)
-        return result
-
-    def read(path):
-        return read_audio(data / path, sr=mel.sr, mono=True).y
-
     for _ in range(REPEATS + 1):
-        y = timed("read", lambda: (read("music/guitar.ogg"), read("ambience/rain.ogg")))
-        music = timed("compute mels", lambda: analyse(y[0], mel, name="music"))
-        ambience = timed("compute mels", lambda: analyse(y[1], mel, name="ambience"))
-        options = {"n_threads": N_THREADS}
-        style = timed("transfer", lambda: stylise(music, ambience, classifier, config, **options))
-        y_hat = timed("invert", lambda: render(music, ambience, style, mel, config, **options))
-        timed("judge", lambda: evaluate(y_hat, music.y, ambience.y, mel.sr))
+        music, y_hat = _one_pair(data, classifier, config, seconds)
     first = {stage: sum(times[: len(times) // (REPEATS + 1)]) for stage, times in seconds.items()}
     warm = {stage: _per_pair(times) for stage, times in seconds.items()}
     for stage, value in warm.items():
         print(f"{stage:<14}{value:6.2f} s   (first time {first[stage]:.2f} s)")
     total = sum(warm.values())
-    print(f"{'total, warm':<14}{total:6.2f} s for {len(y_hat) / mel.sr:.0f} s of music")
+    print(f"{'total, warm':<14}{total:6.2f} s for {len(y_hat) / classifier.mel.sr:.0f} s of music")
     floor = flops_per_iteration(music.M.shape[1], classifier) / 1e9
     print(f"one iteration needs {floor:.2f} GFLOP in convolutions and Gram matrices")
     return {"warm_s": warm, "first_s": first, "total_s": total, "gflop_per_iteration": floor}
+
+
+def _one_pair(data: Path, classifier, config: TransferConfig, seconds: dict[str, list[float]]):
+    from nst_core.rendering import render
+    from nst_core.transfer import stylise
+
+    mel = classifier.mel
+
+    def timed(stage, action, *arguments, **options):
+        started = time.perf_counter()
+        result = action(*arguments, **options)
+        seconds.setdefault(stage, []).append(time.perf_counter() - started)
+        return result
+
+    inputs = []
+    for name in ("music/guitar", "ambience/rain"):
+        audio = timed("read", read_audio, data / f"{name}.ogg", sr=mel.sr, mono=True)
+        inputs.append(timed("compute mels", analyse, audio.y, mel, name=name))
+    options = {"n_threads": N_THREADS}
+    style = timed("transfer", stylise, *inputs, classifier, config, **options)
+    y_hat = timed("invert", render, *inputs, style, mel, config, **options)
+    timed("judge", evaluate, y_hat, inputs[0].y, inputs[1].y, mel.sr)
+    return inputs[0], y_hat
 
 
 def _per_pair(times: list[float]) -> float:

@@ -1,5 +1,6 @@
 import dataclasses
 import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -157,3 +158,12 @@ def test_two_empty_stores_end_with_the_same_bytes(
     ]
     assert objects[0] == objects[1], "a blob is named by its bytes"
     assert len(objects[0]) == 4
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can make another user's folder")
+def test_a_scratch_folder_of_another_user_is_refused(tmp_path):
+    folder = tmp_path / "scratch"
+    folder.mkdir()
+    os.chown(folder, 12345, -1)
+    with pytest.raises(StorageError, match="belongs to another user"):
+        Workspace(str(tmp_path / "store"), str(folder)).scratch_root()
