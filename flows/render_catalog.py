@@ -15,10 +15,10 @@ from flows.settings import Settings
 from nst_core.config import OutputConfig, preset
 from nst_core.errors import NSTError
 from tasks.caching import Workspace
-from tasks.jobs import RenderDefaults, forget, inputs_of, is_finished, plan_job
+from tasks.jobs import RenderDefaults, forget, inputs_of, is_finished, needs_transfer, plan_job
 from tasks.manifest import read_manifest
 from tasks.mels import identify_inputs
-from tasks.model import Model, fetch_model
+from tasks.model import Model, fetch_model, load_model
 from tasks.problems import ManifestError
 from tasks.report import (
     RowResult,
@@ -86,6 +86,7 @@ def render_catalog(request: RenderRequest) -> Any:
         manifest.raise_problems()
     selected = _selected(manifest.rows, request)
     model = fetch_model(request.model, workspace)
+    workspace.store.check_writable()
     results = invalid(manifest.problems)
     chosen = {row.line for row in selected}
     results += skipped(row for row in manifest.rows if row.line not in chosen)
@@ -127,6 +128,8 @@ def _render_rows(
             to_do.append((row, job))
     if request.force:
         forget([job for _, job in to_do], workspace)
+    if needs_transfer([job for _, job in to_do], workspace):
+        load_model(model, workspace)
     listener().stage("render pairs")
     listener().pairs(len(to_do))
     yield from render_pairs(to_do, workspace)

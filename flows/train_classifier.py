@@ -7,7 +7,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from flows.progress import listener
 from flows.settings import Settings
-from nst_core.config import ClassifierConfig, MelConfig, SegmentConfig, TrainingConfig
+from nst_core.config import (
+    ClassifierConfig,
+    MelConfig,
+    SegmentConfig,
+    TrainingConfig,
+)
 from tasks.download import download_dataset
 from tasks.mels import SegmentMelJob, compute_segment_mels
 from tasks.segment import describe_dataset, segment_tracks

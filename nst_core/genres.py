@@ -238,10 +238,10 @@ def _pick(tracks: Sequence[Track], rows: Iterable[int]) -> tuple[Track, ...]:
 
 
 def _refuse_split(tracks: Sequence[Track], reason: str, n_folds: int) -> NoReturn:
-    folder = tracks[0].path.parent.parent
     raise DatasetError(
-        f'dataset "{folder}" cannot be split into {n_folds} parts: {reason} (tracks of one '
-        f"artist and copies count once), at least {n_folds} per genre are needed; add tracks",
+        f"the dataset of {len(tracks)} tracks cannot be split into {n_folds} parts: {reason} "
+        f"(tracks of one artist and copies count once), at least {n_folds} per genre are "
+        "needed; add tracks",
         code="too_few_tracks",
     )
 

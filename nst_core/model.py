@@ -62,7 +62,10 @@ def save_classifier(
     facts
         Whatever else the card should state, JSON-serialisable.
     """
-    network.save_weights(weights)
+    # A compiled network saves its optimizer too, which is three times its own size.
+    bare = build_classifier(architecture, n_mels=mel.n_mels, n_classes=len(genres))
+    bare.set_weights(network.get_weights())
+    bare.save_weights(weights)
     digest = sha256_of(weights)
     card = {
         "weights": weights.name,

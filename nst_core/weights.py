@@ -15,7 +15,7 @@ from nst_core.errors import ModelError
 
 SUFFIX = ".weights.h5"
 
-DEFAULT_MODEL = Path(__file__).parent / "models" / f"default{SUFFIX}"
+DEFAULT_MODEL = Path(__file__).parent / "models" / f"classifier{SUFFIX}"
 """The classifier that comes with the package; its card states licence and accuracy."""
 
 

@@ -97,6 +97,12 @@ def is_finished(job: UploadJob, workspace: Workspace) -> bool:
     )
 
 
+def needs_transfer(jobs: Iterable[UploadJob], workspace: Workspace) -> bool:
+    """Say whether a neural transfer is to be made; a changed strength asks for none."""
+    transfers = (job.render.transfer for job in jobs)
+    return any(not workspace.store.exists(t.stage, t.key) for t in transfers)
+
+
 def forget(jobs: Iterable[UploadJob], workspace: Workspace) -> None:
     """Drop the pairs' own results, so that they are made again; the analyses stay."""
     for job in jobs:

@@ -15,10 +15,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from nst_core.config import AudioFormat, OutputConfig
-from tasks.files import is_remote, local, read_bytes
+from tasks.files import StorageError, is_remote, local, read_bytes
 from tasks.inputs import InputRoots
 from tasks.plan import default_id
-from tasks.problems import RowProblem, refusal
+from tasks.problems import ManifestError, RowProblem, refusal
 from tasks.row import COLUMNS, FORMATS, ManifestRow, suffix_of
 from tasks.table import read_table
 
@@ -65,7 +65,7 @@ def read_manifest(
     if isinstance(source, bytes):
         data = source
     else:
-        data = read_bytes(str(source))
+        data = _manifest_bytes(str(source))
         input_roots = input_roots or [_folder(str(source))]
     if not input_roots:
         raise ValueError("a manifest given as bytes has no folder: name an input root")
@@ -73,6 +73,17 @@ def read_manifest(
     reader = _RowReader(columns, InputRoots(input_roots), default_format)
     rows = tuple(row for line, cells in lines if (row := reader.read(line, cells)))
     return Manifest(rows, tuple(reader.problems), hashlib.sha256(data).hexdigest())
+
+
+def _manifest_bytes(source: str) -> bytes:
+    try:
+        return read_bytes(source)
+    except StorageError as error:
+        if error.code != "not_found":
+            raise
+        raise ManifestError(
+            f"manifest {source} does not exist; `amnst plan` writes one", code="not_found"
+        ) from None
 
 
 def missing_inputs(rows: Iterable[ManifestRow]) -> list[RowProblem]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from nst_core.errors import ModelError
+from nst_core.runtime import setup_tensorflow
 from nst_core.weights import DEFAULT_MODEL, SUFFIX, card_path, check_weights
 from tasks.caching import Workspace
 from tasks.files import beside, is_remote, local, read_bytes, scrub
@@ -31,6 +32,20 @@ def fetch_model(uri: str | None, workspace: Workspace) -> Model:
     path = _fetched(uri, workspace) if uri and is_remote(uri) else local(uri or str(DEFAULT_MODEL))
     found = check_weights(path)
     return Model(str(found.path), found.sha256)
+
+
+def load_model(model: Model, workspace: Workspace) -> None:
+    """Load a classifier into this process, where every transfer will find it.
+
+    Raises
+    ------
+    ModelError
+        ``model_architecture``: better once for the catalogue than once per row.
+    """
+    setup_tensorflow(workspace.n_threads)
+    from nst_core.model import load_classifier  # noqa: PLC0415  # TensorFlow takes seconds
+
+    load_classifier(model.path)
 
 
 def _fetched(uri: str, workspace: Workspace) -> Path:

@@ -81,7 +81,7 @@ def _unique(name: str, taken: set[str]) -> str:
 
 def _cells(row: ManifestRow) -> dict[str, str]:
     values = row.model_dump(exclude_defaults=True, exclude={"line", "extra", "output"})
-    if PurePosixPath(row.output).stem != row.id:
+    if row.output != f"{row.id}.{OutputConfig.format}":
         values["output"] = row.output
     cells = {name: str(value) for name, value in values.items()}
     return cells | row.extra

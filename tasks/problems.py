@@ -20,7 +20,7 @@ class RowProblem:
     code: str
 
     def __str__(self) -> str:
-        value = self.value if len(self.value) <= 80 else f"{self.value[:77]}..."
+        value = self.value if len(self.value) <= 200 else f"{self.value[:197]}..."
         cell = (f', column "{self.column}"' if self.column else "") + (
             f', value "{value}"' if value else ""
         )

@@ -26,6 +26,7 @@ import json
 import logging
 import re
 import tempfile
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -61,7 +62,7 @@ class Record:
     sha256: str
     size: int
     suffix: str
-    meta: Mapping[str, Json]
+    meta: Mapping[str, Any]
 
     def __post_init__(self) -> None:
         # A record is read from a place others may write to: its fields become paths.
@@ -99,6 +100,13 @@ class Store:
         if not is_remote(self.root_uri):
             # A worker's current folder is not the one the store was named in.
             object.__setattr__(self, "root_uri", str(local(self.root_uri).absolute()))
+
+    def check_writable(self) -> None:
+        """Raise `StorageError` now if nothing can be stored, and not once per row."""
+        probe = join(self.root_uri, f".probe-{uuid.uuid4().hex}")
+        with tempfile.NamedTemporaryFile() as empty:
+            publish(Path(empty.name), probe)
+        delete(probe)
 
     def find(self, stage: str, key: str) -> Record | None:
         """Return the result of `key`, or None when it must be computed.

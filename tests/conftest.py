@@ -1,8 +1,20 @@
 """Fixtures every test may use."""
 
+import atexit
+import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
+
+from flows.prefect_environment import prepare_prefect
+
+# Prefect reads its environment when it is imported, and the test modules import it.
+_PREFECT_HOME = tempfile.mkdtemp(prefix="amnst-prefect-")
+atexit.register(shutil.rmtree, _PREFECT_HOME, ignore_errors=True)
+os.environ["PREFECT_HOME"] = _PREFECT_HOME
+prepare_prefect(verbose=False)
 
 
 @pytest.fixture(scope="session")

@@ -2,9 +2,7 @@
 
 import hashlib
 import logging
-import os
 import shutil
-import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -15,29 +13,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-
-from flows.prefect_environment import prepare_prefect
-
-# Prefect reads its environment when it is imported, and the test modules import it.
-_PREFECT_HOME = tempfile.mkdtemp(prefix="amnst-prefect-")
-os.environ["PREFECT_HOME"] = _PREFECT_HOME
-prepare_prefect(verbose=False)
-
-from prefect.settings import (  # noqa: E402
+from prefect.settings import (
     PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
     get_current_settings,
     temporary_settings,
 )
-from prefect.testing.utilities import prefect_test_harness  # noqa: E402
+from prefect.testing.utilities import prefect_test_harness
 
-from flows.progress import Listener, listening  # noqa: E402
-from flows.render_catalog import RenderRequest, render_catalog  # noqa: E402
-from nst_core.audio import write_audio  # noqa: E402
-from nst_core.config import ClassifierConfig, MelConfig  # noqa: E402
-from nst_core.mel import compress, power_mel  # noqa: E402
-from nst_core.runtime import setup_tensorflow  # noqa: E402
-from nst_core.synth import GENRES, ambience, music_piece  # noqa: E402
-from tasks.store import Store  # noqa: E402
+from flows.progress import Listener, listening
+from flows.render_catalog import RenderRequest, render_catalog
+from nst_core.audio import write_audio
+from nst_core.config import ClassifierConfig, MelConfig
+from nst_core.mel import compress, power_mel
+from nst_core.runtime import setup_tensorflow
+from nst_core.synth import GENRES, ambience, music_piece
+from tasks.store import Store
 
 SR = 22_050
 GOOD_ROWS = tuple(
@@ -55,7 +45,6 @@ GOOD_ROWS = tuple(
 @pytest.fixture(scope="session", autouse=True)
 def prefect() -> Iterator[None]:
     settings = get_current_settings()
-    assert str(settings.home) == _PREFECT_HOME, "prefect was imported before this conftest"
     assert settings.results.default_serializer == "json"
     with (
         # The heartbeat's thread sleeps for a second at the end of every flow.
@@ -63,7 +52,6 @@ def prefect() -> Iterator[None]:
         prefect_test_harness(server_startup_timeout=180),
     ):
         yield
-    shutil.rmtree(_PREFECT_HOME, ignore_errors=True)
 
 
 def _band_statistics(mel: MelConfig) -> tuple[np.ndarray, np.ndarray]:

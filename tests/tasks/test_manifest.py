@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from tasks import files
-from tasks.files import StorageError
 from tasks.manifest import Manifest, missing_inputs, read_manifest
 from tasks.problems import ManifestError
 from tasks.row import ManifestRow
@@ -295,8 +294,8 @@ def test_a_manifest_in_a_bucket_takes_inputs_beside_it(bucket: str, tmp_path: Pa
     assert [problem.column for problem in manifest.problems] == ["ambience", "music"]
 
 
-def test_a_missing_manifest_is_a_storage_error(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match=r"gone\.csv"):
+def test_a_missing_manifest_is_a_manifest_error(tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match=r"gone\.csv"):
         read_manifest(tmp_path / "gone.csv")
 
 
