@@ -116,6 +116,7 @@ def train(
     sha256: str | None = None,
     licence: str | None = None,
     epochs: int | None = None,
+    batch_size: int | None = None,
     seed: int | None = None,
     verbose: bool = False,
 ) -> int:
@@ -131,7 +132,7 @@ def train(
         What the archive must have.
     licence
         Of the data, for the model card.
-    epochs, seed
+    epochs, batch_size, seed
         Where they should not be the defaults.
     verbose
         Show Prefect's own log.
@@ -145,7 +146,7 @@ def train(
             "dataset": dataset,
             "output": output,
             "sha256": sha256,
-            "training": _given(n_epochs=epochs, seed=seed),
+            "training": _given(n_epochs=epochs, batch_size=batch_size, seed=seed),
             **_given(licence=licence),
         }
     )
@@ -229,6 +230,7 @@ def demo(folder: Path = Path("demo"), *, verbose: bool = False) -> int:
         output=str(model),
         licence="Apache-2.0: synthesised by this package",
         epochs=TRAINING.n_epochs,
+        batch_size=TRAINING.batch_size,
         verbose=verbose,
     )
     return code or render(

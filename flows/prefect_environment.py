@@ -20,6 +20,7 @@ def prepare_prefect(*, verbose: bool) -> None:
         "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",  # receipts only, and nothing that runs code
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_LOGGING_EXTRA_LOGGERS": "nst_core,tasks,flows",
+        "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",  # they also log where no flow runs
         "PREFECT_SERVER_LOGGING_LEVEL": "WARNING" if verbose else _QUIET,
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": _LOUD if verbose else _QUIET,
     }

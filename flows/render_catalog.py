@@ -15,7 +15,15 @@ from flows.settings import Settings
 from nst_core.config import OutputConfig, preset
 from nst_core.errors import NSTError
 from tasks.caching import Workspace
-from tasks.jobs import RenderDefaults, forget, inputs_of, is_finished, needs_transfer, plan_job
+from tasks.jobs import (
+    RenderDefaults,
+    forget,
+    inputs_of,
+    is_finished,
+    needs_transfer,
+    place_of,
+    plan_job,
+)
 from tasks.manifest import read_manifest
 from tasks.mels import identify_inputs
 from tasks.model import Model, fetch_model, load_model
@@ -91,7 +99,7 @@ def render_catalog(request: RenderRequest) -> Any:
     chosen = {row.line for row in selected}
     results += skipped(row for row in manifest.rows if row.line not in chosen)
     try:
-        for result in _render_rows(selected, request, model, workspace):
+        for result in _render_rows(selected, manifest.rows, request, model, workspace):
             results.append(result)
     finally:
         listener().stage("write report")
@@ -104,7 +112,11 @@ def render_catalog(request: RenderRequest) -> Any:
 
 
 def _render_rows(
-    rows: Sequence[ManifestRow], request: RenderRequest, model: Model, workspace: Workspace
+    rows: Sequence[ManifestRow],
+    all_rows: Sequence[ManifestRow],
+    request: RenderRequest,
+    model: Model,
+    workspace: Workspace,
 ) -> Iterator[RowResult]:
     """Yield the result of every selected row as it comes."""
     defaults = RenderDefaults(
@@ -114,9 +126,10 @@ def _render_rows(
         model_path=model.path,
         model_sha256=model.sha256,
         output_uri=request.output,
+        inputs=frozenset(map(place_of, inputs_of(all_rows))),
     )
     listener().stage("check inputs")
-    identities = identify_inputs(inputs_of(rows), workspace.scratch)
+    identities = identify_inputs(inputs_of(rows), str(workspace.scratch_root()))
     to_do: list[tuple[ManifestRow, UploadJob]] = []
     for row in rows:
         job = plan_job(row, identities, defaults)

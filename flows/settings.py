@@ -10,6 +10,12 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from tasks.caching import Workspace
 
 
+def _usable_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):  # not on macOS
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 class Settings(BaseSettings):
     """Settings of one process, from variables that begin with ``AMNST_``."""
 
@@ -24,7 +30,7 @@ class Settings(BaseSettings):
         description="Local folder for downloads and for what is in the making.",
     )
     n_threads: int = Field(
-        default_factory=lambda: len(os.sched_getaffinity(0)),
+        default_factory=_usable_cores,
         ge=1,
         description="Threads of one operation; changes no result.",
     )

@@ -52,9 +52,10 @@ class TrainResult(BaseModel):
 def train_classifier(request: TrainRequest) -> TrainResult:
     """Train the genre classifier whose layers the transfer listens with."""
     workspace = Settings().workspace()
+    workspace.store.check_writable()
     say = listener().stage
     say("download dataset")
-    folder = download_dataset(request.dataset, workspace.scratch, request.sha256)
+    folder = download_dataset(request.dataset, str(workspace.scratch_root()), request.sha256)
     say("segment tracks")
     mel = MelConfig()
     segments = describe_dataset(folder, sr=mel.sr, config=request.segments)

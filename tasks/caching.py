@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import logging
 import os
+import stat
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -60,11 +61,13 @@ class Workspace:
         root = Path(self.scratch)
         with reported(self.scratch, "write"):
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
-            owner = root.stat().st_uid
-        if owner != os.getuid():
+            status = root.lstat()
+        if status.st_uid != os.getuid() or stat.S_ISLNK(status.st_mode):
             # In a temporary folder that all share, someone else may have laid a trap there.
             raise StorageError(
-                self.scratch, "use", "it belongs to another user; set AMNST_SCRATCH to your own"
+                self.scratch,
+                "use",
+                "it is another user's or a link; set AMNST_SCRATCH to your own",
             )
         return root
 

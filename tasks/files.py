@@ -180,7 +180,7 @@ def read_if_present(uri: str) -> bytes | None:
                 data: bytes = s3.client().cat_file(uri)
                 return data
             return local(uri).read_bytes()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
 
 

@@ -1,6 +1,7 @@
 """From manifest rows to jobs: which rows are done, which must run, which cannot."""
 
 import dataclasses
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 from nst_core.config import OutputConfig, TransferConfig, preset
 from nst_core.errors import NSTError
 from tasks.caching import Workspace
-from tasks.files import join
+from tasks.files import StorageError, is_remote, join, local
 from tasks.invert import RenderJob
 from tasks.mels import AnalysisJob
 from tasks.row import ManifestRow
@@ -27,6 +28,8 @@ class RenderDefaults:
     model_path: str
     model_sha256: str
     output_uri: str
+    inputs: frozenset[str] = frozenset()
+    """Every input of the manifest, by `place_of`: no output may take its place."""
 
 
 def plan_job(
@@ -66,11 +69,24 @@ def plan_job(
         model_sha256=defaults.model_sha256,
         config=transfer,
     )
+    output_uri = join(defaults.output_uri, row.output)
+    if place_of(output_uri) in defaults.inputs:
+        return StorageError(
+            output_uri,
+            "write",
+            "it is an input of this manifest; choose another output folder or name",
+            code="output_is_input",
+        )
     return UploadJob(
         row_id=row.id,
         render=RenderJob(transfer=job, output=output),
-        output_uri=join(defaults.output_uri, row.output),
+        output_uri=output_uri,
     )
+
+
+def place_of(uri: str) -> str:
+    """The one name of a place, however it is written."""
+    return uri if is_remote(uri) else os.path.realpath(local(uri))
 
 
 def transfer_config(row: ManifestRow, defaults: RenderDefaults) -> TransferConfig:
@@ -86,15 +102,20 @@ def output_config(row: ManifestRow, defaults: RenderDefaults) -> OutputConfig:
 
 
 def is_finished(job: UploadJob, workspace: Workspace) -> bool:
-    """Say whether nothing is left to make: every artefact is there, the output in place."""
+    """Say whether nothing is left to make: transfer and audio are there, the output in place."""
     store = workspace.store
     record = store.find(job.render.stage, job.render.key)
     transfer = job.render.transfer
-    return (
-        record is not None
-        and store.exists(transfer.stage, transfer.key)
-        and is_published(job, record)
-    )
+    try:
+        return (
+            record is not None
+            and store.exists(transfer.stage, transfer.key)
+            and is_published(job, record)
+        )
+    except StorageError as error:
+        if error.transient:
+            raise
+        return False  # an output that cannot be looked at fails its own row, in its upload
 
 
 def needs_transfer(jobs: Iterable[UploadJob], workspace: Workspace) -> bool:

@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from nst_core.config import MelConfig
 from nst_core.errors import ModelError
 from nst_core.runtime import setup_tensorflow
 from nst_core.weights import DEFAULT_MODEL, SUFFIX, card_path, check_weights
@@ -45,7 +46,13 @@ def load_model(model: Model, workspace: Workspace) -> None:
     setup_tensorflow(workspace.n_threads)
     from nst_core.model import load_classifier  # noqa: PLC0415  # TensorFlow takes seconds
 
-    load_classifier(model.path)
+    found = load_classifier(model.path).mel
+    if found != MelConfig():
+        raise ModelError(
+            f"model {model.path} was trained on {found}, catalogues are analysed with "
+            f"{MelConfig()}; train one with `amnst train`",
+            code="model_architecture",
+        )
 
 
 def _fetched(uri: str, workspace: Workspace) -> Path:

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from nst_core.cnn import INPUT_LAYER, build_classifier
-from nst_core.config import ClassifierConfig, MelConfig
+from nst_core.config import ClassifierConfig, MelConfig, TrainingConfig
 from nst_core.errors import ModelError
 from nst_core.mel import compress, power_mel
 from nst_core.model import load_classifier, save_classifier
 from nst_core.synth import music_piece
-from nst_core.weights import card_path
+from nst_core.weights import DEFAULT_MODEL, card_path, check_weights
 
 # Keras 3.15 turns TensorFlow's variables into arrays in a way NumPy 2.4 warns of.
 # It also warns before it refuses weights of another network.
@@ -184,3 +184,12 @@ def test_new_weights_under_an_old_name_are_the_ones_that_are_loaded(weights, mel
     assert after.sha256 != before.sha256
     logits = [c.network(mel_of_a_piece.T[None], training=False).numpy() for c in (before, after)]
     assert np.abs(logits[0] - logits[1]).max() > 1e-3
+
+
+def test_the_default_classifier_is_of_todays_architecture_and_small():
+    default = load_classifier()
+    card = check_weights(DEFAULT_MODEL).card
+    assert card["architecture"] == dataclasses.asdict(ClassifierConfig())
+    assert card["training"] == dataclasses.asdict(TrainingConfig())
+    assert default.genres == ("classical", "electronic", "pop", "rock")
+    assert sum(part.stat().st_size for part in DEFAULT_MODEL.parent.iterdir()) < 1 << 20

@@ -165,5 +165,5 @@ def test_a_scratch_folder_of_another_user_is_refused(tmp_path):
     folder = tmp_path / "scratch"
     folder.mkdir()
     os.chown(folder, 12345, -1)
-    with pytest.raises(StorageError, match="belongs to another user"):
+    with pytest.raises(StorageError, match="another user"):
         Workspace(str(tmp_path / "store"), str(folder)).scratch_root()

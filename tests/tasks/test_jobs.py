@@ -14,6 +14,7 @@ from tasks.jobs import (
     inputs_of,
     is_finished,
     output_config,
+    place_of,
     plan_job,
     transfer_config,
 )
@@ -90,6 +91,15 @@ def test_an_output_cannot_lead_out_of_its_folder() -> None:
     row = _row().model_copy(update={"output": "../a.wav"})
     with pytest.raises(StorageError, match="leads out"):
         plan_job(row, IDENTITIES, DEFAULTS)
+
+
+def test_an_output_never_takes_the_place_of_an_input() -> None:
+    inputs = frozenset(map(place_of, inputs_of([_row()])))
+    catalogue = dataclasses.replace(DEFAULTS, output_uri="/in/sub/..", inputs=inputs)
+    reason = plan_job(_row(output="tune.wav"), IDENTITIES, catalogue)
+    assert isinstance(reason, StorageError)
+    assert reason.code == "output_is_input"
+    assert isinstance(plan_job(_row(output="new.wav"), IDENTITIES, catalogue), UploadJob)
 
 
 def test_rows_share_keys_by_content_and_not_by_name() -> None:
