@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import App, CycloptsError, Parameter
 
 from flows.prefect_environment import prepare_prefect, start_server
+from nst_core import __version__
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
@@ -22,6 +23,7 @@ app = App(
     name="amnst",
     help="Ambience-to-music neural style transfer in batch: the rain plays the tune.",
     help_format="plaintext",
+    version=__version__,
     version_flags=["--version"],
     suppress_keyboard_interrupt=False,  # `main` says what to do next
 )
