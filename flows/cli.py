@@ -187,7 +187,8 @@ def check(manifest: str, *, input_root: Ids = None) -> int:
     for problem in problems:
         print(problem)
     well = len(found.rows) - len({problem.line for problem in missing_inputs(found.rows)})
-    sys.stderr.write(f"{manifest}: {well} rows are well, {len(problems)} problems\n")
+    verdict = f"{len(problems)} problem{'s' * (len(problems) != 1)}"
+    sys.stderr.write(f"{manifest}: {well} rows are well, {verdict}\n")
     return _USAGE if problems else 0
 
 
@@ -222,7 +223,7 @@ def demo(folder: Path = Path("demo"), *, verbose: bool = False) -> int:
     verbose
         Show Prefect's own log.
     """
-    from flows.demo import TRAINING, make_demo_files
+    from tasks.demo import TRAINING, make_demo_files
 
     sys.stderr.write("making music, rain, wind, waves and fire\n")
     files = make_demo_files(folder)
@@ -241,18 +242,17 @@ def demo(folder: Path = Path("demo"), *, verbose: bool = False) -> int:
 
 
 def _render(request: "RenderRequest", *, json: bool) -> int:
-    from flows.render_catalog import render_catalog
+    from flows.render_catalog import accepted_manifest, render_catalog
     from flows.screen import Screen
     from tasks.files import join
     from tasks.report import read_report_lines
 
+    accepted_manifest(request)  # a bad one is refused before a server is started
     start_server()
-    with Screen().shown() as screen:
+    with Screen().shown():
         state: State[Any] = render_catalog(request, return_state=True)  # type: ignore[assignment]  # the flow is not async
         if error := _error(state):
             raise error
-        screen.say(state.message or state.name or "")
-        screen.say(f"audio and report: {request.output}")
     report = join(request.output, "results.csv")
     sys.stdout.write(read_report_lines(report) if json else f"{report}\n")
     return 0 if state.is_completed() else 1
@@ -280,9 +280,15 @@ def _exit_code(error: Exception) -> int:
 def _refused(error: "ValidationError") -> str:
     """Say which option or variable has a value outside its range."""
     return "; ".join(
-        f"{error.title}.{'.'.join(map(str, each['loc']))} = {each['input']!r}: {each['msg']}"
+        f"{_as_given(error.title, each['loc'])} = {each['input']!r}: {each['msg']}"
         for each in error.errors()
     )
+
+
+def _as_given(model: str, place: tuple[int | str, ...]) -> str:
+    """The option or variable that a field of `model` is set by."""
+    name = str(place[-1])
+    return f"AMNST_{name.upper()}" if model == "Settings" else f"--{name.replace('_', '-')}"
 
 
 def main(arguments: list[str] | None = None) -> None:

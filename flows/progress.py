@@ -13,10 +13,13 @@ class Listener(Protocol):
         """A stage of the whole flow begins."""
 
     def pairs(self, n_pairs: int) -> None:
-        """So many pairs are about to be rendered."""
+        """So many pairs were asked for."""
 
-    def finished(self, row_id: str, status: str, detail: str) -> None:
-        """One pair is finished, well or not."""
+    def pair(self, name: str, status: str, reason: str) -> None:
+        """One of them is over; `reason` is empty where all is well."""
+
+    def ended(self, summary: str, report: str) -> None:
+        """The report is written, whole or, after an interruption, in part."""
 
 
 class _Nobody:
@@ -26,7 +29,10 @@ class _Nobody:
     def pairs(self, n_pairs: int) -> None:
         pass
 
-    def finished(self, row_id: str, status: str, detail: str) -> None:
+    def pair(self, name: str, status: str, reason: str) -> None:
+        pass
+
+    def ended(self, summary: str, report: str) -> None:
         pass
 
 

@@ -1,6 +1,9 @@
 """Flow `render-catalog`: a manifest becomes audio and a report."""
 
+import signal
+import threading
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 from prefect import flow
@@ -24,7 +27,7 @@ from tasks.jobs import (
     place_of,
     plan_job,
 )
-from tasks.manifest import read_manifest
+from tasks.manifest import Manifest, read_manifest
 from tasks.mels import identify_inputs
 from tasks.model import Model, fetch_model, load_model
 from tasks.problems import ManifestError
@@ -85,6 +88,33 @@ def render_catalog(request: RenderRequest) -> Any:
     """Render the pairs of a manifest; ends Failed if any of them failed."""
     workspace = Settings().workspace()
     listener().stage("read manifest")
+    manifest, selected = accepted_manifest(request)
+    model = fetch_model(request.model, workspace)
+    workspace.store.check_writable()
+    results = invalid(manifest.problems)
+    listener().pairs(len(results) + len(selected))
+    for result in results:
+        _heard(result)
+    chosen = {row.line for row in selected}
+    results += skipped(row for row in manifest.rows if row.line not in chosen)
+    started: list[tuple[ManifestRow, UploadJob]] = []
+    try:
+        for result in _render_rows(selected, manifest.rows, request, model, workspace, started):
+            results.append(_heard(result))
+    finally:
+        with _undisturbed():
+            listener().stage("write report")
+            results += _left_over(selected, started, results, workspace)
+            results.sort(key=lambda result: result.line)
+            report = write_report(results, workspace, request.output, run_id=str(flow_run.get_id()))
+            message = summarise(results)
+            listener().ended(message, report)
+    kind = Completed if all_well(results) else Failed
+    return kind(message=message, data={"message": message, "report": report})
+
+
+def accepted_manifest(request: RenderRequest) -> tuple[Manifest, list[ManifestRow]]:
+    """The manifest of a request, and its rows to render; raises for what must not be rendered."""
     manifest = read_manifest(
         request.manifest,
         input_roots=request.input_roots,
@@ -92,23 +122,7 @@ def render_catalog(request: RenderRequest) -> Any:
     )
     if not request.skip_invalid:
         manifest.raise_problems()
-    selected = _selected(manifest.rows, request)
-    model = fetch_model(request.model, workspace)
-    workspace.store.check_writable()
-    results = invalid(manifest.problems)
-    chosen = {row.line for row in selected}
-    results += skipped(row for row in manifest.rows if row.line not in chosen)
-    try:
-        for result in _render_rows(selected, manifest.rows, request, model, workspace):
-            results.append(result)
-    finally:
-        listener().stage("write report")
-        results += _not_reached(manifest.rows, results)
-        results.sort(key=lambda result: result.line)
-        report = write_report(results, workspace, request.output, run_id=str(flow_run.get_id()))
-    outcome = {"message": summarise(results), "report": report}
-    kind = Completed if all_well(results) else Failed
-    return kind(message=outcome["message"], data=outcome)
+    return manifest, _selected(manifest.rows, request)
 
 
 def _render_rows(
@@ -117,8 +131,9 @@ def _render_rows(
     request: RenderRequest,
     model: Model,
     workspace: Workspace,
+    started: list[tuple[ManifestRow, UploadJob]],
 ) -> Iterator[RowResult]:
-    """Yield the result of every selected row as it comes."""
+    """Yield the result of every selected row as it comes; note in `started` those that run."""
     defaults = RenderDefaults(
         preset=request.preset,
         transfer={} if request.strength is None else {"strength": request.strength},
@@ -144,7 +159,7 @@ def _render_rows(
     if needs_transfer([job for _, job in to_do], workspace):
         load_model(model, workspace)
     listener().stage("render pairs")
-    listener().pairs(len(to_do))
+    started += to_do
     yield from render_pairs(to_do, workspace)
 
 
@@ -159,11 +174,41 @@ def _selected(rows: Sequence[ManifestRow], request: RenderRequest) -> list[Manif
     return asked[: request.limit]
 
 
-def _not_reached(rows: Sequence[ManifestRow], results: Sequence[RowResult]) -> list[RowResult]:
-    """The rows an interruption left without a result."""
+def _heard(result: RowResult) -> RowResult:
+    listener().pair(result.id or f"line {result.line}", result.status, result.error)
+    return result
+
+
+def _left_over(
+    rows: Sequence[ManifestRow],
+    started: Sequence[tuple[ManifestRow, UploadJob]],
+    results: Sequence[RowResult],
+    workspace: Workspace,
+) -> list[RowResult]:
+    """The rows an interruption left without a result: their output may be in place all the same."""
     reached = {result.line for result in results}
-    return [
-        RowResult(line=row.line, id=row.id, status="not_run")
-        for row in rows
-        if row.line not in reached
-    ]
+    jobs = {row.line: job for row, job in started}
+    left = []
+    for row in rows:
+        if row.line not in reached:
+            job = jobs.get(row.line)
+            is_done = job is not None and is_finished(job, workspace)
+            left.append(
+                success(row, job, workspace, "ok")
+                if job is not None and is_done
+                else RowResult(line=row.line, id=row.id, status="not_run")
+            )
+    return left
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Deaf to Ctrl-C: a second one must not cost the report that the first one asked for."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread hears of Ctrl-C
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

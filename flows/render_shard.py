@@ -7,7 +7,6 @@ from typing import Any
 
 from prefect.futures import PrefectFuture
 
-from flows.progress import listener
 from tasks.caching import Workspace
 from tasks.invert import invert_pair
 from tasks.mels import AnalysisJob, compute_mels
@@ -28,21 +27,16 @@ def render_pairs(
     """Render pairs within a flow run; yield the result of each, in their order.
 
     While a pair is inverted and uploaded the next one is transferred. A pair's failure
-    stops its own later stages and nothing else. An interruption forgets no pair that is over.
+    stops its own later stages and nothing else.
     """
     analyses: dict[str, PrefectFuture[Any]] = {}
     under_way: deque[tuple[ManifestRow, UploadJob, Stages]] = deque()
-    try:
-        for row, job in pairs:
-            under_way.append((row, job, _start(job, workspace, analyses)))
-            while under_way and (len(under_way) > _BACKLOG or _is_over(under_way[0][2])):
-                yield _finish(*under_way.popleft(), workspace)
-        while under_way:
+    for row, job in pairs:
+        under_way.append((row, job, _start(job, workspace, analyses)))
+        while under_way and (len(under_way) > _BACKLOG or _is_over(under_way[0][2])):
             yield _finish(*under_way.popleft(), workspace)
-    except KeyboardInterrupt:
-        for pair in filter(lambda pair: _is_over(pair[2]), under_way):
-            yield _finish(*pair, workspace)
-        raise
+    while under_way:
+        yield _finish(*under_way.popleft(), workspace)
 
 
 def _is_over(stages: Stages) -> bool:
@@ -84,7 +78,6 @@ def _finish(row: ManifestRow, job: UploadJob, stages: Stages, workspace: Workspa
             break
     else:
         result = success(row, job, workspace, "ok")
-    listener().finished(row.id, result.status, result.error)
     return result
 
 

@@ -46,20 +46,25 @@ class Screen:
                 logger.removeHandler(handler)
 
     def say(self, text: str) -> None:
-        """Print a line."""
-        self._console.print(text, markup=False, highlight=False)
+        """Print a line, however long."""
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def stage(self, name: str) -> None:
         """Name the stage that begins."""
-        self._progress.update(self._bar, visible=False)
         self.say(f"- {name}")
 
     def pairs(self, n_pairs: int) -> None:
         """Show a bar of so many pairs."""
         self._progress.reset(self._bar, total=n_pairs, description="  pairs", visible=n_pairs > 0)
 
-    def finished(self, row_id: str, status: str, detail: str) -> None:
-        """Count a pair, and print it if it failed."""
+    def pair(self, name: str, status: str, reason: str) -> None:
+        """Count a pair, and print why it has no output."""
         self._progress.advance(self._bar)
-        if detail:
-            self._console.print(f"[red]{status}[/red] {escape(f'{row_id}: {detail}')}")
+        if reason:
+            line = f"[red]{status}[/red] {escape(f'{name}: {reason}')}"
+            self._console.print(line, highlight=False, soft_wrap=True)
+
+    def ended(self, summary: str, report: str) -> None:
+        """Say what became of all, and where it is told in full."""
+        self.say(summary)
+        self.say(f"report: {report}")

@@ -17,7 +17,7 @@ AudioFormat = Literal["wav", "flac", "ogg"]
 
 def _check(config: object, name: str, low: float, high: float) -> None:
     value = getattr(config, name)
-    if not (isinstance(value, int | float) and low <= value <= high):
+    if isinstance(value, bool) or not (isinstance(value, int | float) and low <= value <= high):
         raise ConfigError(
             f"{type(config).__name__}.{name} = {value!r} is outside {low:g}..{high:g}"
         )
@@ -221,20 +221,30 @@ def preset(name: str, **overrides: object) -> TransferConfig:
     return dataclasses.replace(PRESETS[name], **overrides)  # type: ignore[arg-type]  # checked by the dataclass
 
 
+SUBTYPES: dict[AudioFormat, tuple[str, ...]] = {
+    "wav": ("PCM_16", "PCM_24", "PCM_32", "FLOAT"),
+    "flac": ("PCM_16", "PCM_24"),
+    "ogg": ("VORBIS",),
+}
+"""libsndfile subtypes of each format; the first is its usual one."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class OutputConfig:
     """What is written for a listener."""
 
     format: AudioFormat = "wav"
     subtype: str | None = None
-    """libsndfile subtype, e.g. ``PCM_24``; None takes the format's usual one."""
+    """From `SUBTYPES`, e.g. ``PCM_24``; None takes the format's usual one."""
     sample_rate: int = 22_050
     loudness_lufs: float | None = None
     """Integrated loudness (ITU-R BS.1770-4); None keeps the music's own level."""
     max_peak: float = 0.99
 
     def __post_init__(self) -> None:
-        _check_choice(self, "format", ("wav", "flac", "ogg"))
+        _check_choice(self, "format", tuple(SUBTYPES))
+        if self.subtype is not None:
+            _check_choice(self, "subtype", SUBTYPES[self.format])
         _check_count(self, "sample_rate", 8_000, 192_000)
         _check(self, "max_peak", 0.01, 1.0)
         if self.loudness_lufs is not None:

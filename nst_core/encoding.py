@@ -13,15 +13,10 @@ import numpy as np
 import soundfile as sf
 
 from nst_core import containers
-from nst_core.config import AudioFormat
-from nst_core.errors import ConfigError, SignalError
+from nst_core.config import SUBTYPES, AudioFormat, OutputConfig
+from nst_core.errors import SignalError
 from nst_core.levels import Waveform, finite_peak
 
-_SUBTYPES = {
-    "wav": ("PCM_16", "PCM_24", "PCM_32", "FLOAT"),
-    "flac": ("PCM_16", "PCM_24"),
-    "ogg": ("VORBIS",),
-}
 _BLOCK = 1 << 16
 _MAX_ENCODINGS = 6
 _OGG_SERIAL = b"nst\0"
@@ -51,7 +46,7 @@ def write_audio(
     sr
         Hz.
     subtype
-        WAV: PCM_16 (default), PCM_24, PCM_32, FLOAT. FLAC: PCM_16 (default), PCM_24.
+        From `nst_core.config.SUBTYPES`; default: the format's first.
 
     Returns
     -------
@@ -63,9 +58,9 @@ def write_audio(
     SignalError
         For NaN, an empty array, a wrong shape, or a rate the encoder refuses.
     ConfigError
-        For a format or subtype outside the list above.
+        For an unknown format, or a subtype that is none of its own.
     """
-    subtype = _checked_subtype(format, subtype)
+    subtype = OutputConfig(format=format, subtype=subtype).subtype or SUBTYPES[format][0]
     peak = finite_peak(y)
     gain = min(1.0, max_peak / peak) if peak > 0 else 1.0
     for _ in range(_MAX_ENCODINGS):
@@ -76,15 +71,6 @@ def write_audio(
             return gain
         gain *= 0.998 * max_peak / heard
     raise SignalError(f"no gain brings the encoded peak below {max_peak:g}; write WAV instead")
-
-
-def _checked_subtype(kind: str, subtype: str | None) -> str:
-    if kind not in _SUBTYPES:
-        raise ConfigError(f"format {kind!r} is not one of {', '.join(_SUBTYPES)}")
-    choices = _SUBTYPES[kind]
-    if subtype is not None and subtype not in choices:
-        raise ConfigError(f"subtype {subtype!r} of {kind} is not one of {', '.join(choices)}")
-    return subtype or choices[0]
 
 
 def _encode(y: Waveform, sr: int, kind: str, subtype: str) -> bytes:

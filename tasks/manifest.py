@@ -25,16 +25,17 @@ from tasks.table import read_table
 
 @dataclass(frozen=True)
 class Manifest:
-    """Good rows and problems, each in the order of the file; sha256 of the whole file."""
+    """Good rows and problems, each in the order of the file; the file's sha256 and name."""
 
     rows: tuple[ManifestRow, ...]
     problems: tuple[RowProblem, ...]
     sha256: str
+    source: str = ""
 
     def raise_problems(self) -> None:
         """Raise ManifestError when there is a problem; the first hundred are spelled out."""
         if self.problems:
-            raise refusal(self.problems)
+            raise refusal(self.problems, self.source)
 
 
 def read_manifest(
@@ -69,21 +70,24 @@ def read_manifest(
         input_roots = input_roots or [_folder(str(source))]
     if not input_roots:
         raise ValueError("a manifest given as bytes has no folder: name an input root")
-    columns, lines = read_table(data)
+    name = "" if isinstance(source, bytes) else str(source)
+    columns, lines = read_table(data, name)
     reader = _RowReader(columns, InputRoots(input_roots), default_format)
     rows = tuple(row for line, cells in lines if (row := reader.read(line, cells)))
-    return Manifest(rows, tuple(reader.problems), hashlib.sha256(data).hexdigest())
+    return Manifest(rows, tuple(reader.problems), hashlib.sha256(data).hexdigest(), name)
 
 
 def _manifest_bytes(source: str) -> bytes:
     try:
         return read_bytes(source)
     except StorageError as error:
-        if error.code != "not_found":
+        if error.code == "not_found":
+            message = f"manifest {source} does not exist; `amnst plan` writes one"
+        elif not is_remote(source) and local(source).is_dir():
+            message = f"manifest {source} is a folder; name the CSV file in it"
+        else:
             raise
-        raise ManifestError(
-            f"manifest {source} does not exist; `amnst plan` writes one", code="not_found"
-        ) from None
+        raise ManifestError(message, code="not_found") from None
 
 
 def missing_inputs(rows: Iterable[ManifestRow]) -> list[RowProblem]:

@@ -37,9 +37,11 @@ class ManifestError(NSTError):
         self.problems = tuple(problems)
 
 
-def refusal(problems: Sequence[RowProblem]) -> ManifestError:
-    """The error that spells out the first hundred problems."""
-    lines = [str(problem) for problem in problems[:MAX_MESSAGES]]
+def refusal(problems: Sequence[RowProblem], source: str = "") -> ManifestError:
+    """The error that spells out the first hundred problems of the file `source`."""
+    lines = [
+        f"{source}: {problem}" if source else str(problem) for problem in problems[:MAX_MESSAGES]
+    ]
     if len(problems) > MAX_MESSAGES:
         lines.append(f"and {len(problems) - MAX_MESSAGES} more")
     codes = {problem.code for problem in problems}

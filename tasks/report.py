@@ -128,12 +128,13 @@ def summarise(results: Sequence[RowResult]) -> str:
     counts = Counter(result.status for result in results)
     asked = [r for r in results if r.status != "skipped"]
     bad = [r for r in asked if r.status in {"failed", "invalid", "not_run"}]
+    done = f"{counts['ok']} rendered, {counts['cached']} already done"
     if not bad:
-        return f"{len(asked)} pairs: {counts['ok']} rendered, {counts['cached']} already done"
+        return f"{len(asked)} pairs: {done}"
     named = ", ".join(r.id or f"line {r.line}" for r in bad[:_LISTED_FAILURES])
     more = f" and {len(bad) - _LISTED_FAILURES} more" if len(bad) > _LISTED_FAILURES else ""
     word = "failed" if not counts["not_run"] else "failed or were not run"
-    return f"{len(bad)} of {len(asked)} pairs {word}: {named}{more}"
+    return f"{len(bad)} of {len(asked)} pairs {word}: {named}{more}; {done}"
 
 
 def all_well(results: Iterable[RowResult]) -> bool:

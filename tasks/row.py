@@ -148,13 +148,22 @@ class ManifestRow(BaseModel):
         except ConfigError as error:
             raise broken("bad_value", _rule_of(error)) from error
 
+    @field_validator("subtype")
+    @classmethod
+    def _of_the_format(cls, name: str | None, info: ValidationInfo) -> str | None:
+        suffix = suffix_of(info.data.get("output", ""))
+        try:
+            if name and suffix:
+                OutputConfig(format=suffix, subtype=name)  # type: ignore[arg-type]  # checked there
+        except ConfigError as error:
+            raise broken("bad_value", _rule_of(error)) from error
+        return name
+
     @model_validator(mode="after")
     def _together(self) -> "ManifestRow":
         try:
             if len(self.transfer_overrides) > 1:
                 TransferConfig(**self.transfer_overrides)
-            if len(self.output_overrides) > 1:
-                OutputConfig(**self.output_overrides)
         except ConfigError as error:
             raise broken("bad_value", str(error)) from error
         return self

@@ -9,8 +9,15 @@ from tasks.problems import ManifestError, RowProblem, refusal
 from tasks.row import COLUMNS
 
 
-def read_table(data: bytes) -> tuple[list[str], list[tuple[int, list[str]]]]:
+def read_table(data: bytes, source: str = "") -> tuple[list[str], list[tuple[int, list[str]]]]:
     """Return the columns, and the rows that are not blank with the line each starts on.
+
+    Parameters
+    ----------
+    data
+        The whole file.
+    source
+        What messages call it.
 
     Raises
     ------
@@ -18,8 +25,13 @@ def read_table(data: bytes) -> tuple[list[str], list[tuple[int, list[str]]]]:
         ``not_csv``, ``wrong_encoding``, ``empty``, ``wrong_separator``, or for a column
         that is missing, unknown or there twice.
     """
-    (_, header), *lines = _rows(_decoded(data))
-    return _columns(header), lines
+    try:
+        (_, header), *lines = _rows(_decoded(data))
+        return _columns(header), lines
+    except ManifestError as error:
+        if error.problems:
+            raise refusal(error.problems, source) from error
+        raise ManifestError(f"{source or 'the manifest'}: {error}", code=error.code) from error
 
 
 def _decoded(data: bytes) -> str:

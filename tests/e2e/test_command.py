@@ -87,7 +87,7 @@ def outputs(folder):
 
 @pytest.fixture(scope="module")
 def interrupted(workplace):
-    """A render that gets Ctrl-C when its first output is there: what it leaves behind."""
+    """A render that gets Ctrl-C, twice, when its first output is there: what it leaves behind."""
     process = start(workplace)
     deadline = time.monotonic() + 240
     while not outputs(workplace):
@@ -95,6 +95,9 @@ def interrupted(workplace):
         assert time.monotonic() < deadline, "no output after four minutes"
         time.sleep(0.02)
     os.killpg(process.pid, signal.SIGINT)
+    time.sleep(0.3)
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGINT)
     code, out, err = finish(process)
     report = (workplace / "out" / "results.csv").read_text("utf-8")
     hidden = list(workplace.rglob(".tmp-*"))
@@ -105,6 +108,8 @@ def test_an_interrupted_render_ends_with_130_and_says_how_to_go_on(interrupted):
     code, out, err, *_ = interrupted
     assert (code, out) == (130, "")
     assert "interrupted; run the same command to go on" in err
+    assert "7 of 8 pairs failed or were not run" in err or "6 of 8 pairs" in err
+    assert "results.csv" in err
     assert "Traceback" not in err
 
 

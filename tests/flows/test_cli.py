@@ -149,7 +149,7 @@ def test_a_wrong_setting_ends_with_2_and_is_named(render, monkeypatch):
     monkeypatch.setenv("AMNST_N_THREADS", "0")
     code, _, err = render()
     assert code == 2
-    assert "n_threads = '0'" in in_one_line(err)
+    assert "AMNST_N_THREADS = '0'" in in_one_line(err)
 
 
 def test_an_unknown_command_ends_with_2(amnst):

@@ -33,14 +33,17 @@ class Recorder:
     def pairs(self, n_pairs):
         self.heard.append(("pairs", n_pairs))
 
-    def finished(self, row_id, status, detail):
-        assert bool(detail) == (status == "failed")
-        self.heard.append((row_id, status))
+    def pair(self, name, status, reason):
+        assert bool(reason) == (status in {"failed", "invalid"})
+        self.heard.append((name, status))
         if self.on_finished:
             self.on_finished()
 
+    def ended(self, summary, report):
+        self.heard.append(("ended", summary, report))
+
     def pairs_finished(self):
-        return [each for each in self.heard if each[0] not in {"stage", "pairs"}]
+        return [each for each in self.heard if each[0] not in {"stage", "pairs", "ended"}]
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +66,8 @@ def test_good_rows_finish_beside_bad_ones(mixed, finished):
 def test_flow_ends_failed_and_names_the_rows_that_did(mixed):
     _, state = mixed
     assert state.is_failed()
-    assert state.message == "4 of 6 pairs failed: short, gone, text, loud"
+    bad = "4 of 6 pairs failed: short, gone, text, loud"
+    assert state.message == f"{bad}; 2 rendered, 0 already done"
 
 
 def test_report_has_every_row_in_the_manifests_order(mixed):
@@ -105,12 +109,15 @@ def test_report_gives_the_place_and_hash_of_what_was_rendered(mixed, sha256_of):
         assert sha256_of(output) == report.loc[name, "sha256"]
 
 
-def test_listener_hears_of_the_rows_that_run_and_how_they_end(mixed):
-    listener = mixed[0].listener
-    assert ("pairs", 4) in listener.heard  # what is missing or disabled never starts
-    assert listener.pairs_finished() == [
-        ("short", "failed"), ("rain-folk", "ok"), ("text", "failed"), ("fire-folk", "ok"),
+def test_listener_hears_of_every_row_that_was_asked_for_and_how_it_ends(mixed):
+    catalogue, state = mixed
+    assert ("pairs", 6) in catalogue.listener.heard  # the disabled one was not asked for
+    assert catalogue.listener.pairs_finished() == [
+        ("loud", "invalid"), ("gone", "failed"), ("short", "failed"), ("rain-folk", "ok"),
+        ("text", "failed"), ("fire-folk", "ok"),
     ]  # fmt: skip
+    report = str(catalogue.output / "results.csv")
+    assert catalogue.listener.heard[-1] == ("ended", state.message, report)
 
 
 def test_an_input_of_several_rows_is_analysed_once(finished):
@@ -218,7 +225,7 @@ def test_a_manifest_with_a_bad_row_renders_nothing(rendered):
 
 def test_a_mended_row_is_all_that_the_next_run_renders(rendered):
     rendered.rows = [*rendered.rows, {"id": "late", "ambience": "fire.wav", "music": "late.wav"}]
-    assert rendered.render().message == "1 of 4 pairs failed: late"
+    assert rendered.render().message == "1 of 4 pairs failed: late; 0 rendered, 3 already done"
     shutil.copy(rendered.root / "inputs" / "rock.wav", rendered.root / "inputs" / "late.wav")
     assert rendered.render().message == "4 pairs: 1 rendered, 3 already done"
     assert rendered.work == ["transfer", "audio"]  # its sounds were analysed for other rows
@@ -235,7 +242,8 @@ def test_an_interruption_leaves_a_report_and_nothing_half_made(make_catalogue, t
     with pytest.raises(KeyboardInterrupt):
         catalogue.render()
     statuses = list(catalogue.statuses().values())
-    assert statuses == ["ok", "not_run", "not_run"]
+    assert statuses[:2] == ["ok", "ok"]
+    assert statuses[2] == ("ok" if (catalogue.output / "rain-rock.wav").exists() else "not_run")
     assert temporary_files(catalogue.root) == []
     for path in catalogue.output.glob("*.wav"):
         assert path.read_bytes() == (finished.output / path.name).read_bytes()

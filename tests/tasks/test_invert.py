@@ -8,7 +8,6 @@ import pytest
 import soundfile as sf
 
 from nst_core.config import OutputConfig, TransferConfig
-from nst_core.errors import ConfigError
 from tasks.caching import Workspace, artefact
 from tasks.files import StorageError
 from tasks.invert import RenderJob, invert_pair
@@ -76,16 +75,6 @@ def test_a_key_follows_strength_and_format_only_of_what_the_transfer_leaves_open
     assert len(keys) == 6
     assert pair.render.key in keys, "0.7 is the default"
     assert TransferConfig().strength == 0.7
-
-
-def test_a_subtype_the_format_lacks_fails_and_leaves_no_audio(
-    rendered: Workspace, pair: UploadJob
-) -> None:
-    job = _at(pair, 0.7, format="flac", subtype="VORBIS")
-    with pytest.raises(ConfigError, match="VORBIS"):
-        invert_pair.fn(job, rendered, "row")
-    assert not rendered.store.exists(job.stage, job.key)
-    assert list(Path(rendered.scratch).iterdir()) == []
 
 
 def test_audio_without_its_transfer_says_so(

@@ -84,6 +84,7 @@ def test_every_column_reaches_the_row(root: Path) -> None:
         ("strength", "much", "must be a valid number"),
         ("iterations", "2.5", "must be a valid integer"),
         ("iterations", "100000", "is outside 0..10000"),
+        ("subtype", "VORBIS", "is not one of PCM_16, PCM_24, PCM_32, FLOAT"),
         ("learning_rate", "0", "is outside 1e-06..10"),
         ("seed", "-1", "is outside 0..4.29497e+09"),
         ("start", "silence", "must be 'carrier', 'music', 'ambience', 'noise' or 'mix'"),

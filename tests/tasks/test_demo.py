@@ -5,10 +5,10 @@ import tarfile
 import numpy as np
 import pytest
 
-from flows import demo
-from flows.demo import make_demo_files
 from nst_core.audio import read_audio
 from nst_core.synth import AMBIENCES, GENRES
+from tasks import demo
+from tasks.demo import make_demo_files
 from tasks.manifest import missing_inputs, read_manifest
 
 N_TRACKS = 2

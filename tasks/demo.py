@@ -1,4 +1,4 @@
-"""The demo: the main job on sounds the package makes itself."""
+"""The files of the demo: the main job on sounds the package makes itself."""
 
 import tarfile
 from dataclasses import dataclass
