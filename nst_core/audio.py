@@ -181,7 +181,7 @@ def _measured(
         reason = f"has NaN, infinite or absurd samples (peak {peak:g}, full scale is 1)"
         raise AudioError("non_finite", path, reason)
     levels.add(block, peak)
-    kept = block.mean(axis=1) if mono or block.shape[1] == 1 else block
+    kept = to_mono(block) if mono or block.shape[1] == 1 else block
     # A few hundred KiB of FLAC can be hours of eight channels.
     if levels.n * (kept.size // len(kept)) * kept.itemsize > limits.max_bytes:
         reason = f"its samples need more than {limits.max_bytes >> 20} MiB of memory"

@@ -57,8 +57,8 @@ class CompressedMel(keras.layers.Layer):  # type: ignore[misc]  # keras is untyp
 
 
 def _grouped_shape(n_mels: int, size: int) -> tuple[int, int]:
-    """Groups, and the statistics of each: mean and deviation, or the bands themselves."""
-    return n_mels // size, 1 if size == 1 else 2
+    """Statistics of each group, mean and deviation or the bands themselves; and groups."""
+    return 1 if size == 1 else 2, n_mels // size
 
 
 def group_bands(x: tf.Tensor, size: int) -> tf.Tensor:
@@ -72,15 +72,18 @@ def group_bands(x: tf.Tensor, size: int) -> tf.Tensor:
 
     Returns
     -------
-    shape (batch, n_frames, n_mels // size, 2), float32
-        With groups of one band, that band alone: shape (batch, n_frames, n_mels, 1).
+    shape (batch, n_frames, 2, n_mels // size), float32
+        With groups of one band, that band alone: shape (batch, n_frames, 1, n_mels).
     """
     if size == 1:
-        return x[..., None]
-    n_groups, _ = _grouped_shape(x.shape[2], size)
-    shape = (tf.shape(x)[0], tf.shape(x)[1], n_groups, size)
-    mean, variance = tf.nn.moments(tf.reshape(x[:, :, : n_groups * size], shape), axes=[3])
-    return tf.stack([mean, tf.sqrt(variance + _VARIANCE_FLOOR)], axis=3)
+        return x[:, :, None]
+    n_groups = x.shape[2] // size
+    members = np.zeros((x.shape[2], n_groups), np.float32)
+    members[: n_groups * size] = np.kron(np.eye(n_groups), np.full((size, 1), 1 / size))
+    # Matrix products: a sum over an axis of 8 keeps no vector unit busy.
+    mean = tf.linalg.matmul(x, members)
+    variance = tf.nn.relu(tf.linalg.matmul(tf.square(x), members) - tf.square(mean))
+    return tf.stack([mean, tf.sqrt(variance + _VARIANCE_FLOOR)], axis=2)
 
 
 @keras.saving.register_keras_serializable(package="amnst")
@@ -92,7 +95,7 @@ class GroupedBands(keras.layers.Layer):  # type: ignore[misc]  # keras is untype
         self.size = size
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        """Shape (batch, n_frames, n_mels) to (batch, n_frames, n_groups, 1 or 2)."""
+        """Shape (batch, n_frames, n_mels) to (batch, n_frames, 1 or 2, n_groups)."""
         return group_bands(x, self.size)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
@@ -144,8 +147,9 @@ def build_classifier(
         config.band_dropout, seed=int(next(seeds)), name="band_dropout"
     )(x)
     if config.kind == "2d":
-        image = (-1, *_grouped_shape(n_mels, config.band_group))
-        x = keras.layers.Reshape(image, name="image")(x)
+        planes = (-1, *_grouped_shape(n_mels, config.band_group))
+        x = keras.layers.Reshape(planes, name="planes")(x)
+        x = keras.layers.Permute((1, 3, 2), name="image")(x)
     for number in range(1, config.n_layers + 1):
         if number > 1:
             x = _pool(config, f"pool{number - 1}")(x)
@@ -231,7 +235,9 @@ class FeatureTaps:
         is_image = bool(self.kernels) and self.kernels[0].ndim == 4
         depth = max(self.layer_names.index(name) for name in names)
         x = group_bands(x, self.band_group)
-        if not is_image:
+        if is_image:
+            x = tf.transpose(x, (0, 1, 3, 2))
+        else:
             x = tf.reshape(x, (tf.shape(x)[0], tf.shape(x)[1], x.shape[2] * x.shape[3]))
         for number, (kernel, bias) in enumerate(
             zip(self.kernels[:depth], self.biases[:depth], strict=True), start=1

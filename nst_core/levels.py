@@ -11,13 +11,15 @@ from nst_core.errors import SignalError
 Waveform = npt.NDArray[np.float32]
 
 _GATE_BLOCK_S = 0.4
+_CLIPPED = 0.999
 
 
 def to_mono(y: Waveform) -> Waveform:
     """Mean of the channels: (n_samples, n_channels) or (n_samples,) to (n_samples,)."""
     if y.ndim == 1:
         return y
-    mean: Waveform = y.mean(axis=1, dtype=np.float32)
+    # A matrix product: a sum along two channels keeps no vector unit busy.
+    mean: Waveform = y @ np.full(y.shape[1], 1 / y.shape[1], np.float32)
     return mean
 
 
@@ -109,10 +111,13 @@ class RunningLevels:
         exact = block.astype(np.float64)
         self.n += len(exact)
         self.peak = max(self.peak, peak)
-        self.n_clipped += int(np.count_nonzero(np.abs(block) >= 0.999))
-        self.total += exact.sum(axis=0)
-        self.square += np.square(exact).sum(axis=0)
-        self.mono_square += float(np.square(exact.mean(axis=1)).sum())
+        if peak >= _CLIPPED:
+            self.n_clipped += int(np.count_nonzero(np.abs(block) >= _CLIPPED))
+        # Matrix products again.
+        products = exact.T @ exact
+        self.total += np.ones(len(exact)) @ exact
+        self.square += np.diag(products)
+        self.mono_square += float(products.sum()) / products.size
 
     @property
     def dc(self) -> float:

@@ -246,11 +246,12 @@ def _envelope_statistics(
         D = D[is_active]
     mean, deviation = D.mean(axis=0), D.std(axis=0) + 1e-9
     z = (D - mean) / deviation
+    squares = z * z  # a power of 3 or 4 goes through logarithms
     together = z.T @ z / len(z)
     return {
         "variation": deviation / np.maximum(mean, 1e-9),
-        "skewness": np.tanh((z**3).mean(axis=0) / 2),
-        "kurtosis": np.log((z**4).mean(axis=0) + 1e-9),
+        "skewness": np.tanh((squares * z).mean(axis=0) / 2),
+        "kurtosis": np.log((squares * squares).mean(axis=0) + 1e-9),
         "correlation": np.concatenate([np.diag(together, k) for k in _CORRELATED_BANDS]),
         "modulation": _modulation(D - mean, sr / _TEXTURE_HOP),
     }

@@ -27,7 +27,8 @@ from nst_core.style import (
 )
 
 _BETA_1, _BETA_2 = 0.9, 0.99
-_EPSILON = 1e-10
+_EPSILON = 1e-20
+"""Beside squared gradients."""
 
 
 @dataclass(frozen=True)
@@ -151,13 +152,15 @@ def _compiled(objective: _Objective) -> Any:
             if i < n_iterations:
                 step = tf.cast(i, tf.float32)
                 gradient = tape.gradient(loss, u) * is_seen
-                momentum = _BETA_1 * momentum + (1 - _BETA_1) * gradient
-                energy = _BETA_2 * energy + (1 - _BETA_2) * tf.square(gradient)
+                momentum += (1 - _BETA_1) * (gradient - momentum)
+                energy += (1 - _BETA_2) * (tf.square(gradient) - energy)
                 decay = 0.5 * (1 + tf.cos(np.pi * step / tf.cast(n_iterations, tf.float32)))
-                correction_1 = 1 - tf.pow(_BETA_1, step + 1)
-                correction_2 = 1 - tf.pow(_BETA_2, step + 1)
-                direction = (momentum / correction_1) / (tf.sqrt(energy / correction_2) + _EPSILON)
-                u = tf.nn.relu(u - learning_rate * decay * direction)
+                # Adam's two bias corrections, as one factor on the rate (Kingma & Ba 2015, 2).
+                correction = tf.sqrt(1 - tf.pow(_BETA_2, step + 1)) / (
+                    1 - tf.pow(_BETA_1, step + 1)
+                )
+                rate = learning_rate * decay * correction
+                u = tf.nn.relu(u - rate * momentum * tf.math.rsqrt(energy + _EPSILON))
         return best_u, history.stack(), best_iteration, best
 
     return descend

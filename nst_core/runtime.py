@@ -39,7 +39,7 @@ def _set_up(n_threads: int) -> None:
         import tensorflow as tf  # noqa: PLC0415  # seconds to import, and must follow the line above
 
         tf.config.threading.set_intra_op_parallelism_threads(n_threads)
-        tf.config.threading.set_inter_op_parallelism_threads(1)
+        tf.config.threading.set_inter_op_parallelism_threads(min(n_threads, 2))
         tf.config.experimental.enable_op_determinism()
         for device in tf.config.list_physical_devices("GPU"):
             tf.config.experimental.set_memory_growth(device, enable=True)

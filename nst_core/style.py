@@ -6,20 +6,43 @@ the input that knows nothing of it, so that it is 1 there and 0 at its goal, and
 weight means the same for every pair.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
-_FINE_BANDS = 33
-"""Bands over which fine structure is told from the spectral envelope."""
+from nst_core.stft import FloatArray
+
+_GROUP_BANDS = 8
+"""Bands whose mean is a step of the spectral envelope and of the onsets."""
+_ENVELOPE_KERNEL = (0.125, 0.25, 0.25, 0.25, 0.125)
+"""Smoothing of the envelope over groups: 32 bands."""
 _SLOW_FRAMES = 5
 _FLUX_FRAMES = 2
 _TINY = 1e-9
 
 
 def moving_mean(x: tf.Tensor, n_frames: int) -> tf.Tensor:
-    """Mean over a centred window along axis 1; at the edges over what is there."""
-    return tf.nn.avg_pool1d(x, n_frames, 1, "SAME")
+    """Mean over a centred window along axis 1; at the edges over what is there.
+
+    The window's length is odd. The gradient is a moving mean too, which is faster than
+    TensorFlow's own.
+    """
+
+    @tf.custom_gradient  # type: ignore[untyped-decorator]  # tensorflow is untyped
+    def mean(x: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
+        def gradient(g: tf.Tensor) -> tf.Tensor:
+            last, half = tf.shape(x)[1] - 1, n_frames // 2
+            t = tf.range(last + 1)
+            n_seen = 1 + tf.minimum(t + half, last) - tf.maximum(t - half, 0)
+            n_seen = tf.cast(n_seen, x.dtype)[None, :, None]
+            return tf.nn.avg_pool1d(g / n_seen, n_frames, 1, "SAME") * n_seen
+
+        return tf.nn.avg_pool1d(x, n_frames, 1, "SAME"), gradient
+
+    return mean(x)
 
 
 def local_normalise(u: tf.Tensor, band_means: tf.Tensor, n_frames: int) -> tf.Tensor:
@@ -89,56 +112,144 @@ def style_statistics(
 
     Parameters
     ----------
-    features : shape (batch, n_frames, n_channels), float32
-    mean, deviation : shape (batch, 1, n_channels), float32
+    features : shape (1, n_frames, n_channels), float32
+    mean, deviation : shape (1, 1, n_channels), float32
         The ambience's, from `whitening`.
     lags
-        Frames.
+        Frames, each 1 or more.
 
     Returns
     -------
-    Tensors of shape (batch, ...), none with a time axis.
+    Tensors of shape (1, ...), none with a time axis.
     """
-    whitened = (features - mean) / deviation
-    average = tf.reduce_mean(whitened, axis=1)
-    centred = whitened - average[:, None]
-    n_channels = tf.cast(tf.shape(features)[-1], features.dtype)
-    return [
-        average,
-        tf.reduce_mean(tf.square(centred), axis=1),
-        tf.reduce_mean(tf.square(tf.nn.relu(centred)), axis=1),
-        gram_matrix(centred) / tf.sqrt(n_channels),
-        *(tf.reduce_mean(centred[:, :-lag] * centred[:, lag:], axis=1) for lag in lags),
-    ]
+    statistics: list[tf.Tensor] = _statistics(tuple(lags))((features - mean) / deviation)
+    return statistics
 
 
-def fine_structure(u: tf.Tensor) -> tf.Tensor:
+@lru_cache(maxsize=8)
+def _statistics(lags: tuple[int, ...]) -> Any:
+    """`style_statistics` of whitened features, with a gradient of few passes over them.
+
+    TensorFlow's own takes eight padded copies per lag. In closed form the variance's and
+    all lags' parts are one symmetric filter along time, with taps per channel.
+    """
+
+    @tf.custom_gradient  # type: ignore[untyped-decorator]  # tensorflow is untyped
+    def statistics(whitened: tf.Tensor) -> tuple[list[tf.Tensor], Callable[..., tf.Tensor]]:
+        average = tf.reduce_mean(whitened, axis=1)
+        centred = whitened - average[:, None]
+        positive = tf.nn.relu(centred)
+        n_frames = tf.cast(tf.shape(whitened)[1], whitened.dtype)
+        scale = tf.sqrt(tf.cast(tf.shape(whitened)[2], whitened.dtype))
+
+        def gradient(
+            g_average: tf.Tensor,
+            g_variance: tf.Tensor,
+            g_positive: tf.Tensor,
+            g_gram: tf.Tensor,
+            *g_lags: tf.Tensor,
+        ) -> tf.Tensor:
+            both_ways = (g_gram + tf.linalg.matrix_transpose(g_gram)) / (n_frames * scale)
+            total = tf.linalg.matmul(centred, both_ways)
+            total += positive * (2 * g_positive / n_frames)[:, None]
+            products = {0: 2 * g_variance / n_frames}
+            products |= {k: g / (n_frames - k) for k, g in zip(lags, g_lags, strict=True)}
+            total += _symmetric_filter(centred, products)
+            total -= tf.reduce_mean(total, axis=1, keepdims=True)
+            return total + (g_average / n_frames)[:, None]
+
+        found = [
+            average,
+            tf.reduce_mean(tf.square(centred), axis=1),
+            tf.reduce_mean(tf.square(positive), axis=1),
+            gram_matrix(centred) / scale,
+            *(tf.reduce_mean(centred[:, :-lag] * centred[:, lag:], axis=1) for lag in lags),
+        ]
+        return found, gradient
+
+    return statistics
+
+
+def _symmetric_filter(x: tf.Tensor, taps: dict[int, tf.Tensor]) -> tf.Tensor:
+    """Sum of `x` moved by each lag both ways, weighted per channel; beyond the ends is zero.
+
+    Parameters
+    ----------
+    x : shape (1, n_frames, n_channels)
+    taps
+        Per lag the weights, shape (1, n_channels); lag 0 counts once.
+    """
+    longest = max(taps)
+    zero = tf.zeros_like(taps[0])
+    kernel = tf.stack([taps.get(abs(k), zero)[0] for k in range(-longest, longest + 1)])
+    filtered = tf.nn.depthwise_conv2d(x[:, :, None], kernel[:, None, :, None], (1, 1, 1, 1), "SAME")
+    return filtered[:, :, 0]
+
+
+@lru_cache(maxsize=8)
+def _group_matrices(n_mels: int) -> tuple[FloatArray, FloatArray]:
+    """Bands to the means of their groups, and those to an envelope over the bands.
+
+    Returns
+    -------
+    shape (n_mels, n_groups) and (n_groups, n_mels), float32
+        The envelope smooths the groups and is linear between their centres.
+    """
+    group = np.arange(n_mels) // _GROUP_BANDS
+    members = np.eye(group[-1] + 1)[group]
+    members /= members.sum(axis=0)
+    centres = members.T @ np.arange(n_mels)
+    half = len(_ENVELOPE_KERNEL) // 2
+    n_groups = len(centres)
+    nearby = np.arange(n_groups)[:, None] + np.arange(-half, half + 1)
+    smooth = np.zeros((n_groups, n_groups))
+    np.add.at(
+        smooth,
+        (np.clip(nearby, 0, n_groups - 1), np.arange(n_groups)[:, None]),
+        _ENVELOPE_KERNEL,
+    )
+    hats = np.stack([np.interp(np.arange(n_mels), centres, hat) for hat in np.eye(n_groups)])
+    return members.astype(np.float32), (smooth @ hats).astype(np.float32)
+
+
+def group_means(u: tf.Tensor) -> tf.Tensor:
+    """Means over groups of 8 bands, shape (batch, n_frames, n_groups)."""
+    return tf.linalg.matmul(u, _group_matrices(u.shape[2])[0])
+
+
+def fine_structure(u: tf.Tensor, groups: tf.Tensor) -> tf.Tensor:
     """Partials without the envelope above them: free of any equalisation.
+
+    Parameters
+    ----------
+    u : shape (batch, n_frames, n_mels), float32
+    groups
+        `group_means` of `u`.
 
     Returns
     -------
     shape (batch, n_frames, n_mels), float32
-        `u` minus its moving mean over 33 bands.
+        `u` minus its envelope, a mean over 32 bands.
     """
-    over_bands = tf.nn.avg_pool1d(tf.transpose(u, (0, 2, 1)), _FINE_BANDS, 1, "SAME")
-    return u - tf.transpose(over_bands, (0, 2, 1))
+    return u - tf.linalg.matmul(groups, _group_matrices(u.shape[2])[1])
 
 
 def peak_weights(u_music: tf.Tensor) -> tf.Tensor:
     """Root weights that make the fine structure count where the music has its partials."""
-    peaks = tf.nn.relu(fine_structure(u_music))
+    peaks = tf.nn.relu(fine_structure(u_music, group_means(u_music)))
     return tf.sqrt(peaks / (tf.reduce_mean(peaks, axis=(1, 2), keepdims=True) + 1e-6))
 
 
-def onset_flux(u: tf.Tensor) -> tf.Tensor:
-    """Positive two-frame difference averaged over bands, shape (batch, n_frames - 2, 1)."""
-    rise = tf.nn.relu(u[:, _FLUX_FRAMES:] - u[:, :-_FLUX_FRAMES])
-    return tf.reduce_mean(rise, axis=2, keepdims=True)
+def onset_flux(groups: tf.Tensor) -> tf.Tensor:
+    """Positive two-frame difference of each group, shape (batch, n_frames - 2, n_groups)."""
+    return tf.nn.relu(groups[:, _FLUX_FRAMES:] - groups[:, :-_FLUX_FRAMES])
 
 
 def input_content(u: tf.Tensor, weights: tf.Tensor) -> list[tf.Tensor]:
     """Content at the ``input`` layer: weighted, slowed fine structure, and onsets."""
-    return [moving_mean(fine_structure(u), _SLOW_FRAMES) * weights, onset_flux(u)]
+    groups = group_means(u)
+    slowed = moving_mean(fine_structure(u, groups), _SLOW_FRAMES)
+    return [slowed * weights, onset_flux(groups)]
 
 
 def squared_distance(first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:

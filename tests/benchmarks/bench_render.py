@@ -51,15 +51,23 @@ def _render(data: Path, manifest: Path, folder: Path, title: str) -> dict:
         raise RuntimeError(done.stderr)
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     peak_gb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6
-    stages = {
-        stage: sum(row[f"{stage}_seconds"] for row in rows) for stage in ("transfer", "invert")
-    }
+    stages = _seconds_per_stage(folder / "store")
+    listed = ", ".join(f"{stage} {value:.1f} s" for stage, value in stages.items())
     print(
-        f"{title}: {seconds:.1f} s in all, {len(rows)} pairs, "
-        f"transfer {stages['transfer']:.1f} s, invert and judge {stages['invert']:.1f} s, "
+        f"{title}: {seconds:.1f} s in all, {len(rows)} pairs; made so far: {listed}; "
         f"peak memory of any process so far {peak_gb:.2f} GB",
         flush=True,
     )
     kept = ("id", "sha256", "content", "texture", "carrier_db", "follow", "onset_f1")
     figures = [{name: row[name] for name in kept} for row in rows]
     return {"seconds": seconds, "stages": stages, "peak_gb": peak_gb, "rows": figures}
+
+
+def _seconds_per_stage(store: Path) -> dict[str, float]:
+    """What the records of a store say; stages of different pairs run at the same time."""
+    seconds: dict[str, float] = {}
+    for path in sorted((store / "results").rglob("*.json")):
+        record = json.loads(path.read_text("utf-8"))
+        stage = record["stage"]
+        seconds[stage] = seconds.get(stage, 0.0) + record["meta"]["seconds"]
+    return seconds

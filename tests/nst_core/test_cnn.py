@@ -107,7 +107,7 @@ def test_the_logits_do_not_depend_on_what_else_is_in_the_batch(kind, M):
 def test_any_number_of_frames_is_heard_and_a_loop_sounds_as_its_period(kind, M):
     network = trained_a_little(kind, M)
     once, often = network(M, training=False), network(np.tile(M, (1, 4, 1)), training=False)
-    np.testing.assert_allclose(often, once, atol=0.2 * np.abs(once).max())
+    np.testing.assert_allclose(often, once, atol=0.3 * np.abs(once).max())
     assert network(M[:, :5], training=False).shape == (2, 3)
 
 

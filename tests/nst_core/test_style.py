@@ -7,6 +7,7 @@ from nst_core.mel import compress, power_mel
 from nst_core.style import (
     fine_structure,
     gram_matrix,
+    group_means,
     input_content,
     local_normalise,
     moving_mean,
@@ -28,6 +29,24 @@ def features(n_frames=300, n_channels=6, seed=0):
     mixing = rng.standard_normal((n_channels, n_channels))
     x = rng.standard_normal((1, n_frames, n_channels)) @ mixing + rng.standard_normal(n_channels)
     return tf.constant(x, tf.float32)
+
+
+def fine(u):
+    return fine_structure(u, group_means(u))
+
+
+def gradient_of(function, x, weights):
+    """Of the weighted sum of a function's tensors."""
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        found = function(x)
+        total = tf.add_n([tf.reduce_sum(w * y) for w, y in zip(weights, found, strict=True)])
+    return tape.gradient(total, x)
+
+
+def random_like(tensors, seed=5):
+    rng = np.random.default_rng(seed)
+    return [rng.standard_normal(tensor.shape).astype("f4") for tensor in tensors]
 
 
 def shuffled(x, seed=0):
@@ -125,6 +144,44 @@ def test_the_moving_mean_keeps_a_constant_up_to_the_edges():
     assert float(moving_mean(ramp, 5)[0, 0, 0]) == pytest.approx(1.0)
 
 
+@pytest.mark.parametrize("n_frames", [1, 5, 21])
+def test_the_moving_means_gradient_is_exact(n_frames):
+    x = features(60)
+    weights = random_like([x])
+    np.testing.assert_allclose(
+        gradient_of(lambda x: [moving_mean(x, n_frames)], x, weights),
+        gradient_of(lambda x: [tf.nn.avg_pool1d(x, n_frames, 1, "SAME")], x, weights),
+        atol=1e-5,
+    )
+
+
+@pytest.mark.parametrize("lags", [(), (1,), (1, 2, 4, 8)])
+def test_the_statistics_gradient_is_that_of_their_definition(lags):
+    x, figures = features(100), whitening(features(100, seed=3), 0.3)
+
+    def by_definition(x):
+        white = (x - figures[0]) / figures[1]
+        average = tf.reduce_mean(white, axis=1)
+        centred = white - average[:, None]
+        return [
+            average,
+            tf.reduce_mean(centred**2, axis=1),
+            tf.reduce_mean(tf.nn.relu(centred) ** 2, axis=1),
+            gram_matrix(centred) / np.sqrt(6),
+            *(tf.reduce_mean(centred[:, :-k] * centred[:, k:], axis=1) for k in lags),
+        ]
+
+    def in_use(x):
+        return style_statistics(x, *figures, lags)
+
+    weights = random_like(by_definition(x))
+    for found, expected in zip(in_use(x), by_definition(x), strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+    expected = gradient_of(by_definition, x, weights)
+    found = gradient_of(in_use, x, weights)
+    np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
+
+
 def test_local_normalisation_hides_slow_swells_and_keeps_the_grain(u_rain):
     swell = np.linspace(0, 3, u_rain.shape[1], dtype="f4")[None, :, None]
     means = u_rain.mean(axis=1, keepdims=True)
@@ -139,12 +196,12 @@ def test_local_normalisation_hides_slow_swells_and_keeps_the_grain(u_rain):
 def test_fine_structure_is_blind_to_equalisation_and_sees_partials(u_music):
     tilt = np.linspace(0, 2, 384, dtype="f4")
     inner = slice(20, -20)
-    difference = fine_structure(u_music + tilt) - fine_structure(u_music)
+    difference = fine(u_music + tilt) - fine(u_music)
     np.testing.assert_allclose(difference[:, :, inner], 0, atol=1e-4)
     comb = np.zeros((1, 5, 384), "f4")
     comb[:, :, 100:300:20] = 1
-    assert float(fine_structure(comb)[0, 2, 200]) > 0.9
-    assert float(fine_structure(comb)[0, 2, 205]) < 0
+    assert float(fine(comb)[0, 2, 200]) > 0.9
+    assert float(fine(comb)[0, 2, 205]) < 0
 
 
 def test_peak_weights_are_of_mean_square_one_and_nothing_between_the_partials():
@@ -157,11 +214,18 @@ def test_peak_weights_are_of_mean_square_one_and_nothing_between_the_partials():
 
 
 def test_onset_flux_rises_at_an_onset_and_not_at_an_end():
-    u = np.zeros((1, 60, 10), "f4")
-    u[:, 20:40] = 1
-    flux = onset_flux(u).numpy()[0, :, 0]
-    assert flux.shape == (58,)
-    assert set(np.flatnonzero(flux)) == {18, 19}
+    u = np.zeros((1, 60, 16), "f4")
+    u[:, 20:40, 8:] = 1
+    flux = onset_flux(group_means(u)).numpy()[0]
+    assert flux.shape == (58, 2)
+    assert set(np.flatnonzero(flux[:, 1])) == {18, 19}
+    assert not flux[:, 0].any()
+
+
+def test_group_means_are_of_eight_bands_and_of_what_is_left():
+    u = np.random.default_rng(0).uniform(size=(1, 3, 20)).astype("f4")
+    expected = [u[..., :8].mean(-1), u[..., 8:16].mean(-1), u[..., 16:].mean(-1)]
+    np.testing.assert_allclose(group_means(u), np.stack(expected, axis=-1), rtol=1e-5)
 
 
 def test_content_stays_under_equalisation_and_goes_with_another_melody(u_music):
