@@ -18,6 +18,9 @@ from nst_core.errors import ConfigError
 from nst_core.mel import COMPRESSION
 from nst_core.stft import FloatArray
 
+NETWORK_VERSION = 2
+"""Raised when the same weights in the same architecture would compute something else."""
+
 INPUT_LAYER = "input"
 _GROUP_LAYER = "group"
 _POOL = 2

@@ -291,11 +291,12 @@ class TrainingConfig:
     settle_share: float = 0.5
     """Share of the schedule before the first epoch that may be kept: while the rate is
     high, one that happens to suit a few validation artists would win."""
-    augment_gain_db: float = 3.0
+    augment_gain_db: float = 0.0
+    """Deviation of a random level. Neither this nor the next two has paid so far."""
     augment_eq_db: float = 0.0
     """Deviation of a random smooth equalisation."""
-    mix_share: float = 0.5
-    """Share of the segments that are blended with another one."""
+    mix_share: float = 0.0
+    """Share of the segments that are blended with another one (mixup)."""
     seed: int = 0
 
     def __post_init__(self) -> None:

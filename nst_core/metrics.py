@@ -9,21 +9,15 @@ the music (``follow`` is low).
 
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import gaussian_filter1d, maximum_filter1d, uniform_filter1d
-from scipy.signal import welch
+from scipy.ndimage import maximum_filter1d, uniform_filter1d
 
 from nst_core.carrier import erb_bank
-from nst_core.config import MelConfig
-from nst_core.mel import mel_bank
-from nst_core.stft import FloatArray, stft
+from nst_core.stft import FloatArray
+from nst_core.texture import power_spectrogram, texture_moved, wide_bank
 
-_TEXTURE_N_FFT, _TEXTURE_HOP, _TEXTURE_BANDS = 512, 64, 32
-_MODULATION_EDGES_HZ = np.geomspace(4, 172, 10)
-_CORRELATED_BANDS = (1, 2, 3, 5, 8, 11, 16, 21)
 _ONSET_TOLERANCE_S = 0.05
 _HIGH_HZ = 6000
 
@@ -112,12 +106,6 @@ def _unit_rms(y: FloatArray) -> FloatArray:
     return (y / max(level, 1e-9) * 0.1).astype(np.float32)
 
 
-def _power(y: FloatArray, n_fft: int, hop: int) -> FloatArray:
-    D = stft(y, n_fft, hop)
-    power: FloatArray = D.real**2 + D.imag**2
-    return power
-
-
 def _rescaled(value: float, chance: float) -> float:
     return (value - chance) / max(1 - chance, 1e-6)
 
@@ -150,8 +138,8 @@ def _semitone_bank(n_fft: int, sr: int) -> FloatArray:
 
 def _content_features(y: FloatArray, sr: int) -> _Content:
     n_fft, hop = 4096, 1024
-    semitones = _power(y, n_fft, hop) @ _semitone_bank(n_fft, sr)
-    bands = _power(y, 1024, 256) @ erb_bank(40, 1024, sr)
+    semitones = power_spectrogram(y, n_fft, hop) @ _semitone_bank(n_fft, sr)
+    bands = power_spectrogram(y, 1024, 256) @ erb_bank(40, 1024, sr)
     log_bands = np.log(bands + 1e-4)
     flux = np.maximum(log_bands[2:] - log_bands[:-2], 0).mean(axis=1)
     return _Content(
@@ -196,105 +184,6 @@ def _spectrum_moved(out: FloatArray, music: FloatArray, ambience: FloatArray) ->
     return 1 - float(np.linalg.norm(out - ambience)) / max(whole, 1e-6)
 
 
-# -- texture ------------------------------------------------------------------
-
-
-@lru_cache(maxsize=4)
-def _wide_bank(n_fft: int, n_bands: int, sr: int) -> FloatArray:
-    """Mel bands wide enough to hold several bins, 60 Hz to 8 kHz, without area norm."""
-    config = MelConfig(sr=sr, n_fft=n_fft, hop_length=n_fft // 4, n_mels=n_bands)
-    bank = mel_bank(config, low_hz=60, high_hz=8000).weights
-    return np.ascontiguousarray((bank / np.maximum(bank.max(axis=1, keepdims=True), 1e-9)).T)
-
-
-def _texture_envelopes(y: FloatArray, sr: int) -> FloatArray:
-    """Band powers, shape (n_frames, n_bands)."""
-    return _power(y, _TEXTURE_N_FFT, _TEXTURE_HOP) @ _wide_bank(_TEXTURE_N_FFT, _TEXTURE_BANDS, sr)
-
-
-def texture_statistics(
-    y: FloatArray, sr: int, *, music: FloatArray | None = None
-) -> dict[str, FloatArray]:
-    """Statistics of band envelopes whose slow part is divided out.
-
-    After McDermott & Simoncelli (2011): variation, skewness, kurtosis, correlation of
-    bands, modulation spectrum, on power envelopes ** 0.3.
-
-    Parameters
-    ----------
-    y : shape (n_samples,), float32
-    music : shape (n_samples,), float32
-        If given, its own envelope, smoothed by 20 ms, is divided out first, and only
-        frames are counted in which it sounds.
-    """
-    of_music = None if music is None else _texture_envelopes(music, sr)
-    return _envelope_statistics(_texture_envelopes(y, sr), sr, of_music)
-
-
-def _envelope_statistics(
-    E: FloatArray, sr: int, of_music: FloatArray | None = None
-) -> dict[str, FloatArray]:
-    is_active = np.ones(len(E), bool)
-    if of_music is not None:
-        own = gaussian_filter1d(of_music, 7, axis=0, mode="nearest")
-        total = own.sum(axis=1)
-        is_active = total > 0.02 * np.quantile(total, 0.95)
-        E = E / (own + 3e-3 * own.mean(axis=0) + 1e-7)
-    slow = uniform_filter1d(E, 87, axis=0)
-    D = np.minimum(E / (slow + 1e-3 * slow.mean(axis=0) + 1e-12), 50) ** np.float32(0.3)
-    if is_active.sum() > 600:
-        D = D[is_active]
-    mean, deviation = D.mean(axis=0), D.std(axis=0) + 1e-9
-    z = (D - mean) / deviation
-    squares = z * z  # a power of 3 or 4 goes through logarithms
-    together = z.T @ z / len(z)
-    return {
-        "variation": deviation / np.maximum(mean, 1e-9),
-        "skewness": np.tanh((squares * z).mean(axis=0) / 2),
-        "kurtosis": np.log((squares * squares).mean(axis=0) + 1e-9),
-        "correlation": np.concatenate([np.diag(together, k) for k in _CORRELATED_BANDS]),
-        "modulation": _modulation(D - mean, sr / _TEXTURE_HOP),
-    }
-
-
-def _modulation(D: FloatArray, rate: float) -> FloatArray:
-    frequency, power = welch(D, fs=rate, nperseg=min(256, len(D)), axis=0)
-    shares = [
-        power[(frequency >= low) & (frequency < high)].sum(axis=0)
-        for low, high in pairwise(_MODULATION_EDGES_HZ)
-    ]
-    modulation: FloatArray = np.sqrt(np.array(shares) / (power.sum(axis=0) + 1e-12)).ravel()
-    return modulation
-
-
-def texture_distance(a: dict[str, FloatArray], b: dict[str, FloatArray]) -> float:
-    """Root-mean-square difference per statistic over its mean size, averaged."""
-    terms = [
-        np.sqrt(np.mean((a[k] - b[k]) ** 2))
-        / (0.5 * (np.abs(a[k]).mean() + np.abs(b[k]).mean()) + 1e-6)
-        for k in a
-    ]
-    return float(np.mean(terms))
-
-
-def texture_moved(y: FloatArray, music: FloatArray, ambience: FloatArray, sr: int) -> float:
-    """dTM: how far the grain has come from the music's (0) to the ambience's (1).
-
-    The floor is the distance between the halves of the ambience.
-    """
-    out, of_music, of_ambience = (_texture_envelopes(x, sr) for x in (y, music, ambience))
-    goal = _envelope_statistics(of_ambience, sr)
-    half = len(of_ambience) // 2
-    floor = texture_distance(
-        _envelope_statistics(of_ambience[:half], sr), _envelope_statistics(of_ambience[half:], sr)
-    )
-    start = texture_distance(_envelope_statistics(of_music, sr, of_music), goal)
-    reached = texture_distance(_envelope_statistics(out, sr, of_music), goal)
-    # Where the music is as far from the goal as one half of the ambience from the other,
-    # there is no way to go, and a ratio of small numbers would say anything.
-    return (start - reached) / max(start - floor, 0.25 * start, 1e-3)
-
-
 # -- gates --------------------------------------------------------------------
 
 
@@ -305,7 +194,7 @@ def carrier_deviation(y: FloatArray, music: FloatArray, sr: int) -> float:
     absolute deviation of ``10 log10(result / music)`` from its median.
     """
     n_fft, hop = 2048, 512
-    M, Y = _power(music, n_fft, hop), _power(y, n_fft, hop)
+    M, Y = power_spectrogram(music, n_fft, hop), power_spectrogram(y, n_fft, hop)
     frequency = np.fft.rfftfreq(n_fft, 1 / sr)
     band = (frequency > 80) & (frequency < 5000)
     M, Y = M[:, band], Y[:, band]
@@ -327,8 +216,8 @@ def follow(y: FloatArray, music: FloatArray, sr: int) -> float:
     rest is correlated with the music's log envelope.
     """
     n_fft, hop = 1024, 256
-    bank = _wide_bank(n_fft, 32, sr)
-    M, Y = _power(music, n_fft, hop) @ bank, _power(y, n_fft, hop) @ bank
+    bank = wide_bank(n_fft, 32, sr)
+    M, Y = power_spectrogram(music, n_fft, hop) @ bank, power_spectrogram(y, n_fft, hop) @ bank
     explained = np.quantile(Y / (M + 1e-3 * M.mean(axis=0) + 1e-9), 0.1, axis=0)
     rest = np.maximum(Y - explained * M, 0)
     a = uniform_filter1d(np.log(rest + 1e-9 + 1e-3 * Y.mean(axis=0)), 9, axis=0)
@@ -338,6 +227,6 @@ def follow(y: FloatArray, music: FloatArray, sr: int) -> float:
 
 def high_share(y: FloatArray, sr: int) -> float:
     """Share of energy above 6 kHz, 0..1: hiss shows here first."""
-    power = _power(y, 2048, 2048).sum(axis=0)
+    power = power_spectrogram(y, 2048, 2048).sum(axis=0)
     is_high = np.fft.rfftfreq(2048, 1 / sr) > _HIGH_HZ
     return float(power[is_high].sum() / (power.sum() + 1e-12))

@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 
-from nst_core.cnn import FeatureTaps, build_classifier, feature_taps
+from nst_core.cnn import NETWORK_VERSION, FeatureTaps, build_classifier, feature_taps
 from nst_core.config import ClassifierConfig, MelConfig
 from nst_core.errors import ConfigError, ModelError
 from nst_core.weights import DEFAULT_MODEL, card_path, check_weights, sha256_of
@@ -71,6 +71,7 @@ def save_classifier(
         "weights": weights.name,
         "sha256": digest,
         "genres": genres,
+        "network_version": NETWORK_VERSION,
         "architecture": dataclasses.asdict(architecture),
         "mel": dataclasses.asdict(mel),
         "n_parameters": network.count_params(),
@@ -101,6 +102,12 @@ def load_classifier(path: Path | str = DEFAULT_MODEL) -> Classifier:
 @lru_cache(maxsize=2)
 def _load(weights: Path, digest: str, card_json: str) -> Classifier:
     card = json.loads(card_json)
+    if card.get("network_version") != NETWORK_VERSION:
+        raise ModelError(
+            f"model {weights}: network_version {card.get('network_version')} of its card is not "
+            f"{NETWORK_VERSION}, the one this release computes; train it again",
+            code="model_architecture",
+        )
     try:
         architecture = ClassifierConfig(**card["architecture"])
         mel = MelConfig(**card["mel"])

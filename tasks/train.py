@@ -17,7 +17,7 @@ from tasks.store import Json, Record, artefact_key
 
 logger = logging.getLogger(__name__)
 
-_VERSION = 1
+_VERSION = 2
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,12 +11,10 @@ from nst_core.metrics import (
     evaluate,
     follow,
     high_share,
-    texture_distance,
-    texture_moved,
-    texture_statistics,
 )
 from nst_core.stft import istft, stft
 from nst_core.synth import ambience, music_piece
+from nst_core.texture import texture_distance, texture_moved, texture_statistics
 
 SR = 22_050
 

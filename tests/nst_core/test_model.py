@@ -138,6 +138,12 @@ def test_weights_of_another_architecture_are_refused(weights, architecture):
     assert refusal(weights) == "model_architecture"
 
 
+@pytest.mark.parametrize("version", [None, 1, 3])
+def test_weights_of_another_wiring_are_refused(weights, version):
+    change_card(weights, network_version=version)
+    assert refusal(weights) == "model_architecture"
+
+
 def test_another_number_of_genres_is_another_architecture(weights):
     change_card(weights, genres=["folk", "rock"])
     assert refusal(weights) == "model_architecture"
