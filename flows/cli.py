@@ -65,7 +65,7 @@ def render(
     model
         Classifier, *.weights.h5 or its local folder; by default the package's own.
     preset
-        Where a row names none: real or mel.
+        Where a row names none: real, fast, quality, closed, mel or original.
     strength
         Where a row names none, 0 to 1.
     format

@@ -6,7 +6,7 @@ Conventions at public boundaries: waveforms ``y`` are float32 with full scale 1,
 ``(batch, n_frames, n_mels)``. Times are in seconds (``_s``), rates in Hz, levels in dB.
 
 >>> from nst_core import read_audio, transfer_style
->>> music, rain = (read_audio(f, sr=22_050, mono=True).y for f in ("tune.wav", "rain.wav"))
+>>> music, rain = (read_audio(f, sr=22_050).y for f in ("tune.wav", "rain.wav"))
 >>> y = transfer_style(music, rain, sr=22_050)
 """
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-ALGORITHM_VERSION = 1
+ALGORITHM_VERSION = 2
 """Raised by every change that alters the sound: it is part of the cache keys."""
 
 __all__ = [

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nst_core.audio import rms, set_rms
+from nst_core.audio import Waveform, rms, set_rms, to_mono
 from nst_core.config import MelConfig
 from nst_core.errors import SignalError
 from nst_core.mel import check_signal, power_mel
@@ -23,27 +23,27 @@ class Analysis:
 
     Attributes
     ----------
-    y : shape (n_samples,), float32
+    y : shape (n_samples,) or (n_samples, 2), float32
         At its own level.
     M : shape (n_mels, n_frames), float32, >= 0
-        Power mel of the waveform at `LEVEL`.
+        Power mel of the mono mix at `LEVEL`.
     """
 
-    y: FloatArray
+    y: Waveform
     M: FloatArray
 
     def levelled(self) -> FloatArray:
-        """The waveform at `LEVEL`."""
-        return set_rms(self.y, LEVEL)
+        """The mono mix at `LEVEL`."""
+        return set_rms(to_mono(self.y), LEVEL)
 
 
-def analyse(y: FloatArray, mel: MelConfig, *, name: str) -> Analysis:
+def analyse(y: Waveform, mel: MelConfig, *, name: str) -> Analysis:
     """Check and analyse one input.
 
     Parameters
     ----------
-    y : shape (n_samples,), float32
-        At ``mel.sr``.
+    y : shape (n_samples,) or (n_samples, n_channels), float32
+        At ``mel.sr``. Two channels are kept, more are mixed down.
     name
         What a message calls it, e.g. ``music``.
 
@@ -52,17 +52,19 @@ def analyse(y: FloatArray, mel: MelConfig, *, name: str) -> Analysis:
     SignalError
         ``bad_signal``, ``non_finite``, ``too_short`` or ``silent``.
     """
-    y = check_signal(y, name=name)
+    y = np.asarray(y, np.float32)
+    mono = check_signal(to_mono(y) if y.ndim == 2 and y.size else y, name=name)
+    y = y if y.shape[1:] == (2,) else mono
     if len(y) < mel.n_fft:
         raise SignalError(
             f"{name} has {len(y)} samples, at least {mel.n_fft} are needed; use a longer clip",
             code="too_short",
         )
-    if rms(y) < _SILENT_RMS:
+    if rms(mono) < _SILENT_RMS:
         raise SignalError(
-            f"{name} is silent (RMS {rms(y):.1g}); use an audible clip", code="silent"
+            f"{name} is silent (RMS {rms(mono):.1g}); use an audible clip", code="silent"
         )
-    return Analysis(y, power_mel(set_rms(y, LEVEL), mel))
+    return Analysis(y, power_mel(set_rms(mono, LEVEL), mel))
 
 
 def save_analysis(path: Path, analysis: Analysis) -> None:

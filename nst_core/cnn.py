@@ -8,9 +8,11 @@ an image axis.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from nst_core.config import ClassifierConfig
@@ -34,29 +36,11 @@ _TAP_BANDS = 12
 
 @keras.saving.register_keras_serializable(package="amnst")
 class CompressedMel(keras.layers.Layer):  # type: ignore[misc]  # keras is untyped
-    """Linear power mel to standardised log1p, per band.
-
-    The statistics are set once from the training data and saved with the weights.
-    """
-
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Make the statistics, shape (n_mels,) each."""
-        n_mels = input_shape[-1]
-        self.mean = self.add_weight(
-            name="mean", shape=(n_mels,), initializer="zeros", trainable=False
-        )
-        self.deviation = self.add_weight(
-            name="deviation", shape=(n_mels,), initializer="ones", trainable=False
-        )
-
-    def set_statistics(self, mean: FloatArray, deviation: FloatArray) -> None:
-        """Set mean and deviation of the compressed bands, each of shape (n_mels,)."""
-        self.mean.assign(mean)
-        self.deviation.assign(deviation)
+    """Linear power mel to log1p, as `nst_core.mel.compress` does."""
 
     def call(self, M: tf.Tensor) -> tf.Tensor:
         """Compress; shape (batch, n_frames, n_mels) in and out."""
-        return (tf.math.log1p(COMPRESSION * M) - self.mean) / self.deviation
+        return tf.math.log1p(COMPRESSION * M)
 
 
 def _grouped_shape(n_mels: int, size: int) -> tuple[int, int]:
@@ -91,15 +75,28 @@ def group_bands(x: tf.Tensor, size: int) -> tf.Tensor:
 
 @keras.saving.register_keras_serializable(package="amnst")
 class GroupedBands(keras.layers.Layer):  # type: ignore[misc]  # keras is untyped
-    """`group_bands` as a layer."""
+    """`group_bands`, standardised by figures of the training data, saved with the weights."""
 
     def __init__(self, size: int, **options: str) -> None:
         super().__init__(**options)
         self.size = size
 
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Make the statistics, shape (1 or 2, n_groups) each."""
+        shape = _grouped_shape(input_shape[2] or 0, self.size)
+        self.mean = self.add_weight(name="mean", shape=shape, initializer="zeros", trainable=False)
+        self.deviation = self.add_weight(
+            name="deviation", shape=shape, initializer="ones", trainable=False
+        )
+
+    def set_statistics(self, mean: FloatArray, deviation: FloatArray) -> None:
+        """Set what is subtracted, and then divided by; shape (1 or 2, n_groups) each."""
+        self.mean.assign(mean)
+        self.deviation.assign(deviation)
+
     def call(self, x: tf.Tensor) -> tf.Tensor:
         """Shape (batch, n_frames, n_mels) to (batch, n_frames, 1 or 2, n_groups)."""
-        return group_bands(x, self.size)
+        return (group_bands(x, self.size) - self.mean) / self.deviation
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Groups and statistics are known, batch and frames need not be."""
@@ -184,24 +181,41 @@ def _pool(config: ClassifierConfig, name: str) -> keras.layers.Layer:
     return kind(_POOL, padding="same", name=name)
 
 
+def standardise_input(network: keras.Model, M: npt.NDArray[Any]) -> None:
+    """Set what the grouped bands are standardised by.
+
+    Parameters
+    ----------
+    network
+        Made by `build_classifier`.
+    M : shape (n_segments, n_frames, n_mels), >= 0
+        A sample of what it will be trained on.
+    """
+    layer = network.get_layer(_GROUP_LAYER)
+    u = np.log1p(np.float32(COMPRESSION) * np.asarray(M, np.float32))
+    groups = np.asarray(group_bands(u, layer.size))
+    # An empty band that is a group of its own never moves, and must not be divided by zero.
+    layer.set_statistics(groups.mean(axis=(0, 1)), groups.std(axis=(0, 1)) + np.float32(0.01))
+
+
 @dataclass(frozen=True, eq=False)
 class FeatureTaps:
     """The classifier's low layers as plain arrays, batch normalisation folded in.
 
     Attributes
     ----------
-    mean, deviation : shape (n_mels,), float32
-        Standardisation of the compressed input.
     band_group
         Neighbouring bands of which ``conv1`` sees mean and deviation.
+    mean, deviation : shape (1 or 2, n_groups), float32
+        Standardisation of these.
     kernels, biases
         Of ``conv1``, ``conv2``, ...: kernels of shape (width, n_in, n_out), or with one
         more leading axis in the 2-D kind.
     """
 
+    band_group: int
     mean: FloatArray
     deviation: FloatArray
-    band_group: int
     kernels: tuple[FloatArray, ...]
     biases: tuple[FloatArray, ...]
 
@@ -233,11 +247,10 @@ class FeatureTaps:
         -------
         Per name, shape (batch, n_frames / 2**depth, n_channels), float32.
         """
-        x = (u - self.mean) / self.deviation
-        found = {INPUT_LAYER: x}
+        found = {INPUT_LAYER: u}
         is_image = bool(self.kernels) and self.kernels[0].ndim == 4
         depth = max(self.layer_names.index(name) for name in names)
-        x = group_bands(x, self.band_group)
+        x = (group_bands(u, self.band_group) - self.mean) / self.deviation
         if is_image:
             x = tf.transpose(x, (0, 1, 3, 2))
         else:
@@ -268,11 +281,11 @@ def feature_taps(model: keras.Model) -> FeatureTaps:
             scale = norm.gamma / np.sqrt(norm.moving_variance + norm.epsilon)
             kernels.append(np.asarray(layer.kernel * scale, np.float32))
             biases.append(np.asarray(norm.beta - norm.moving_mean * scale, np.float32))
-    compressed = model.get_layer(INPUT_LAYER)
+    grouped = model.get_layer(_GROUP_LAYER)
     return FeatureTaps(
-        mean=np.asarray(compressed.mean, np.float32),
-        deviation=np.asarray(compressed.deviation, np.float32),
-        band_group=model.get_layer(_GROUP_LAYER).size,
+        band_group=grouped.size,
+        mean=np.asarray(grouped.mean, np.float32),
+        deviation=np.asarray(grouped.deviation, np.float32),
         kernels=tuple(kernels),
         biases=tuple(biases),
     )

@@ -177,7 +177,7 @@ class TransferConfig:
     """Whitening floor, as a share of the mean deviation."""
     max_gain_db: float = 20.0
     """Bound of the mel gain that is laid on the carrier's spectrum."""
-    window_s: float = 120.0
+    window_s: float = 60.0
     """Longer music is rendered in windows of this length, to bound memory."""
     window_overlap_s: float = 2.0
     carrier: CarrierConfig = field(default_factory=CarrierConfig)
@@ -204,8 +204,22 @@ class TransferConfig:
 
 PRESETS: dict[str, TransferConfig] = {
     "real": TransferConfig(),
+    "fast": TransferConfig(n_iterations=8),
+    "quality": TransferConfig(n_iterations=60),
+    "closed": TransferConfig(n_iterations=0),
     "mel": TransferConfig(start="music", n_iterations=30, learning_rate=0.25),
+    "original": TransferConfig(
+        start="music",
+        content_layers=("input", "conv1"),
+        style_layers=("conv2",),
+        content_weight=50.0,
+        style_weight=10.0,
+        n_iterations=100,
+    ),
 }
+"""``real`` is the default. ``fast`` and ``quality`` take fewer and more steps, ``closed`` none.
+``mel`` and ``original`` retrieve the phase of a mel: what the ambience does to the music's own
+spectrogram; ``original`` has the layers and weights of the project this one grew from."""
 
 
 def preset(name: str, **overrides: object) -> TransferConfig:

@@ -37,7 +37,7 @@ def write_master(path: Path, y: FloatArray, sr: int, output: OutputConfig) -> Le
     ----------
     path
         A temporary place: the file appears while it is written.
-    y : shape (n_samples,), float32
+    y : shape (n_samples,) or (n_samples, 2), float32
         Full scale 1; may exceed it.
     sr
         Hz, of `y`.

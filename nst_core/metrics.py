@@ -18,6 +18,9 @@ from nst_core.carrier import erb_bank
 from nst_core.stft import FloatArray
 from nst_core.texture import power_spectrogram, texture_moved, wide_bank
 
+GATES = {"content": 0.55, "texture": 0.55, "carrier_db": 3.4, "follow": 0.25}
+"""What a pair at strength 1 must reach, all together, to be a transfer and no mix."""
+
 _ONSET_TOLERANCE_S = 0.05
 _HIGH_HZ = 6000
 
@@ -61,6 +64,12 @@ class Metrics:
     carrier_db: float
     follow: float
     high_share: float
+
+    @property
+    def verdict(self) -> str:
+        """``transfer``, or which of `GATES` are missed; a low strength misses some by nature."""
+        missed = [name for name, least in GATES.items() if not getattr(self, name) >= least]
+        return "misses " + " ".join(missed) if missed else "transfer"
 
 
 def evaluate(y: FloatArray, music: FloatArray, ambience: FloatArray, sr: int) -> Metrics:

@@ -55,6 +55,7 @@ class Optimised:
 class _Objective:
     """Everything about the loss that is compiled in; the rest are arguments."""
 
+    n_mels: int
     taps: FeatureTaps
     content_layers: tuple[str, ...]
     style_layers: tuple[str, ...]
@@ -86,7 +87,7 @@ class _Objective:
 @lru_cache(maxsize=8)
 def _compiled(objective: _Objective) -> Any:
     """Compile once per objective; lengths, weights, rate and step count are arguments."""
-    spectrum = tf.TensorSpec((1, None, len(objective.taps.mean)), tf.float32)
+    spectrum = tf.TensorSpec((1, None, objective.n_mels), tf.float32)
     scalar = tf.TensorSpec((), tf.float32)
     count = tf.TensorSpec((), tf.int32)
 
@@ -198,6 +199,7 @@ def optimise(
     _check_length("music", u_music, taps, config)
     _check_length("ambience", u_ambience, taps, config)
     objective = _Objective(
+        u_music.shape[2],
         taps,
         config.content_layers,
         config.style_layers,

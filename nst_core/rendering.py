@@ -11,14 +11,15 @@ import numpy as np
 import numpy.typing as npt
 from scipy import fft
 
-from nst_core.analysis import Analysis
+from nst_core.analysis import LEVEL, Analysis
 from nst_core.audio import rms, set_rms
 from nst_core.carrier import carrier
 from nst_core.config import MelConfig, TransferConfig
 from nst_core.errors import SignalError
 from nst_core.inversion import mel_to_audio
-from nst_core.mel import mel_bank, n_frames
+from nst_core.mel import mel_bank, n_frames, power_mel
 from nst_core.segments import join_windows, window_bounds
+from nst_core.stereo import left_right, mid_side, pan_as
 from nst_core.stft import FloatArray, istft, stft
 
 GAIN_FLOOR = 1e-6
@@ -91,8 +92,8 @@ def render(
 
     Returns
     -------
-    shape (n_samples,), float32
-        As long and as loud as the music.
+    shape of ``music.y``, float32
+        As long and as loud as the music, and panned as it is.
 
     Raises
     ------
@@ -107,16 +108,54 @@ def render(
             f"the stylisation has shape {stylisation.gain_db.shape}, music of {len(music.y)} "
             f"samples needs {(mel.n_mels, expected)}; stylise and render the same section"
         )
+    render_one = _render_mono if music.y.ndim == 1 else _render_stereo
     with fft.set_workers(n_threads):
-        pieces = (
-            (w.start, _render_window(w, stylisation, mel, config, n_threads))
-            for w in windows(music, ambience, mel, config)
-        )
-        overlap = _overlap_hops(mel, config) * mel.hop_length
-        y = join_windows(pieces, n_samples=len(music.y), overlap=overlap)
+        y = render_one(music, ambience, stylisation, mel, config, n_threads)
     if not np.isfinite(y).all():
         raise SignalError("the rendered waveform holds NaN or infinity", code="non_finite")
     return set_rms(y, rms(music.y))
+
+
+def _render_stereo(
+    music: Analysis,
+    ambience: Analysis,
+    stylisation: Stylisation,
+    mel: MelConfig,
+    config: TransferConfig,
+    n_threads: int,
+) -> FloatArray:
+    """Middle and side with one mel gain, each from its own stretch of the ambience."""
+    mid, side = mid_side(music.y)
+    arguments = stylisation, mel, config, n_threads
+    y_mid = set_rms(_render_mono(Analysis(mid, music.M), ambience, *arguments), rms(mid))
+    if rms(side) < _SILENT_RMS:
+        return left_right(y_mid, np.zeros_like(y_mid))
+    of_side = Analysis(side, power_mel(set_rms(side, LEVEL), mel))
+    later = Analysis(_from_the_middle(ambience.y, len(side), mel.sr), ambience.M)
+    y_side = set_rms(_render_mono(of_side, later, *arguments), rms(side))
+    return pan_as(left_right(y_mid, y_side), music.y, mel.sr)
+
+
+def _from_the_middle(y: FloatArray, n_samples: int, sr: int) -> FloatArray:
+    """Another stretch of a texture, uncorrelated with the one that begins at its beginning."""
+    middle = len(y) // 2
+    return loop_to_length(y, middle + n_samples, sr)[middle:]
+
+
+def _render_mono(
+    music: Analysis,
+    ambience: Analysis,
+    stylisation: Stylisation,
+    mel: MelConfig,
+    config: TransferConfig,
+    n_threads: int,
+) -> FloatArray:
+    pieces = (
+        (w.start, _render_window(w, stylisation, mel, config, n_threads))
+        for w in windows(music, ambience, mel, config)
+    )
+    overlap = _overlap_hops(mel, config) * mel.hop_length
+    return join_windows(pieces, n_samples=len(music.y), overlap=overlap)
 
 
 def _render_window(

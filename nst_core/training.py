@@ -19,13 +19,12 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from nst_core.card import write_card
-from nst_core.cnn import INPUT_LAYER, build_classifier
+from nst_core.cnn import build_classifier, standardise_input
 from nst_core.config import ClassifierConfig, MelConfig, TrainingConfig
 from nst_core.dataset import SegmentSet
 from nst_core.errors import DatasetError
 from nst_core.evaluation import Evaluation, evaluate_classifier
 from nst_core.genres import Split, split_tracks
-from nst_core.mel import COMPRESSION
 from nst_core.model import save_classifier
 from nst_core.stft import FloatArray
 from nst_core.weights import SUFFIX, card_path
@@ -96,7 +95,7 @@ def train_classifier(
     network = build_classifier(
         architecture, n_mels=data.M.shape[2], n_classes=len(data.genres), seed=config.seed
     )
-    network.get_layer(INPUT_LAYER).set_statistics(*_band_statistics(data.M, rows[0], config.seed))
+    standardise_input(network, _sample(data.M, rows[0], config.seed))
     batches = _AugmentedBatches(data, rows[0], config)
     network.compile(
         optimizer=keras.optimizers.AdamW(
@@ -169,16 +168,14 @@ def _recorder(
     return record
 
 
-def _band_statistics(
+def _sample(
     M: npt.NDArray[np.float16], rows: npt.NDArray[np.int64], seed: int
-) -> tuple[FloatArray, FloatArray]:
-    """Mean and floored deviation of the compressed bands over a sample of segments."""
+) -> npt.NDArray[np.float16]:
+    """Some segments of those to learn from, shape (at most 512, n_frames, n_mels)."""
     n = min(len(rows), _STATISTICS_SEGMENTS)
-    sample = np.sort(np.random.default_rng(seed).choice(rows, n, replace=False))
-    u = np.log1p(np.float32(COMPRESSION) * M[sample].astype(np.float32))
-    # The empty bands never move: without the floor they would be divided by zero.
-    deviation = u.std(axis=(0, 1)) + np.float32(0.1) * u.std()
-    return u.mean(axis=(0, 1)), deviation + np.float32(1e-6)
+    chosen = np.sort(np.random.default_rng(seed).choice(rows, n, replace=False))
+    sample: npt.NDArray[np.float16] = M[chosen]
+    return sample
 
 
 class _Batches(keras.utils.PyDataset):  # type: ignore[misc]  # keras is untyped
@@ -203,7 +200,7 @@ class _Batches(keras.utils.PyDataset):  # type: ignore[misc]  # keras is untyped
 
 
 class _AugmentedBatches(_Batches):
-    """Shuffled anew each epoch; gain, smooth equalisation and mixtures of segments.
+    """Shuffled anew each epoch; on request gain, smooth equalisation and mixtures of segments.
 
     All are physical on linear power: a level, a microphone, two sounds at once.
     """
@@ -228,8 +225,12 @@ class _AugmentedBatches(_Batches):
         start = index * self._batch_size
         M, labels = self._take(np.sort(self._order[start : start + self._batch_size]))
         rng = np.random.default_rng((self._config.seed, self._epoch, index))
-        M *= _random_gains(rng, len(M), M.shape[2], self._config)[:, None]
-        share = rng.uniform(0, 0.5, len(M)) * (rng.uniform(size=len(M)) < self._config.mix_share)
+        config = self._config
+        if config.augment_gain_db or config.augment_eq_db:
+            M *= _random_gains(rng, len(M), M.shape[2], config)[:, None]
+        if not config.mix_share:
+            return M, labels
+        share = rng.uniform(0, 0.5, len(M)) * (rng.uniform(size=len(M)) < config.mix_share)
         return _mixed(M, labels, share.astype(np.float32), rng.permutation(len(M)))
 
 

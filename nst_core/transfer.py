@@ -33,7 +33,8 @@ def transfer_style(
     Parameters
     ----------
     y_music, y_ambience : shape (n_samples,) or (n_samples, n_channels), float32
-        Full scale 1. Several channels are mixed down; a short ambience is looped.
+        Full scale 1. The music's two channels are kept, more are mixed down; so is every
+        ambience. A short ambience is looped.
     sr
         Hz, of both and of the result. The work is done at 22,050 Hz.
     config
@@ -45,9 +46,9 @@ def transfer_style(
 
     Returns
     -------
-    shape (n_samples,), float32
+    shape (n_samples,) or (n_samples, 2), float32
         As long and as loud (RMS) as the music; peaks may exceed full scale. At strength 0
-        the mono music itself. Equal bit for bit from run to run on one machine.
+        the music itself. Equal bit for bit from run to run on one machine.
 
     Raises
     ------
@@ -57,7 +58,9 @@ def transfer_style(
         If a layer of the configuration is not in the classifier.
     """
     config = config or TransferConfig()
-    music, ambience = _mono(y_music, "music"), _mono(y_ambience, "ambience")
+    music, ambience = _checked(y_music, "music"), to_mono(_checked(y_ambience, "ambience"))
+    if music.shape[1:] != (2,):
+        music = to_mono(music)
     if config.strength == 0:
         return music
     classifier = classifier or load_classifier()
@@ -67,7 +70,7 @@ def transfer_style(
     stylisation = stylise(analysed, texture, classifier, config, n_threads=n_threads)
     y = render(analysed, texture, stylisation, classifier.mel, config, n_threads=n_threads)
     y = resample(y, work_sr, sr)[: len(music)]
-    return np.pad(y, (0, len(music) - len(y)))
+    return np.pad(y, [(0, len(music) - len(y))] + [(0, 0)] * (y.ndim - 1))
 
 
 def stylise(
@@ -140,10 +143,11 @@ def _gain_db(M: FloatArray, reference: FloatArray) -> FloatArray:
     return gain
 
 
-def _mono(y: Waveform, name: str) -> FloatArray:
+def _checked(y: Waveform, name: str) -> Waveform:
     array = np.asarray(y, np.float32)
     if array.ndim not in (1, 2) or not array.size:
         raise SignalError(
             f"{name} has shape {array.shape}; (n_samples,) or (n_samples, n_channels) is needed"
         )
-    return check_signal(to_mono(array), name=name)
+    check_signal(array.ravel(), name=name)
+    return array

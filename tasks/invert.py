@@ -8,6 +8,7 @@ from prefect import task
 
 from nst_core import ALGORITHM_VERSION
 from nst_core.analysis import load_analysis
+from nst_core.audio import to_mono
 from nst_core.config import OutputConfig
 from nst_core.mastering import write_master
 from nst_core.metrics import evaluate
@@ -17,7 +18,7 @@ from tasks.retry import retry_transient
 from tasks.store import Json, Record, artefact_key
 from tasks.transfer import TransferJob
 
-_VERSION = 1
+_VERSION = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,12 +65,13 @@ def invert_pair(job: RenderJob, workspace: Workspace, row_id: str) -> Record:
             stylisation = load_stylisation(stylised_path)
         y = render(music, ambience, stylisation, mel, pair.config, n_threads=workspace.n_threads)
         levels = write_master(path, y, mel.sr, job.output)
-        figures = evaluate(y, music.y, ambience.y, mel.sr)
+        figures = evaluate(to_mono(y), to_mono(music.y), ambience.y, mel.sr)
         return {
             "duration_s": len(y) / mel.sr,
             "sample_rate": job.output.sample_rate,
             **dataclasses.asdict(levels),
             **{name: round(value, 4) for name, value in dataclasses.asdict(figures).items()},
+            "verdict": figures.verdict,
         }
 
     return produce(job, workspace, job.output.format, make)

@@ -18,7 +18,7 @@ from tasks.retry import retry_transient
 from tasks.segment import SegmentJob
 from tasks.store import Json, Record, artefact_key
 
-_VERSION = 1
+_VERSION = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +31,7 @@ class AnalysisJob:
     uri: str
     sha256: str
     name: str
-    """``music`` or ``ambience``, for messages."""
+    """``music``, whose stereo is kept, or ``ambience``, which is mixed to mono."""
     start_s: float = 0.0
     duration_s: float | None = None
     mel: MelConfig = field(default_factory=MelConfig)
@@ -40,8 +40,8 @@ class AnalysisJob:
 
     @property
     def key(self) -> str:
-        """Of the file's bytes, the section and the mel."""
-        section = {"start_s": self.start_s, "duration_s": self.duration_s}
+        """Of the file's bytes, the section, what it is for, and the mel."""
+        section = {"start_s": self.start_s, "duration_s": self.duration_s, "name": self.name}
         return artefact_key(
             self.stage, _VERSION, {**section, "mel": parameters(self.mel)}, [self.sha256]
         )
@@ -88,7 +88,11 @@ def _read(job: AnalysisJob, source: Path) -> Audio:
         raise AudioError("changed", job.uri, reason)
     try:
         return read_audio(
-            source, sr=job.mel.sr, mono=True, start_s=job.start_s, duration_s=job.duration_s
+            source,
+            sr=job.mel.sr,
+            mono=job.name == "ambience",
+            start_s=job.start_s,
+            duration_s=job.duration_s,
         )
     except AudioError as error:
         # A remote file is read from a passing copy, whose name tells nobody anything.

@@ -132,7 +132,7 @@ def test_the_default_preset_is_real_and_carried_by_the_ambience():
 
 
 def test_an_unknown_preset_or_a_bad_override_is_refused():
-    with pytest.raises(ConfigError, match="'polka' is not one of real, mel"):
+    with pytest.raises(ConfigError, match="'polka' is not one of real, fast"):
         preset("polka")
     with pytest.raises(ConfigError, match="strength = 3"):
         preset("real", strength=3)

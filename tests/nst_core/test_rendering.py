@@ -71,7 +71,8 @@ def test_an_analysis_holds_the_sound_as_it_is_and_its_mel_at_one_level(tmp_path)
         (tone(440)[:1023], "too_short"),
         (np.where(np.arange(SR) == 5, np.nan, tone(440)), "non_finite"),
         (np.zeros(0, "f4"), "bad_signal"),
-        (np.zeros((SR, 2), "f4"), "bad_signal"),
+        (np.zeros((SR, 2), "f4"), "silent"),
+        (np.zeros((2, SR, 2), "f4"), "bad_signal"),
     ],
 )
 def test_an_unusable_input_is_refused_by_name(name, y, code):

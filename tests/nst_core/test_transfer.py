@@ -54,10 +54,13 @@ def test_strength_0_returns_the_music_bit_for_bit_and_needs_no_classifier(music,
     np.testing.assert_array_equal(y, music)
 
 
-def test_strength_0_returns_the_mono_of_stereo(music, rain):
+def test_strength_0_returns_stereo_and_the_mono_of_more_channels(music, rain):
+    nothing = TransferConfig(strength=0.0)
     stereo = np.stack([music, 0.5 * music], axis=1)
-    y = transfer_style(stereo, rain, sr=SR, config=TransferConfig(strength=0.0))
-    np.testing.assert_allclose(y, 0.75 * music, atol=1e-7)
+    np.testing.assert_array_equal(transfer_style(stereo, rain, sr=SR, config=nothing), stereo)
+    three = np.stack([music, 0.5 * music, 0 * music], axis=1)
+    y = transfer_style(three, rain, sr=SR, config=nothing)
+    np.testing.assert_allclose(y, 0.5 * music, atol=1e-7)
 
 
 @pytest.mark.parametrize("sr", [SR, 44_100, 48_000, 8_000])
@@ -155,7 +158,8 @@ def test_levels_and_a_second_channel_change_nothing_but_the_level(transfer, musi
     np.testing.assert_allclose(transfer(music, 0.05 * rain), y, atol=5e-3)
     np.testing.assert_allclose(transfer(0.25 * music, rain) * 4, y, atol=5e-3)
     stereo = np.stack([music, music], axis=1)
-    np.testing.assert_allclose(transfer(stereo, rain[:, None]), y, atol=5e-3)
+    both = transfer(stereo, rain[:, None])
+    np.testing.assert_allclose(both, np.stack([y, y], axis=1), atol=5e-3)
 
 
 def test_an_ambience_shorter_than_the_music_loops_without_a_click(transfer):

@@ -88,7 +88,7 @@ def test_every_column_reaches_the_row(root: Path) -> None:
         ("learning_rate", "0", "is outside 1e-06..10"),
         ("seed", "-1", "is outside 0..4.29497e+09"),
         ("start", "silence", "must be 'carrier', 'music', 'ambience', 'noise' or 'mix'"),
-        ("preset", "loud", "is not one of real, mel"),
+        ("preset", "loud", "is not one of real, fast, quality, closed, mel, original"),
         ("start_s", "-1", "must be greater than or equal to 0"),
         ("duration_s", "0.1", "must be greater than or equal to 0.25"),
         ("sample_rate", "1", "is outside 8000..192000"),

@@ -1,0 +1,73 @@
+"""Stereo kept: the middle and the sides are rendered apart, and panned as the music is.
+
+Measured on six real pairs against the music's own image, per ERB band and over 0.1 s,
+energy-weighted: channels rendered apart keep levels (0.8 dB off) and lose width
+(coherence 0.35 too high); middle and sides keep width (0.13) and blur positions (2.4
+dB); with `pan_as` after them both hold (0.5 dB, 0.13).
+"""
+
+import numpy as np
+from scipy.ndimage import uniform_filter1d
+
+from nst_core.carrier import erb_bank
+from nst_core.stft import ComplexArray, FloatArray, istft, stft
+
+_N_FFT, _HOP, _N_BANDS = 1024, 256, 40
+_SMOOTH_FRAMES = 8
+_MAX_RATIO = 100.0
+"""Bound of the power that is moved between channels: 20 dB."""
+
+
+def mid_side(y: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Half the sum and half the difference of two channels.
+
+    Parameters
+    ----------
+    y : shape (n_samples, 2), float32
+
+    Returns
+    -------
+    Two of shape (n_samples,), float32
+    """
+    left, right = np.ascontiguousarray(y.T)
+    return (left + right) / 2, (left - right) / 2
+
+
+def left_right(mid: FloatArray, side: FloatArray) -> FloatArray:
+    """Undo `mid_side`; shape (n_samples, 2), float32."""
+    return np.stack([mid + side, mid - side], axis=1)
+
+
+def pan_as(y: FloatArray, music: FloatArray, sr: int) -> FloatArray:
+    """Share the power of each band and moment among the channels as the music does.
+
+    Parameters
+    ----------
+    y, music : shape (n_samples, 2), float32
+    sr
+        Hz.
+
+    Returns
+    -------
+    shape (n_samples, 2), float32
+        Width is that of `y`: a gain per channel leaves the coherence alone.
+    """
+    bank = erb_bank(_N_BANDS, _N_FFT, sr)
+
+    def shares(channels: list[ComplexArray]) -> FloatArray:
+        powers = [
+            uniform_filter1d((D.real**2 + D.imag**2) @ bank, _SMOOTH_FRAMES, axis=0)
+            for D in channels
+        ]
+        # The filter's running sum leaves a little below zero where silence follows sound.
+        floored = np.maximum(powers, 0) + np.float32(1e-12)
+        shared: FloatArray = floored / floored.sum(axis=0)
+        return shared
+
+    wanted = shares([stft(channel, _N_FFT, _HOP) for channel in np.ascontiguousarray(music.T)])
+    spectra = [stft(channel, _N_FFT, _HOP) for channel in np.ascontiguousarray(y.T)]
+    gains = np.sqrt(np.clip(wanted / shares(spectra), 1 / _MAX_RATIO, _MAX_RATIO))
+    panned = [
+        istft(D * (gain @ bank.T), _HOP, len(y)) for D, gain in zip(spectra, gains, strict=True)
+    ]
+    return np.stack(panned, axis=1)

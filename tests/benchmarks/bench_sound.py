@@ -1,0 +1,211 @@
+"""Does the ambience play the music? Sixteen real pairs of 10 s, all methods, one table.
+
+The reference of every figure is the half of the ambience that no method hears. Nothing
+was tuned on the last five pairs.
+"""
+
+import dataclasses
+import time
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+
+from nst_core.analysis import LEVEL, analyse
+from nst_core.audio import read_audio
+from nst_core.cnn import build_classifier, feature_taps
+from nst_core.config import ClassifierConfig, MelConfig, preset
+from nst_core.levels import set_rms
+from nst_core.metrics import evaluate, high_share
+from nst_core.model import load_classifier
+from nst_core.rendering import loop_to_length
+from nst_core.runtime import setup_tensorflow
+from nst_core.texture import demodulated_texture_moved
+from nst_core.transfer import transfer_style
+from tests.benchmarks import peers
+
+N_THREADS = 2
+SR = MelConfig().sr
+START_S, DURATION_S = 5.0, 10.0
+DEVELOPMENT = (
+    ("rain", "guitar"), ("waves", "strings"), ("fireplace", "vocal_pop"), ("wind", "techno"),
+    ("storm", "orchestra"), ("city", "percussion"), ("birds", "rock"),
+    ("coffee-shop", "slow_synth"), ("train", "piano"), ("boat", "guitar"), ("rain", "techno"),
+)  # fmt: skip
+UNTOUCHED = (
+    ("summer-night", "strings"), ("storm", "vocal_pop"), ("waves", "piano"),
+    ("fireplace", "orchestra"), ("wind", "rock"),
+)  # fmt: skip
+ULYANOV_PAIRS = 4
+"""The peer takes minutes a pair."""
+PICTURED = (0, 2, 13)
+STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
+FIGURES = {
+    "content": "C", "texture": "dTM", "dt2": "dT2", "carrier_db": "carrier", "follow": "fB",
+    "onset_f1": "onset F1", "spectrum_moved": "LTAS", "hiss": "> 6 kHz",
+}  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class Pair:
+    """Music, the half of the ambience that is used, and the half that judges; RMS 0.1."""
+
+    name: str
+    music: np.ndarray
+    ambience: np.ndarray
+    reference: np.ndarray
+
+    @property
+    def looped(self):
+        return loop_to_length(self.ambience, len(self.music), SR)
+
+
+def run(data: Path) -> dict:
+    setup_tensorflow(N_THREADS)
+    pairs = [_pair(data, *names) for names in (*DEVELOPMENT, *UNTOUCHED)]
+    results, rendered = {}, {}
+    _print_header()
+    for name, method in _methods().items():
+        chosen = pairs[:ULYANOV_PAIRS] if name == "Ulyanov 2016" else pairs
+        started = time.perf_counter()
+        rendered[name] = [method(pair) for pair in chosen]
+        seconds = (time.perf_counter() - started) / len(chosen)
+        rows = [_judge(y, pair) for y, pair in zip(rendered[name], chosen, strict=True)]
+        results[name] = {"pairs": rows, "seconds_per_pair": seconds}
+        _print_row(name, rows)
+        if name == "real":
+            _print_row("  its untouched third", rows[len(DEVELOPMENT) :])
+    results["strength"] = _strengths(pairs)
+    folder = Path("build/benchmarks")
+    _plot_plane(folder / "sound.png", results)
+    _plot_mels(folder / "mels.png", [pairs[i] for i in PICTURED], rendered["real"])
+    return results
+
+
+def _pair(data: Path, ambience: str, music: str) -> Pair:
+    section = {"sr": SR, "mono": True, "start_s": START_S, "duration_s": DURATION_S}
+    y = read_audio(data / "music" / f"{music}.ogg", **section).y
+    texture = read_audio(data / "ambience" / f"{ambience}.ogg", sr=SR, mono=True).y
+    half = min(len(texture) // 2, len(y))
+    return Pair(
+        f"{ambience} x {music}",
+        *(set_rms(x, LEVEL) for x in (y, texture[:half], texture[len(texture) // 2 :][:half])),
+    )
+
+
+def _methods():
+    random = dataclasses.replace(load_classifier(), taps=_random_taps())
+
+    def ours(name, classifier=None, **changes):
+        config = preset(name, **{"strength": 1.0, **changes})
+        return lambda pair: transfer_style(
+            pair.music, pair.ambience, sr=SR, config=config,
+            classifier=classifier, n_threads=N_THREADS,
+        )  # fmt: skip
+
+    def peer(function):
+        return lambda pair: function(pair.music, pair.looped, SR)
+
+    real = ours("real")
+    return {
+        "real": real,
+        "real, random net": ours("real", random),
+        "real, no net": ours("real", style_layers=("input",)),
+        "fast": ours("fast"),
+        "quality": ours("quality"),
+        "closed": ours("closed"),
+        "mel": ours("mel"),
+        "original": ours("original"),
+        "music": lambda pair: pair.music,
+        "mix": peer(peers.mix),
+        "EQ + mix": peer(peers.eq_mix),
+        "side-chained mix": peer(peers.side_chain),
+        "vocoder": peer(peers.vocoder),
+        "50:50 crossfade": lambda pair: set_rms(pair.music + set_rms(real(pair), LEVEL), LEVEL),
+        "Ulyanov 2016": peer(peers.ulyanov),
+    }
+
+
+def _random_taps():
+    """The default architecture, never trained, with the trained input statistics."""
+    taps = load_classifier().taps
+    network = build_classifier(ClassifierConfig(), n_mels=MelConfig().n_mels, n_classes=4, seed=1)
+    untrained = feature_taps(network)
+    return dataclasses.replace(taps, kernels=untrained.kernels, biases=untrained.biases)
+
+
+def _judge(y: np.ndarray, pair: Pair) -> dict[str, float]:
+    metrics = evaluate(y, pair.music, pair.reference, SR)
+    found = {**dataclasses.asdict(metrics), "passes": metrics.verdict == "transfer"}
+    found["dt2"] = demodulated_texture_moved(set_rms(y, LEVEL), pair.music, pair.reference, SR)
+    inputs = (pair.music, pair.ambience, pair.reference)
+    found["hiss"] = found["high_share"] - max(high_share(x, SR) for x in inputs)
+    return found
+
+
+def _print_header() -> None:
+    print(f"{'':<22}" + "".join(f"{title:>10}" for title in [*FIGURES.values(), "pass"]))
+
+
+def _print_row(name: str, rows: list[dict[str, float]]) -> None:
+    means = [np.mean([row[figure] for row in rows]) for figure in FIGURES]
+    share = np.mean([row["passes"] for row in rows])
+    print(f"{name:<22}" + "".join(f"{mean:10.3f}" for mean in means) + f"{share:10.0%}", flush=True)
+
+
+def _strengths(pairs: list[Pair]) -> dict[str, list[float]]:
+    """Rank correlation, per pair, of the knob with dTM and with what content is lost."""
+    from scipy.stats import spearmanr  # a second, for one line
+
+    found: dict[str, list[float]] = {"texture": [], "content": []}
+    for pair in pairs:
+        rows = []
+        for strength in STRENGTHS:
+            config = preset("real", strength=strength)
+            y = transfer_style(pair.music, pair.ambience, sr=SR, config=config, n_threads=N_THREADS)
+            rows.append(evaluate(y, pair.music, pair.reference, SR))
+        found["texture"].append(float(spearmanr(STRENGTHS, [r.texture for r in rows])[0]))
+        found["content"].append(float(spearmanr(STRENGTHS, [-r.content for r in rows])[0]))
+    for figure, values in found.items():
+        print(f"strength and {figure}: Spearman per pair, mean {np.mean(values):.2f}, "
+              f"least {min(values):.2f}")  # fmt: skip
+    return found
+
+
+def _plot_plane(path: Path, results: dict) -> None:
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt  # after the backend is chosen
+
+    figure, axes = plt.subplots(figsize=(7, 5), layout="constrained")
+    for name, found in results.items():
+        if name != "strength":
+            means = [np.mean([row[k] for row in found["pairs"]]) for k in ("content", "texture")]
+            carrier = np.mean([row["carrier_db"] for row in found["pairs"]])
+            axes.scatter(*means, s=30, color="C2" if carrier >= 4 else "C3")
+            axes.annotate(name, means, xytext=(4, 3), textcoords="offset points", fontsize=8)
+    axes.axvline(0.65, lw=0.5, color="grey")
+    axes.axhline(0.75, lw=0.5, color="grey")
+    axes.set(xlabel="content C (1: the music)", ylabel="texture dTM (1: the ambience)")
+    axes.set_title(
+        "Green: a new carrier (4 dB and more). Red: the music's own signal is still there"
+    )
+    figure.savefig(path, dpi=100)
+    plt.close(figure)
+
+
+def _plot_mels(path: Path, pairs: list[Pair], rendered: list[np.ndarray]) -> None:
+    from matplotlib import pyplot as plt
+
+    mel = load_classifier().mel
+    figure, axes = plt.subplots(3, len(pairs), figsize=(5 * len(pairs), 8), layout="constrained")
+    for column, (i, pair) in enumerate(zip(PICTURED, pairs, strict=True)):
+        sounds = {"ambience": pair.ambience, "music": pair.music, "real, strength 1": rendered[i]}
+        for row, (title, y) in enumerate(sounds.items()):
+            M = analyse(y, mel, name=title).M[:, : 4 * mel.sr // mel.hop_length]
+            axes[row, column].imshow(
+                10 * np.log10(M + 1e-7), origin="lower", aspect="auto", vmin=-60, vmax=0
+            )
+            axes[row, column].set_title(f"{pair.name}: {title}", fontsize=9)
+            axes[row, column].axis("off")
+    figure.savefig(path, dpi=80)
+    plt.close(figure)

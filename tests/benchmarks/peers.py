@@ -1,0 +1,83 @@
+"""What a transfer is compared with: cheats that a metric may take for one, and a peer.
+
+Each takes and returns waveforms of shape (n_samples,), float32, at RMS 0.1.
+"""
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d, uniform_filter1d
+from scipy.optimize import fmin_l_bfgs_b
+
+from nst_core.carrier import erb_bank
+from nst_core.levels import set_rms
+from nst_core.stft import istft, stft
+
+
+def mix(music, ambience, sr):
+    """Equal levels, one laid over the other."""
+    del sr
+    return set_rms(music + ambience)
+
+
+def eq_mix(music, ambience, sr):
+    """The music equalised to the ambience's long-term spectrum, then mixed."""
+    bank = erb_bank(40, 1024, sr)
+    M, A = stft(music, 1024, 256), stft(ambience, 1024, 256)
+    long_term = [(np.abs(D) ** 2 @ bank).mean(axis=0) + 1e-9 for D in (M, A)]
+    gain = np.sqrt(long_term[1] / long_term[0]).astype(np.float32) @ bank.T
+    return set_rms(set_rms(istft(M * gain, 256, len(music))) + ambience)
+
+
+def side_chain(music, ambience, sr):
+    """The ambience ducked wherever the music is quiet, then mixed."""
+    envelope = np.sqrt(gaussian_filter1d(music.astype(np.float64) ** 2, 0.03 * sr))
+    return set_rms(music + set_rms((ambience * envelope).astype(np.float32)))
+
+
+def vocoder(music, ambience, sr):
+    """The ambience over its smooth envelope, times the music's magnitudes."""
+    del sr
+    M, A = stft(music, 2048, 512), stft(ambience, 2048, 512)
+    smooth = np.sqrt(uniform_filter1d(np.abs(A) ** 2, 65, axis=1)) + 1e-6
+    return set_rms(istft((A / smooth * np.abs(M)).astype(np.complex64), 512, len(music)))
+
+
+def ulyanov(music, ambience, sr, *, n_filters=4096, n_iterations=60):
+    """Random 1-D net on log magnitudes, Gram of one layer, L-BFGS (Ulyanov & Lebedev 2016).
+
+    Their window of 2048, 4096 filters of 11 frames, content weight 1e-2 and small random
+    start; 60 iterations in place of 300.
+    """
+    del sr
+    import librosa  # a second, and only this peer needs it
+    import tensorflow as tf  # after the threads are set
+
+    x_music, x_ambience = (np.log1p(np.abs(stft(y, 2048, 512)))[None] for y in (music, ambience))
+    shape, rng = x_music.shape, np.random.default_rng(0)
+    deviation = np.sqrt(2) * np.sqrt(2 / ((shape[2] + n_filters) * 11))
+    kernel = (rng.standard_normal((11, shape[2], n_filters)) * deviation).astype(np.float32)
+
+    def features(x):
+        return tf.nn.relu(tf.nn.conv1d(x, kernel, 1, "VALID"))
+
+    def gram(h):
+        return tf.linalg.matmul(h, h, transpose_a=True)[0] / tf.cast(tf.shape(h)[1], tf.float32)
+
+    content, style = features(x_music), gram(features(x_ambience))
+
+    @tf.function
+    def loss_and_gradient(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            h = features(x)
+            loss = 2e-2 * tf.nn.l2_loss(h - content) + 2 * tf.nn.l2_loss(gram(h) - style)
+        return loss, tape.gradient(loss, x)
+
+    def objective(flat):
+        loss, slope = loss_and_gradient(tf.constant(flat.reshape(shape), tf.float32))
+        return float(loss), slope.numpy().ravel().astype(np.float64)
+
+    start = rng.standard_normal(shape).ravel() * 1e-3
+    best, *_ = fmin_l_bfgs_b(objective, start, maxiter=n_iterations)
+    magnitude = np.expm1(np.clip(best.reshape(shape[1:]), 0, 20)).astype(np.float32)
+    y = librosa.griffinlim(magnitude.T, hop_length=512, length=len(music), random_state=0)
+    return set_rms(y)
