@@ -167,6 +167,20 @@ def _compiled(objective: _Objective) -> Any:
     return descend
 
 
+def compiled_descent(n_mels: int, taps: FeatureTaps, config: TransferConfig) -> Any:
+    """The loop as one `tf.function`, compiled once per set of layers and statistics."""
+    objective = _Objective(
+        n_mels,
+        taps,
+        config.content_layers,
+        config.style_layers,
+        config.local_norm_frames,
+        config.style_lags,
+        config.deviation_floor,
+    )
+    return _compiled(objective)
+
+
 def optimise(
     u_start: FloatArray,
     u_music: FloatArray,
@@ -198,16 +212,7 @@ def optimise(
     taps.check_layers((*config.content_layers, *config.style_layers))
     _check_length("music", u_music, taps, config)
     _check_length("ambience", u_ambience, taps, config)
-    objective = _Objective(
-        u_music.shape[2],
-        taps,
-        config.content_layers,
-        config.style_layers,
-        config.local_norm_frames,
-        config.style_lags,
-        config.deviation_floor,
-    )
-    best_u, history, best_iteration, best = _compiled(objective)(
+    best_u, history, best_iteration, best = compiled_descent(u_music.shape[2], taps, config)(
         u_start,
         u_music,
         u_looped,

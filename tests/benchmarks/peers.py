@@ -1,4 +1,4 @@
-"""What a transfer is compared with: cheats that a metric may take for one, and a peer.
+"""What a transfer is compared with: cheats that a metric may take for one, and two peers.
 
 Each takes and returns waveforms of shape (n_samples,), float32, at RMS 0.1.
 """
@@ -81,3 +81,49 @@ def ulyanov(music, ambience, sr, *, n_filters=4096, n_iterations=60):
     magnitude = np.expm1(np.clip(best.reshape(shape[1:]), 0, 20)).astype(np.float32)
     y = librosa.griffinlim(magnitude.T, hop_length=512, length=len(music), random_state=0)
     return set_rms(y)
+
+
+def original_segment(music, ambience, sr, *, n_iterations=100):
+    """One segment as the original project did it: eager, eight 2-D layers, librosa's inversion.
+
+    Power mels in, content at the input and the first layer (weight 50), Gram matrices at
+    the other seven (weight 10), plain gradient descent from the music.
+    """
+    import keras  # after the threads are set
+    import librosa
+    import tensorflow as tf
+
+    mel = {"sr": sr, "n_fft": 1024, "hop_length": 256}
+    M_music, M_ambience = (
+        librosa.feature.melspectrogram(y=y, n_mels=384, **mel)[None, :, :, None]
+        for y in (music, ambience)
+    )
+    x = inputs = keras.Input(M_music.shape[1:])
+    taps = [x]
+    for _ in range(8):
+        x = keras.layers.Conv2D(32, 2, padding="same", activation="relu")(x)
+        taps.append(x)
+        x = keras.layers.MaxPool2D(2, padding="same")(x)
+    network = keras.Model(inputs, taps)
+
+    def gram(h):
+        flat = tf.reshape(h, (-1, h.shape[-1]))
+        return tf.linalg.matmul(flat, flat, transpose_a=True)
+
+    content = network(M_music)[:2]
+    style = [gram(h) for h in network(M_ambience)[2:]]
+    target = tf.Variable(M_music)
+    for _ in range(n_iterations):
+        with tf.GradientTape() as tape:
+            found = network(target)
+            loss = 50 * tf.add_n(
+                [tf.reduce_mean((a - b) ** 2) for a, b in zip(found[:2], content, strict=True)]
+            )
+            loss += 10 * tf.add_n(
+                [tf.reduce_sum((gram(a) - b) ** 2) for a, b in zip(found[2:], style, strict=True)]
+            )
+        step = tape.gradient(loss, target)
+        # Mended where it crashed: its steps diverge, so they are kept to a safe length.
+        target.assign(tf.nn.relu(target - 1e-3 * step / (tf.norm(step) + 1e-12)))
+    M = target.numpy()[0, :, :, 0]
+    return librosa.feature.inverse.mel_to_audio(M, length=len(music), **mel)

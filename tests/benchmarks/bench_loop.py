@@ -1,0 +1,151 @@
+"""The neural loop: eager, graph and XLA; its share of the machine; threads and processes."""
+
+import hashlib
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from nst_core.analysis import analyse
+from nst_core.audio import read_audio
+from nst_core.config import TransferConfig
+from nst_core.mel import compress, power_mel
+from nst_core.rendering import windows
+from nst_core.runtime import setup_tensorflow
+from tests.benchmarks.bench_transfer import flops_per_iteration
+
+N_THREADS = 2
+SEGMENT_FRAMES = 259
+DURATION_S = 30.0
+ITERATIONS = 20
+
+
+def run(data: Path) -> dict:
+    setup_tensorflow(N_THREADS)
+    found = {"peak_gflops": _peak_gflops(), "modes": _modes(data)}
+    found["threads"] = _threads(data)
+    return found
+
+
+def _arguments(data: Path):
+    """What `optimise` takes for one pair of 30 s, from the mel of the music."""
+    from nst_core.model import load_classifier
+
+    classifier = load_classifier()
+    mel, config = classifier.mel, TransferConfig()
+    music, rain = (
+        analyse(
+            read_audio(data / f"{name}.ogg", sr=mel.sr, mono=True, duration_s=DURATION_S).y,
+            mel,
+            name=name,
+        )
+        for name in ("music/guitar", "ambience/rain")
+    )
+    window = next(windows(music, rain, mel, config))
+    u_music, u_looped = compress(music.M), compress(power_mel(window.ambience, mel))
+    return (u_music, u_music, u_looped, compress(rain.M)), classifier, config
+
+
+def _modes(data: Path) -> dict[str, dict[str, float]]:
+    import tensorflow as tf
+
+    from nst_core.optimize import compiled_descent
+
+    (arguments, classifier, config) = _arguments(data)
+    graph = compiled_descent(arguments[0].shape[2], classifier.taps, config)
+    knobs = config.content_weight, config.style_weight, config.learning_rate
+    tensors = [tf.constant(x) for x in (*arguments, *knobs)]
+    plain = graph.python_function
+
+    @tf.function(jit_compile=True)
+    def xla(*given):
+        return plain(*given, ITERATIONS)
+
+    modes = {
+        "eager": lambda: plain(*tensors, ITERATIONS),
+        "graph": lambda: graph(*tensors, tf.constant(ITERATIONS)),
+        "XLA": lambda: xla(*tensors),
+    }
+    segments = arguments[0].shape[1] / SEGMENT_FRAMES
+    gflop = flops_per_iteration(arguments[0].shape[1], classifier) / 1e9
+    found = {}
+    for name, descend in modes.items():
+        seconds = []
+        for _ in range(3):
+            started = time.perf_counter()
+            descend()[0].numpy()
+            seconds.append(time.perf_counter() - started)
+        each = min(seconds) / (ITERATIONS + 1)
+        found[name] = {
+            "first_s": seconds[0],
+            "ms_per_iteration": 1e3 * each,
+            "ms_per_iteration_and_segment": 1e3 * each / segments,
+            "gflops": gflop / each,
+        }
+        print(
+            f"{name:<6} first call {seconds[0]:5.2f} s, then {1e3 * each:6.1f} ms an iteration, "
+            f"{1e3 * each / segments:5.2f} ms per 3 s, {gflop / each:5.1f} GFLOP/s",
+            flush=True,
+        )
+    return found
+
+
+def _peak_gflops() -> float:
+    """What a large matrix product reaches here."""
+    import tensorflow as tf
+
+    n = 2048
+    a = tf.random.normal((n, n))
+    best = np.inf
+    for _ in range(5):
+        started = time.perf_counter()
+        tf.linalg.matmul(a, a).numpy()
+        best = min(best, time.perf_counter() - started)
+    peak = 2 * n**3 / best / 1e9
+    print(f"a matrix product of {n} reaches {peak:.0f} GFLOP/s with {N_THREADS} threads")
+    return peak
+
+
+def _threads(data: Path) -> dict:
+    """One process of two threads against two of one: the same bytes, and which is faster."""
+    found = {}
+    for processes, threads in ((1, 2), (2, 1)):
+        started = time.perf_counter()
+        command = [sys.executable, "-m", __name__, str(data), str(threads)]
+        environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+        running = [
+            subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+            for _ in range(processes)
+        ]
+        lines = [process.communicate()[0].split() for process in running]
+        wall = time.perf_counter() - started
+        rate = sum(1 / float(line[1]) for line in lines)
+        found[f"{processes} x {threads}"] = {"hash": lines[0][0], "transfers_per_s": rate}
+        print(
+            f"{processes} process(es) x {threads} thread(s): {rate:.2f} warm transfers of "
+            f"{DURATION_S:.0f} s per second, {wall:.0f} s in all",
+            flush=True,
+        )
+    hashes = {each["hash"] for each in found.values()}
+    print(f"results identical whatever the threads: {len(hashes) == 1}")
+    return found | {"identical": len(hashes) == 1}
+
+
+def _timed_child(data: Path, n_threads: int) -> None:
+    setup_tensorflow(n_threads)
+    from nst_core.optimize import optimise
+
+    arguments, classifier, config = _arguments(data)
+    seconds = []
+    for _ in range(6):
+        started = time.perf_counter()
+        result = optimise(*arguments, classifier.taps, config)
+        seconds.append(time.perf_counter() - started)
+    print(hashlib.sha256(result.u.tobytes()).hexdigest(), np.median(seconds[1:]))
+
+
+if __name__ == "__main__":
+    _timed_child(Path(sys.argv[1]), int(sys.argv[2]))
