@@ -118,7 +118,8 @@ class CarrierConfig:
     texture_cap: float = 50.0
     eq: float = 0.5
     """How far the long-term spectrum moves to the ambience's: 0 not at all, 1 wholly."""
-    edge_frames: float = 26.0
+    edge_frames: float = 10.0
+    """Width of the smoothing that keeps onsets; 26 loses content, follow and pairs."""
     edge_sharpness: float = 0.2
     edge_bands: int = 8
     expand: float = 0.4
@@ -164,10 +165,10 @@ class TransferConfig:
     the others start from a mel alone, and the phase is retrieved afterwards."""
     content_layers: tuple[str, ...] = ("input",)
     style_layers: tuple[str, ...] = ("conv1",)
-    content_weight: float = 1.0
+    content_weight: float = 0.5
     style_weight: float = 3.0
-    n_iterations: int = 20
-    learning_rate: float = 0.1
+    n_iterations: int = 12
+    learning_rate: float = 0.15
     seed: int = 0
     local_norm_frames: int = 21
     """Moving-mean window of the style input: without it the optimiser fills in
@@ -204,8 +205,8 @@ class TransferConfig:
 
 PRESETS: dict[str, TransferConfig] = {
     "real": TransferConfig(),
-    "fast": TransferConfig(n_iterations=8),
-    "quality": TransferConfig(n_iterations=60),
+    "fast": TransferConfig(n_iterations=6, learning_rate=0.2),
+    "quality": TransferConfig(n_iterations=40, learning_rate=0.1),
     "closed": TransferConfig(n_iterations=0),
     "mel": TransferConfig(start="music", n_iterations=30, learning_rate=0.25),
     "original": TransferConfig(

@@ -108,7 +108,7 @@ def test_an_interrupted_render_ends_with_130_and_says_how_to_go_on(interrupted):
     code, out, err, *_ = interrupted
     assert (code, out) == (130, "")
     assert "interrupted; run the same command to go on" in err
-    assert "7 of 8 pairs failed or were not run" in err or "6 of 8 pairs" in err
+    assert " of 8 pairs failed or were not run: " in err
     assert "results.csv" in err
     assert "Traceback" not in err
 

@@ -77,7 +77,7 @@ def test_a_key_follows_every_parameter_but_the_strength(pair: UploadJob) -> None
         "learning_rate": 0.2,
         "seed": 1,
         "style_layers": ("input",),
-        "window_s": 60.0,
+        "window_s": 90.0,
     }
     changed = [
         dataclasses.replace(job, config=dataclasses.replace(job.config, **{name: value}))
