@@ -5,7 +5,6 @@ parameters, and their canonical JSON is part of every cache key.
 """
 
 import dataclasses
-import math
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -132,8 +131,17 @@ class CarrierConfig:
         _check_hop(self, "band_n_fft", "band_hop_length")
         _check_count(self, "n_bands", 2, 1024)
         _check_count(self, "n_impositions", 1, 20)
+        for name in ("whiten_bins", "whiten_frames", "sharpen_bins", "texture_frames"):
+            _check_count(self, name, 1, 10_000)
+        _check_count(self, "edge_bands", 0, 1024)
         _check(self, "eq", 0.0, 1.0)
         _check(self, "sharpen", 0.1, 4.0)
+        _check(self, "texture_exponent", 0.0, 4.0)
+        _check(self, "texture_cap", 1.0, 1e6)
+        _check(self, "edge_frames", 0.5, 10_000.0)
+        _check(self, "edge_sharpness", 0.0, 100.0)
+        _check(self, "expand", 0.0, 4.0)
+        _check(self, "expand_frames", 0.5, 10_000.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,6 +201,17 @@ class TransferConfig:
         _check(self, "learning_rate", 1e-6, 10.0)
         _check_count(self, "seed", 0, 2**32 - 1)
         _check_count(self, "local_norm_frames", 1, 10_001)
+        if self.local_norm_frames % 2 == 0:
+            raise ConfigError(
+                f"TransferConfig.local_norm_frames = {self.local_norm_frames} is even; a centred "
+                "window has an odd length"
+            )
+        for lag in self.style_lags:
+            if isinstance(lag, bool) or not isinstance(lag, int) or lag < 1:
+                raise ConfigError(
+                    f"TransferConfig.style_lags = {self.style_lags!r} holds a lag that "
+                    "is not a whole number of 1 or more"
+                )
         _check(self, "deviation_floor", 0.0, 1.0)
         _check(self, "max_gain_db", 0.0, 120.0)
         _check(self, "window_s", 10.0, 1800.0)
@@ -324,5 +343,4 @@ class TrainingConfig:
         _check(self, "augment_gain_db", 0.0, 40.0)
         _check(self, "augment_eq_db", 0.0, 40.0)
         _check(self, "mix_share", 0.0, 1.0)
-        if not math.isfinite(self.weight_decay):
-            raise ConfigError(f"TrainingConfig.weight_decay = {self.weight_decay!r} is not finite")
+        _check(self, "weight_decay", 0.0, 1e3)
