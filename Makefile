@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check fmt bench lock clean
+.PHONY: demo test check fmt bench bench-sound lock clean
 
 demo: $(READY)  ## train and render on sounds made on the spot
 	AMNST_STORE_URI=demo/store PREFECT_HOME=$(CURDIR)/demo/prefect $(BIN)/amnst demo demo
@@ -26,6 +26,9 @@ fmt: $(READY)  ## format, and mend what can be mended
 
 bench: $(READY)  ## every benchmark; see tests/benchmarks/README.md
 	$(BIN)/python -m tests.benchmarks
+
+bench-sound: $(READY)  ## is it a transfer? sixteen real pairs, all methods, and a page to listen to
+	$(BIN)/python -m tests.benchmarks sound audition
 
 lock:  ## pin all dependencies anew, for every supported Python
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --upgrade \

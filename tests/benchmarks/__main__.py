@@ -8,7 +8,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-NAMES = ("inversion", "transfer", "loop", "sound", "render", "classifier")
+NAMES = ("inversion", "transfer", "loop", "sound", "audition", "render", "classifier")
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 
 

@@ -62,7 +62,7 @@ class Pair:
 
 def run(data: Path) -> dict:
     setup_tensorflow(N_THREADS)
-    pairs = [_pair(data, *names) for names in (*DEVELOPMENT, *UNTOUCHED)]
+    pairs = [load_pair(data, *names) for names in (*DEVELOPMENT, *UNTOUCHED)]
     results, rendered = {}, {}
     _print_header()
     for name, method in _methods().items():
@@ -82,7 +82,7 @@ def run(data: Path) -> dict:
     return results
 
 
-def _pair(data: Path, ambience: str, music: str) -> Pair:
+def load_pair(data: Path, ambience: str, music: str) -> Pair:
     section = {"sr": SR, "mono": True, "start_s": START_S, "duration_s": DURATION_S}
     y = read_audio(data / "music" / f"{music}.ogg", **section).y
     texture = read_audio(data / "ambience" / f"{ambience}.ogg", sr=SR, mono=True).y
