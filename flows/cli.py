@@ -287,8 +287,9 @@ def _refused(error: "ValidationError") -> str:
 
 def _as_given(model: str, place: tuple[int | str, ...]) -> str:
     """The option or variable that a field of `model` is set by."""
-    name = str(place[-1])
-    return f"AMNST_{name.upper()}" if model == "Settings" else f"--{name.replace('_', '-')}"
+    name = next(str(part) for part in reversed(place) if isinstance(part, str))
+    option = "input_root" if name == "input_roots" else name
+    return f"AMNST_{name.upper()}" if model == "Settings" else f"--{option.replace('_', '-')}"
 
 
 def main(arguments: list[str] | None = None) -> None:

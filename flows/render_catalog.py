@@ -2,6 +2,7 @@
 
 import signal
 import threading
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any
@@ -13,7 +14,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from flows.progress import listener
-from flows.render_shard import render_pairs
+from flows.render_shard import UnderWay, render_pairs, settle
 from flows.settings import Settings
 from nst_core.config import OutputConfig, preset
 from nst_core.errors import NSTError
@@ -94,17 +95,19 @@ def render_catalog(request: RenderRequest) -> Any:
     results = invalid(manifest.problems)
     listener().pairs(len(results) + len(selected))
     for result in results:
-        _heard(result)
+        _hear(result)
     chosen = {row.line for row in selected}
     results += skipped(row for row in manifest.rows if row.line not in chosen)
-    started: list[tuple[ManifestRow, UploadJob]] = []
+    under_way: UnderWay = deque()
     try:
-        for result in _render_rows(selected, manifest.rows, request, model, workspace, started):
-            results.append(_heard(result))
+        for result in _render_rows(selected, manifest.rows, request, model, workspace, under_way):
+            results.append(result)
+            _hear(result)
     finally:
         with _undisturbed():
             listener().stage("write report")
-            results += _left_over(selected, started, results, workspace)
+            results += settle(under_way, workspace)
+            results += _not_reached(selected, results)
             results.sort(key=lambda result: result.line)
             report = write_report(results, workspace, request.output, run_id=str(flow_run.get_id()))
             message = summarise(results)
@@ -131,9 +134,9 @@ def _render_rows(
     request: RenderRequest,
     model: Model,
     workspace: Workspace,
-    started: list[tuple[ManifestRow, UploadJob]],
+    under_way: UnderWay,
 ) -> Iterator[RowResult]:
-    """Yield the result of every selected row as it comes; note in `started` those that run."""
+    """Yield the result of every selected row as it comes."""
     defaults = RenderDefaults(
         preset=request.preset,
         transfer={} if request.strength is None else {"strength": request.strength},
@@ -159,8 +162,7 @@ def _render_rows(
     if needs_transfer([job for _, job in to_do], workspace):
         load_model(model, workspace)
     listener().stage("render pairs")
-    started += to_do
-    yield from render_pairs(to_do, workspace)
+    yield from render_pairs(to_do, workspace, under_way)
 
 
 def _selected(rows: Sequence[ManifestRow], request: RenderRequest) -> list[ManifestRow]:
@@ -174,31 +176,16 @@ def _selected(rows: Sequence[ManifestRow], request: RenderRequest) -> list[Manif
     return asked[: request.limit]
 
 
-def _heard(result: RowResult) -> RowResult:
+def _hear(result: RowResult) -> None:
     listener().pair(result.id or f"line {result.line}", result.status, result.error)
-    return result
 
 
-def _left_over(
-    rows: Sequence[ManifestRow],
-    started: Sequence[tuple[ManifestRow, UploadJob]],
-    results: Sequence[RowResult],
-    workspace: Workspace,
-) -> list[RowResult]:
-    """The rows an interruption left without a result: their output may be in place all the same."""
+def _not_reached(rows: Sequence[ManifestRow], results: Sequence[RowResult]) -> Iterator[RowResult]:
+    """The rows an interruption left without a result."""
     reached = {result.line for result in results}
-    jobs = {row.line: job for row, job in started}
-    left = []
     for row in rows:
         if row.line not in reached:
-            job = jobs.get(row.line)
-            is_done = job is not None and is_finished(job, workspace)
-            left.append(
-                success(row, job, workspace, "ok")
-                if job is not None and is_done
-                else RowResult(line=row.line, id=row.id, status="not_run")
-            )
-    return left
+            yield RowResult(line=row.line, id=row.id, status="not_run")
 
 
 @contextmanager
@@ -211,4 +198,4 @@ def _undisturbed() -> Iterator[None]:
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, before or signal.default_int_handler)

@@ -1,5 +1,6 @@
 """Render a shard: some pairs, in one process, one transfer at a time."""
 
+import logging
 from collections import deque
 from collections.abc import Iterator, Sequence
 from threading import Event
@@ -17,26 +18,54 @@ from tasks.upload import UploadJob, upload_pair
 
 Stages = list[tuple[str, PrefectFuture[Any]]]
 
+logger = logging.getLogger(__name__)
+
+_UPLOAD_GRACE_S = 10.0
 _BACKLOG = 4
 """Pairs that may wait for their inversion before the next transfer begins."""
 
 
+UnderWay = deque[tuple[ManifestRow, UploadJob, Stages]]
+
+
 def render_pairs(
-    pairs: Sequence[tuple[ManifestRow, UploadJob]], workspace: Workspace
+    pairs: Sequence[tuple[ManifestRow, UploadJob]], workspace: Workspace, under_way: UnderWay
 ) -> Iterator[RowResult]:
     """Render pairs within a flow run; yield the result of each, in their order.
 
     While a pair is inverted and uploaded the next one is transferred. A pair's failure
-    stops its own later stages and nothing else.
+    stops its own later stages and nothing else. `under_way`, empty at first, holds those
+    that have begun and are not yielded; after an interruption `settle` tells of them.
     """
     analyses: dict[str, PrefectFuture[Any]] = {}
-    under_way: deque[tuple[ManifestRow, UploadJob, Stages]] = deque()
     for row, job in pairs:
         under_way.append((row, job, _start(job, workspace, analyses)))
         while under_way and (len(under_way) > _BACKLOG or _is_over(under_way[0][2])):
-            yield _finish(*under_way.popleft(), workspace)
+            yield _next_finished(under_way, workspace)
     while under_way:
-        yield _finish(*under_way.popleft(), workspace)
+        yield _next_finished(under_way, workspace)
+
+
+def settle(under_way: UnderWay, workspace: Workspace) -> Iterator[RowResult]:
+    """After an interruption: the results of the pairs that came to their end all the same.
+
+    An upload that runs is waited for, some seconds; what cannot be told is left out.
+    """
+    for row, job, stages in under_way:
+        *_, (_, inverted), (_, uploaded) = stages
+        if _is_over(stages) or inverted.state.is_completed():
+            uploaded.wait(timeout=_UPLOAD_GRACE_S)
+        if _is_over(stages):
+            try:
+                yield _finish(row, job, stages, workspace)
+            except Exception:  # the report must be written, whatever the store is up to
+                logger.warning("the result of %s is not known", row.id, exc_info=True)
+
+
+def _next_finished(under_way: UnderWay, workspace: Workspace) -> RowResult:
+    result = _finish(*under_way[0], workspace)
+    under_way.popleft()
+    return result
 
 
 def _is_over(stages: Stages) -> bool:

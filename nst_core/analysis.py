@@ -60,6 +60,12 @@ def analyse(y: Waveform, mel: MelConfig, *, name: str) -> Analysis:
             f"{name} has {len(y)} samples, at least {mel.n_fft} are needed; use a longer clip",
             code="too_short",
         )
+    if rms(mono) < _SILENT_RMS <= rms(y):
+        raise SignalError(
+            f"{name} has channels that cancel to silence when they are mixed to mono; use one of "
+            "them, or turn one over",
+            code="silent",
+        )
     if rms(mono) < _SILENT_RMS:
         raise SignalError(
             f"{name} is silent (RMS {rms(mono):.1g}); use an audible clip", code="silent"

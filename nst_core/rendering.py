@@ -29,6 +29,8 @@ _STRENGTH_EXPONENT = 0.7
 """Warps the knob so that the texture grows evenly with it."""
 _MAX_FADE_S = 1.0
 _SILENT_RMS = 1e-6
+_NO_SIDE = 1e-3
+"""Below this share of the middle, 60 dB, a side is the noise of a codec."""
 
 
 @dataclass(frozen=True)
@@ -128,10 +130,10 @@ def _render_stereo(
     mid, side = mid_side(music.y)
     arguments = stylisation, mel, config, n_threads
     y_mid = set_rms(_render_mono(Analysis(mid, music.M), ambience, *arguments), rms(mid))
-    if rms(side) < _SILENT_RMS:
+    if rms(side) < _NO_SIDE * rms(mid):
         return left_right(y_mid, np.zeros_like(y_mid))
     of_side = Analysis(side, power_mel(set_rms(side, LEVEL), mel))
-    later = Analysis(_from_the_middle(ambience.y, len(side), mel.sr), ambience.M)
+    later = Analysis(_from_the_middle(ambience.levelled(), len(side), mel.sr), ambience.M)
     y_side = set_rms(_render_mono(of_side, later, *arguments), rms(side))
     return pan_as(left_right(y_mid, y_side), music.y, mel.sr)
 

@@ -15,7 +15,7 @@ from nst_core.stft import ComplexArray, FloatArray, istft, stft
 _N_FFT, _HOP, _N_BANDS = 1024, 256, 40
 _SMOOTH_FRAMES = 8
 _MAX_RATIO = 100.0
-"""Bound of the power that is moved between channels: 20 dB."""
+"""Bound of what a channel is raised by: 20 dB."""
 
 
 def mid_side(y: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -66,7 +66,7 @@ def pan_as(y: FloatArray, music: FloatArray, sr: int) -> FloatArray:
 
     wanted = shares([stft(channel, _N_FFT, _HOP) for channel in np.ascontiguousarray(music.T)])
     spectra = [stft(channel, _N_FFT, _HOP) for channel in np.ascontiguousarray(y.T)]
-    gains = np.sqrt(np.clip(wanted / shares(spectra), 1 / _MAX_RATIO, _MAX_RATIO))
+    gains = np.sqrt(np.minimum(wanted / shares(spectra), _MAX_RATIO))
     panned = [
         istft(D * (gain @ bank.T), _HOP, len(y)) for D, gain in zip(spectra, gains, strict=True)
     ]

@@ -129,7 +129,7 @@ def texture_moved(y: FloatArray, music: FloatArray, ambience: FloatArray, sr: in
 
 @lru_cache(maxsize=8)
 def _filter_responses(n: int, sr: int) -> FloatArray:
-    """Power responses of ERB-wide Butterworth filters, shape (n_filters, n // 2 + 1)."""
+    """Power responses of Butterworth filters even on the ERB scale, (n_filters, n // 2 + 1)."""
     low, high = (9.265 * np.log(1 + f / 228.8) for f in _FILTER_EDGES_HZ)
     edges = 228.8 * (np.exp(np.linspace(low, high, _FILTERS + 1) / 9.265) - 1)
     frequency = np.fft.rfftfreq(n, 1 / sr)
@@ -176,9 +176,9 @@ def demodulated_texture_moved(
 ) -> float:
     """dT2: as dTM by another route, which no part of the transfer resembles.
 
-    Butterworth filters an ERB wide, analytic envelopes over their own Gaussian means of 58
-    and 116 ms, and autocorrelations in place of a modulation spectrum. Takes seconds for a
-    minute of sound: meant for comparisons, not for every pair.
+    Butterworth filters even on the ERB scale, analytic envelopes over their own Gaussian
+    means of 58 and 116 ms, and autocorrelations in place of a modulation spectrum. Takes
+    seconds for a minute of sound: meant for comparisons, not for every pair.
 
     Parameters
     ----------

@@ -65,7 +65,7 @@ def invert_pair(job: RenderJob, workspace: Workspace, row_id: str) -> Record:
             stylisation = load_stylisation(stylised_path)
         y = render(music, ambience, stylisation, mel, pair.config, n_threads=workspace.n_threads)
         levels = write_master(path, y, mel.sr, job.output)
-        figures = evaluate(to_mono(y), to_mono(music.y), ambience.y, mel.sr)
+        figures = evaluate(to_mono(y), to_mono(music.y), to_mono(ambience.y), mel.sr)
         return {
             "duration_s": len(y) / mel.sr,
             "sample_rate": job.output.sample_rate,

@@ -18,7 +18,8 @@ from tasks.retry import retry_transient
 from tasks.segment import SegmentJob
 from tasks.store import Json, Record, artefact_key
 
-_VERSION = 2
+_ANALYSIS_VERSION = 2
+_SEGMENT_MELS_VERSION = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +44,7 @@ class AnalysisJob:
         """Of the file's bytes, the section, what it is for, and the mel."""
         section = {"start_s": self.start_s, "duration_s": self.duration_s, "name": self.name}
         return artefact_key(
-            self.stage, _VERSION, {**section, "mel": parameters(self.mel)}, [self.sha256]
+            self.stage, _ANALYSIS_VERSION, {**section, "mel": parameters(self.mel)}, [self.sha256]
         )
 
 
@@ -59,7 +60,9 @@ class SegmentMelJob:
     @property
     def key(self) -> str:
         """Of the segments and the mel."""
-        return artefact_key(self.stage, _VERSION, parameters(self.mel), [self.segments.key])
+        return artefact_key(
+            self.stage, _SEGMENT_MELS_VERSION, parameters(self.mel), [self.segments.key]
+        )
 
 
 @task(

@@ -35,7 +35,7 @@ class RowResult:
     status
         ``ok`` made now, ``cached`` found finished, ``failed``, ``skipped`` (disabled or
         not selected), ``invalid`` (refused by the manifest's rules), ``not_run``
-        (interrupted before its turn).
+        (interrupted before its end).
     stage
         The first stage that failed.
     facts

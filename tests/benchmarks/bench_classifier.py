@@ -102,6 +102,7 @@ def original_net(n_genres: int, n_mels: int, n_frames: int) -> keras.Model:
 def _original(data: SegmentSet) -> dict:
     split, fold = _folds(data, TrainingConfig())[0]
     rows, kept = data.segments_of(split.train), data.segments_of(split.validation)
+    keras.utils.set_random_seed(0)
     network = original_net(len(data.genres), data.M.shape[2], data.M.shape[1])
     network.compile(
         keras.optimizers.Adam(1e-3),

@@ -36,7 +36,7 @@ UNTOUCHED = (
     ("summer-night", "strings"), ("storm", "vocal_pop"), ("waves", "piano"),
     ("fireplace", "orchestra"), ("wind", "rock"),
 )  # fmt: skip
-ULYANOV_PAIRS = 4
+ULYANOV_PAIRS = 2
 """The peer takes minutes a pair."""
 PICTURED = (0, 2, 13)
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)

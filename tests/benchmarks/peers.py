@@ -41,11 +41,11 @@ def vocoder(music, ambience, sr):
     return set_rms(istft((A / smooth * np.abs(M)).astype(np.complex64), 512, len(music)))
 
 
-def ulyanov(music, ambience, sr, *, n_filters=4096, n_iterations=60):
+def ulyanov(music, ambience, sr, *, n_filters=4096, n_iterations=40):
     """Random 1-D net on log magnitudes, Gram of one layer, L-BFGS (Ulyanov & Lebedev 2016).
 
     Their window of 2048, 4096 filters of 11 frames, content weight 1e-2 and small random
-    start; 60 iterations in place of 300.
+    start; 40 iterations in place of 300.
     """
     del sr
     import librosa  # a second, and only this peer needs it

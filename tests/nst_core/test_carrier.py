@@ -1,8 +1,17 @@
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter1d
 from scipy.signal import hilbert
 
-from nst_core.carrier import band_target, carrier, edge_aware_smooth, erb_bank, excite, impose
+from nst_core.carrier import (
+    _gaussian_along_time,
+    band_target,
+    carrier,
+    edge_aware_smooth,
+    erb_bank,
+    excite,
+    impose,
+)
 from nst_core.config import CarrierConfig
 from nst_core.stft import stft
 from nst_core.synth import ambience, music_piece
@@ -206,3 +215,10 @@ def test_a_short_pair_is_finite(duration_s):
     assert len(y) == round(duration_s * SR)
     assert np.isfinite(y).all()
     assert rms(y) > 0.01
+
+
+def test_a_wide_gaussian_is_right_in_a_passage_80_db_down():
+    x = np.random.default_rng(0).exponential(size=(3000, 4)).astype("f4")
+    x[1500:] *= 1e-8
+    expected = gaussian_filter1d(x.astype(float), 30, axis=0, mode="nearest")
+    np.testing.assert_allclose(_gaussian_along_time(x, 30), expected, rtol=1e-4)

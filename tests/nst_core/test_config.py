@@ -78,6 +78,7 @@ def test_the_defaults_are_the_customers_figures():
         (TransferConfig, {"seed": -1}),
         (TransferConfig, {"local_norm_frames": 20}),
         (TransferConfig, {"style_lags": (1, 0)}),
+        (TransferConfig, {"style_lags": (1, 1)}),
         (TransferConfig, {"window_s": 5.0}),
         (TransferConfig, {"window_s": 12.0, "window_overlap_s": 3.1}),
         (TransferConfig, {"style_weight": float("inf")}),

@@ -7,6 +7,7 @@ from scipy.signal import butter, sosfilt
 
 from nst_core.carrier import erb_bank
 from nst_core.metrics import (
+    Metrics,
     carrier_deviation,
     evaluate,
     follow,
@@ -209,3 +210,18 @@ def test_the_longer_of_result_and_music_is_cut(sounds, judge):
     mixed = music + used
     longer = np.concatenate([mixed, noise(1.0)])
     assert judge(longer) == judge(mixed)
+
+
+@pytest.mark.parametrize(
+    ("changed", "verdict"),
+    [
+        ({}, "transfer"),
+        ({"follow": 0.24}, "misses follow"),
+        ({"content": 0.5, "carrier_db": 2.0}, "misses content carrier_db"),
+        ({"texture": float("nan")}, "misses texture"),
+    ],
+)
+def test_the_verdict_names_every_gate_that_is_missed(changed, verdict):
+    fields = {field.name: 0.0 for field in dataclasses.fields(Metrics)}
+    good = {"content": 0.55, "texture": 0.55, "carrier_db": 3.4, "follow": 0.25}
+    assert Metrics(**{**fields, **good, **changed}).verdict == verdict

@@ -3,6 +3,7 @@ import pytest
 
 from nst_core.analysis import analyse
 from nst_core.config import MelConfig, TransferConfig
+from nst_core.errors import SignalError
 from nst_core.mel import n_frames
 from nst_core.rendering import Stylisation, render
 from nst_core.stereo import left_right, mid_side, pan_as
@@ -96,4 +97,20 @@ def test_panning_moves_power_and_invents_none():
 def test_silence_in_one_channel_stays_silence(rendered):
     _, y = rendered(("folk", (1.0, 0.0)))
     left, right = level_db(y)
-    assert left - right > 15
+    assert left - right > 60
+
+
+def test_channels_that_cancel_are_refused_for_that_reason():
+    y = music_piece("folk", 1.0, seed=0)
+    with pytest.raises(SignalError, match="cancel to silence") as caught:
+        analyse(np.stack([y, -y], axis=1), MEL, name="music")
+    assert caught.value.code == "silent"
+
+
+def test_a_stereo_ambience_shorter_than_the_music_will_do():
+    both = np.stack([music_piece(genre, 3.0, seed=0) for genre in ("folk", "rock")], axis=1)
+    music = analyse(both, MEL, name="music")
+    texture = np.stack([ambience("rain", 0.5, seed=s) for s in (0, 1)], axis=1)
+    y = render(music, analyse(texture, MEL, name="ambience"), no_gain(music), MEL, FULL)
+    assert y.shape == both.shape
+    assert np.isfinite(y).all()

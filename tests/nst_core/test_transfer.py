@@ -107,7 +107,7 @@ def test_a_transfer_passes_the_gates_that_a_mix_fails(transfer, genre, rain):
     assert mixed.carrier_db < 3.4
 
 
-def test_the_optimisation_brings_content_back_to_the_carrier(transfer, rain):
+def test_a_high_content_weight_brings_content_back_to_the_carrier(transfer, rain):
     music = music_piece("folk", 4.0, seed=0)
     closed, neural = (
         evaluate(
