@@ -115,7 +115,7 @@ class CarrierConfig:
     """Standard deviation of the Gaussian that tells an ambience's grain from its swells."""
     texture_exponent: float = 1.15
     texture_cap: float = 50.0
-    eq: float = 0.5
+    eq: float = 0.55
     """How far the long-term spectrum moves to the ambience's: 0 not at all, 1 wholly."""
     edge_frames: float = 10.0
     """Width of the smoothing that keeps onsets; 26 loses content, follow and pairs."""

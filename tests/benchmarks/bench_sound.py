@@ -186,9 +186,7 @@ def _plot_plane(path: Path, results: dict) -> None:
     axes.axvline(0.65, lw=0.5, color="grey")
     axes.axhline(0.75, lw=0.5, color="grey")
     axes.set(xlabel="content C (1: the music)", ylabel="texture dTM (1: the ambience)")
-    axes.set_title(
-        "Green: a new carrier (4 dB and more). Red: the music's own signal is still there"
-    )
+    axes.set_title("green: a carrier of its own; red: the music's own signal", fontsize=9)
     figure.savefig(path, dpi=100)
     plt.close(figure)
 
