@@ -4,6 +4,7 @@ Exit codes: 0 all well, 1 some rows failed, 2 usage or manifest, 3 storage, 4 da
 model, 130 interrupted.
 """
 
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -292,12 +293,19 @@ def _as_given(model: str, place: tuple[int | str, ...]) -> str:
     return f"AMNST_{name.upper()}" if model == "Settings" else f"--{option.replace('_', '-')}"
 
 
+def _interrupt_once(_signal: int, _frame: object) -> None:
+    """Heed the first Ctrl-C only: a second must not cost the report that the first asks for."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with its code."""
     from pydantic_core import ValidationError
 
     from nst_core.errors import NSTError
 
+    signal.signal(signal.SIGINT, _interrupt_once)
     try:
         code = app(arguments, exit_on_error=False, result_action="return_value")
     except CycloptsError:

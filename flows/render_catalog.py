@@ -1,10 +1,7 @@
 """Flow `render-catalog`: a manifest becomes audio and a report."""
 
-import signal
-import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from typing import Annotated, Any
 
 from prefect import flow
@@ -104,14 +101,13 @@ def render_catalog(request: RenderRequest) -> Any:
             results.append(result)
             _hear(result)
     finally:
-        with _undisturbed():
-            listener().stage("write report")
-            results += settle(under_way, workspace)
-            results += _not_reached(selected, results)
-            results.sort(key=lambda result: result.line)
-            report = write_report(results, workspace, request.output, run_id=str(flow_run.get_id()))
-            message = summarise(results)
-            listener().ended(message, report)
+        listener().stage("write report")
+        results += settle(under_way, workspace)
+        results += _not_reached(selected, results)
+        results.sort(key=lambda result: result.line)
+        report = write_report(results, workspace, request.output, run_id=str(flow_run.get_id()))
+        message = summarise(results)
+        listener().ended(message, report)
     kind = Completed if all_well(results) else Failed
     return kind(message=message, data={"message": message, "report": report})
 
@@ -186,16 +182,3 @@ def _not_reached(rows: Sequence[ManifestRow], results: Sequence[RowResult]) -> I
     for row in rows:
         if row.line not in reached:
             yield RowResult(line=row.line, id=row.id, status="not_run")
-
-
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Deaf to Ctrl-C: a second one must not cost the report that the first one asked for."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread hears of Ctrl-C
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before or signal.default_int_handler)

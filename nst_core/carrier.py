@@ -7,52 +7,20 @@ strength (D). Signals are at RMS 0.1, arrays time-major: ``(n_frames, n_bins)``.
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numba
 import numpy as np
-import numpy.typing as npt
 from scipy.ndimage import gaussian_filter1d, uniform_filter1d
 from scipy.signal import oaconvolve
 
 from nst_core.config import CarrierConfig
-from nst_core.stft import ComplexArray, FloatArray, istft, stft
+from nst_core.erb import erb_bank
+from nst_core.stft import FloatArray, istft, squared_magnitude, stft
 
 _EPS = np.float32(1e-9)
 _MAX_GAIN = 1e3
 _EQ_LIMIT = 1e3
 """Bound of the long-term band power ratio: 30 dB."""
-
-
-def _power(D: ComplexArray) -> FloatArray:
-    power: FloatArray = D.real**2
-    power += D.imag**2
-    return power
-
-
-def _erb_rate(frequency: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """ERB-rate scale (Glasberg & Moore 1990)."""
-    rate: npt.NDArray[np.float64] = 9.265 * np.log(1 + np.asarray(frequency) / 228.8)
-    return rate
-
-
-@lru_cache(maxsize=4)
-def erb_bank(n_bands: int, n_fft: int, sr: int, *, low_hz: float = 50.0) -> FloatArray:
-    """Triangular bands on the ERB-rate scale that sum to one at every bin.
-
-    Returns
-    -------
-    shape (n_bins, n_filled_bands), float32
-        Bands between whose edges no bin lies are left out.
-    """
-    rate = _erb_rate(np.fft.rfftfreq(n_fft, 1 / sr))
-    centres = np.linspace(float(_erb_rate(low_hz)), float(_erb_rate(sr / 2)), n_bands)
-    bank = np.maximum(0, 1 - np.abs(rate[:, None] - centres) / (centres[1] - centres[0]))
-    bank[rate < centres[0], 0] = 1
-    bank = bank[:, bank.sum(axis=0) > 0]
-    normalised: FloatArray = (bank / bank.sum(axis=1, keepdims=True)).astype(np.float32)
-    normalised.setflags(write=False)
-    return normalised
 
 
 def excite(music: FloatArray, ambience: FloatArray, config: CarrierConfig) -> FloatArray:
@@ -68,7 +36,7 @@ def excite(music: FloatArray, ambience: FloatArray, config: CarrierConfig) -> Fl
     shape (n_samples,), float32
         At no particular level.
     """
-    music_power = _power(stft(music, config.n_fft, config.hop_length))
+    music_power = squared_magnitude(stft(music, config.n_fft, config.hop_length))
     # The filter's running sum leaves a little below zero where silence follows sound.
     local = np.maximum(uniform_filter1d(music_power, config.sharpen_bins, axis=1), 0)
     local = np.sqrt(local) + _EPS
@@ -77,7 +45,7 @@ def excite(music: FloatArray, ambience: FloatArray, config: CarrierConfig) -> Fl
     np.power(gain, config.sharpen, out=gain)
     gain *= local
     D = stft(ambience, config.n_fft, config.hop_length)
-    smooth = uniform_filter1d(_power(D), config.whiten_bins, axis=1)
+    smooth = uniform_filter1d(squared_magnitude(D), config.whiten_bins, axis=1)
     smooth = uniform_filter1d(smooth, config.whiten_frames, axis=0)
     gain /= np.sqrt(smooth + _EPS)
     D *= gain
@@ -153,8 +121,10 @@ def band_target(
         Hz.
     """
     bank = erb_bank(config.n_bands, config.band_n_fft, sr)
-    music_power = _power(stft(music, config.band_n_fft, config.band_hop_length)) @ bank
-    ambience_power = _power(stft(ambience, config.band_n_fft, config.band_hop_length)) @ bank
+    music_power = squared_magnitude(stft(music, config.band_n_fft, config.band_hop_length)) @ bank
+    ambience_power = (
+        squared_magnitude(stft(ambience, config.band_n_fft, config.band_hop_length)) @ bank
+    )
     slow = np.maximum(_gaussian_along_time(ambience_power, config.texture_frames), 0)
     smooth_music = edge_aware_smooth(music_power, config)
     target = np.minimum(ambience_power / (slow + np.float32(1e-12)), config.texture_cap)
@@ -197,7 +167,7 @@ def impose(y: FloatArray, target: FloatArray, sr: int, config: CarrierConfig) ->
     """
     bank = erb_bank(config.n_bands, config.band_n_fft, sr)
     D = stft(y, config.band_n_fft, config.band_hop_length)
-    power = _power(D) @ bank
+    power = squared_magnitude(D) @ bank
     power += np.float32(1e-12 * power.max() + 1e-14)
     gain = np.sqrt(target / power)
     np.clip(gain, 1 / _MAX_GAIN, _MAX_GAIN, out=gain)

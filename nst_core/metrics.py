@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import maximum_filter1d, uniform_filter1d
 
-from nst_core.carrier import erb_bank
+from nst_core.erb import erb_bank
 from nst_core.stft import FloatArray
 from nst_core.texture import power_spectrogram, texture_moved, wide_bank
 

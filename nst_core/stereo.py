@@ -9,8 +9,8 @@ dB); with `pan_as` after them both hold (0.5 dB, 0.13).
 import numpy as np
 from scipy.ndimage import uniform_filter1d
 
-from nst_core.carrier import erb_bank
-from nst_core.stft import ComplexArray, FloatArray, istft, stft
+from nst_core.erb import erb_bank
+from nst_core.stft import ComplexArray, FloatArray, istft, squared_magnitude, stft
 
 _N_FFT, _HOP, _N_BANDS = 1024, 256, 40
 _SMOOTH_FRAMES = 8
@@ -56,8 +56,7 @@ def pan_as(y: FloatArray, music: FloatArray, sr: int) -> FloatArray:
 
     def shares(channels: list[ComplexArray]) -> FloatArray:
         powers = [
-            uniform_filter1d((D.real**2 + D.imag**2) @ bank, _SMOOTH_FRAMES, axis=0)
-            for D in channels
+            uniform_filter1d(squared_magnitude(D) @ bank, _SMOOTH_FRAMES, axis=0) for D in channels
         ]
         # The filter's running sum leaves a little below zero where silence follows sound.
         floored = np.maximum(powers, 0) + np.float32(1e-12)

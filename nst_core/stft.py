@@ -96,3 +96,10 @@ def istft(D: ComplexArray, hop_length: int, n_samples: int) -> FloatArray:
     y /= np.maximum(_window_power(n_fft, hop_length, len(D)), _TINY)
     y = y[n_fft // 2 : n_fft // 2 + n_samples]
     return np.pad(y, (0, n_samples - len(y)))
+
+
+def squared_magnitude(D: ComplexArray) -> FloatArray:
+    """Squared magnitudes, float32."""
+    squared: FloatArray = D.real**2
+    squared += D.imag**2
+    return squared

@@ -13,8 +13,9 @@ from scipy.ndimage import gaussian_filter1d, uniform_filter1d
 from scipy.signal import butter, resample_poly, sosfreqz, welch
 
 from nst_core.config import MelConfig
+from nst_core.erb import erb_frequency, erb_rate
 from nst_core.mel import mel_bank
-from nst_core.stft import FloatArray, stft
+from nst_core.stft import FloatArray, squared_magnitude, stft
 
 _N_FFT, _HOP, _N_BANDS = 512, 64, 32
 _MODULATION_EDGES_HZ = np.geomspace(4, 172, 10)
@@ -32,9 +33,7 @@ Statistics = dict[str, FloatArray]
 
 def power_spectrogram(y: FloatArray, n_fft: int, hop_length: int) -> FloatArray:
     """Squared magnitudes, shape (n_frames, n_bins), float32."""
-    D = stft(y, n_fft, hop_length)
-    power: FloatArray = D.real**2 + D.imag**2
-    return power
+    return squared_magnitude(stft(y, n_fft, hop_length))
 
 
 @lru_cache(maxsize=4)
@@ -130,8 +129,8 @@ def texture_moved(y: FloatArray, music: FloatArray, ambience: FloatArray, sr: in
 @lru_cache(maxsize=8)
 def _filter_responses(n: int, sr: int) -> FloatArray:
     """Power responses of Butterworth filters even on the ERB scale, (n_filters, n // 2 + 1)."""
-    low, high = (9.265 * np.log(1 + f / 228.8) for f in _FILTER_EDGES_HZ)
-    edges = 228.8 * (np.exp(np.linspace(low, high, _FILTERS + 1) / 9.265) - 1)
+    low, high = erb_rate(_FILTER_EDGES_HZ)
+    edges = erb_frequency(np.linspace(low, high, _FILTERS + 1))
     frequency = np.fft.rfftfreq(n, 1 / sr)
     responses = [
         np.abs(sosfreqz(butter(2, pair, "band", fs=sr, output="sos"), frequency, fs=sr)[1]) ** 2

@@ -7,7 +7,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d, uniform_filter1d
 from scipy.optimize import fmin_l_bfgs_b
 
-from nst_core.carrier import erb_bank
+from nst_core.erb import erb_bank
 from nst_core.levels import set_rms
 from nst_core.stft import istft, stft
 

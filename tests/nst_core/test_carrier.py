@@ -8,11 +8,11 @@ from nst_core.carrier import (
     band_target,
     carrier,
     edge_aware_smooth,
-    erb_bank,
     excite,
     impose,
 )
 from nst_core.config import CarrierConfig
+from nst_core.erb import erb_bank
 from nst_core.stft import stft
 from nst_core.synth import ambience, music_piece
 

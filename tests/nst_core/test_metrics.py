@@ -5,7 +5,7 @@ import pytest
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import butter, sosfilt
 
-from nst_core.carrier import erb_bank
+from nst_core.erb import erb_bank
 from nst_core.metrics import (
     Metrics,
     carrier_deviation,
