@@ -4,6 +4,7 @@ Exit codes: 0 all well, 1 some rows failed, 2 usage or manifest, 3 storage, 4 da
 model, 130 interrupted.
 """
 
+import logging
 import signal
 import sys
 from pathlib import Path
@@ -296,6 +297,8 @@ def _as_given(model: str, place: tuple[int | str, ...]) -> str:
 def _interrupt_once(_signal: int, _frame: object) -> None:
     """Heed the first Ctrl-C only: a second must not cost the report that the first asks for."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Threads that are at work may outlive the server they log to: nobody needs to see that.
+    logging.raiseExceptions = False
     raise KeyboardInterrupt
 
 
