@@ -231,32 +231,30 @@ def test_a_mended_row_is_all_that_the_next_run_renders(rendered):
     assert rendered.work == ["transfer", "audio"]  # its sounds were analysed for other rows
 
 
+def interrupt_at_the_second_row(catalogue):
+    def interrupt():
+        if len(catalogue.listener.pairs_finished()) == 2:
+            raise KeyboardInterrupt
+
+    catalogue.listener = Recorder(interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        catalogue.render()
+
+
 def test_an_interruption_forgets_no_row_that_was_over(make_catalogue, tmp_path, finished):
     catalogue = make_catalogue(tmp_path / "interrupted")
     catalogue.rows = [finished.rows[0]]
     catalogue.render()
     catalogue.rows = [finished.rows[0], BAD_ROWS[0], finished.rows[1]]
 
-    def interrupt():
-        if len(catalogue.listener.pairs_finished()) == 2:
-            raise KeyboardInterrupt
-
-    catalogue.listener = Recorder(interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        catalogue.render()
+    interrupt_at_the_second_row(catalogue)
     assert list(catalogue.statuses().values())[:2] == ["cached", "failed"]
 
 
 def test_an_interruption_leaves_a_report_and_nothing_half_made(make_catalogue, tmp_path, finished):
     catalogue = make_catalogue(tmp_path / "interrupted")
 
-    def interrupt():
-        if len(catalogue.listener.pairs_finished()) == 2:
-            raise KeyboardInterrupt
-
-    catalogue.listener = Recorder(interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        catalogue.render()
+    interrupt_at_the_second_row(catalogue)
     statuses = list(catalogue.statuses().values())
     assert statuses[:2] == ["ok", "ok"]
     assert statuses[2] == ("ok" if (catalogue.output / "rain-rock.wav").exists() else "not_run")
