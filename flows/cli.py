@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
     from pydantic_core import ValidationError
 
-    from flows.render_catalog import RenderRequest
+    from flows.catalog import RenderRequest
 
 app = App(
     name="amnst",
@@ -92,7 +92,7 @@ def render(
         Show Prefect's own log.
     """
     prepare_prefect(verbose=verbose)
-    from flows.render_catalog import RenderRequest
+    from flows.catalog import RenderRequest
     from nst_core.config import OutputConfig
 
     sound = OutputConfig(format=format, sample_rate=sample_rate, loudness_lufs=loudness_lufs)
@@ -244,7 +244,8 @@ def demo(folder: Path = Path("demo"), *, verbose: bool = False) -> int:
 
 
 def _render(request: "RenderRequest", *, json: bool) -> int:
-    from flows.render_catalog import accepted_manifest, render_catalog
+    from flows.catalog import accepted_manifest
+    from flows.render_catalog import render_catalog
     from flows.screen import Screen
     from tasks.files import join
     from tasks.report import read_report_lines

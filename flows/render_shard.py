@@ -1,118 +1,164 @@
-"""Render a shard: some pairs, in one process, one transfer at a time."""
+"""Flow `render-shard`: some rows of a manifest become audio, in one process."""
 
-import logging
 from collections import deque
-from collections.abc import Iterator, Sequence
-from threading import Event
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from prefect.futures import PrefectFuture
+from prefect import flow
+from prefect.runtime import flow_run
+from prefect.states import Completed, Failed
+from prefect.task_runners import ThreadPoolTaskRunner
 
+from flows.catalog import CODE_VERSION, Catalog, Shard, open_catalog
+from flows.pairs import UnderWay, render_pairs, settle
+from flows.prefect_environment import refuse_pickles
+from flows.progress import listener
+from flows.settings import Settings
+from nst_core.errors import NSTError
 from tasks.caching import Workspace
-from tasks.invert import invert_pair
-from tasks.mels import AnalysisJob, compute_mels
-from tasks.report import RowResult, failure, success
+from tasks.jobs import (
+    RenderDefaults,
+    forget,
+    inputs_of,
+    is_finished,
+    needs_transfer,
+    plan_job,
+)
+from tasks.mels import identify_inputs
+from tasks.model import load_model
+from tasks.parts import is_over, report_run, result_log
+from tasks.results import RowResult, Tally, failure, success
 from tasks.row import ManifestRow
-from tasks.transfer import transfer_pair
-from tasks.upload import UploadJob, upload_pair
+from tasks.shards import ShardError
+from tasks.upload import UploadJob
 
-Stages = list[tuple[str, PrefectFuture[Any]]]
-
-logger = logging.getLogger(__name__)
-
-_UPLOAD_GRACE_S = 10.0
-_BACKLOG = 4
-"""Pairs that may wait for their inversion before the next transfer begins."""
+THREADS = 3
+"""A transfer, an inversion and an upload side by side."""
 
 
-UnderWay = deque[tuple[ManifestRow, UploadJob, Stages]]
+@flow(
+    name="render-shard",
+    flow_run_name="{shard.name}",
+    task_runner=ThreadPoolTaskRunner(max_workers=THREADS),  # type: ignore[arg-type]  # generic
+    validate_parameters=True,
+    persist_result=False,  # a completed run with a result could never be run again
+)
+def render_shard(shard: Shard) -> Any:
+    """Render the rows of a shard; ends Failed if any of them failed."""
+    refuse_pickles()
+    workspace = Settings().workspace()
+    catalog = _opened(shard, workspace)
+    rows = catalog.rows[shard.first : shard.stop]
+    with result_log(workspace) as log:
+        try:
+            render_rows(rows, catalog, workspace, log.add)
+        finally:
+            log.publish(shard.catalog_run_id, shard.name)
+            if is_over(workspace, shard.catalog_run_id):
+                # The shard was retried alone: nobody else will tell of it.
+                report_run(workspace, shard.catalog_run_id, shard.request.output)
+    return verdict(log.tally)
 
 
-def render_pairs(
-    pairs: Sequence[tuple[ManifestRow, UploadJob]], workspace: Workspace, under_way: UnderWay
+def verdict(tally: Tally) -> Any:
+    """The final state that follows from the count."""
+    return (Failed if tally.n_bad else Completed)(message=tally.sentence())
+
+
+def render_rows(
+    rows: Sequence[ManifestRow],
+    catalog: Catalog,
+    workspace: Workspace,
+    tell: Callable[[RowResult], None],
+) -> None:
+    """Render rows within a flow run; `tell` hears of every one, whatever happens."""
+    under_way: UnderWay = deque()
+    told: set[int] = set()
+
+    def keep(result: RowResult) -> None:
+        told.add(result.line)
+        tell(result)
+
+    try:
+        for result in _results(rows, catalog, workspace, under_way):
+            keep(result)
+    finally:
+        for result in settle(under_way, workspace):
+            keep(result)
+        for row in rows:
+            if row.line not in told:
+                keep(RowResult(line=row.line, id=row.id, status="not_run"))
+
+
+def finished_results(
+    rows: Sequence[ManifestRow],
+    identities: dict[str, str | NSTError],
+    defaults: RenderDefaults,
+    workspace: Workspace,
+) -> list[RowResult] | None:
+    """The results of rows of which nothing is left to make; None if any is unfinished.
+
+    The first unfinished row ends the search, so a fresh catalogue costs a look per shard.
+
+    Parameters
+    ----------
+    identities
+        What is known of the inputs; grows.
+    """
+    results = []
+    for row in rows:
+        unknown = [uri for uri in inputs_of([row]) if uri not in identities]
+        identities.update(identify_inputs(unknown, str(workspace.scratch_root())))
+        job = plan_job(row, identities, defaults)
+        if isinstance(job, NSTError) or not is_finished(job, workspace):
+            return None
+        results.append(success(row, job, workspace, "cached"))
+    return results
+
+
+def _opened(shard: Shard, workspace: Workspace) -> Catalog:
+    """The catalogue of a shard, if it still is the one that was cut."""
+    if shard.code_version != CODE_VERSION:
+        raise ShardError(
+            f"{shard.name}: this worker has amnst {CODE_VERSION}, the catalogue was cut by "
+            f"{shard.code_version}; install that version here and retry the shard",
+            code="other_version",
+        )
+    catalog = open_catalog(shard.request, workspace)
+    _check_unchanged(shard, "manifest", catalog.manifest.sha256, shard.manifest_sha256)
+    _check_unchanged(shard, "model", catalog.model.sha256, shard.model_sha256)
+    return catalog
+
+
+def _check_unchanged(shard: Shard, name: str, found: str, meant: str) -> None:
+    if found != meant:
+        raise ShardError(
+            f"{shard.name}: the {name} has the sha256 {found}, the catalogue was cut with "
+            f"{meant}; retry the catalogue's run, which cuts it anew",
+            code=f"other_{name}",
+        )
+
+
+def _results(
+    rows: Sequence[ManifestRow], catalog: Catalog, workspace: Workspace, under_way: UnderWay
 ) -> Iterator[RowResult]:
-    """Render pairs within a flow run; yield the result of each, in their order.
-
-    While a pair is inverted and uploaded the next one is transferred. A pair's failure
-    stops its own later stages and nothing else. `under_way`, empty at first, holds those
-    that have begun and are not yielded; after an interruption `settle` tells of them.
-    """
-    analyses: dict[str, PrefectFuture[Any]] = {}
-    for row, job in pairs:
-        under_way.append((row, job, _start(job, workspace, analyses)))
-        while under_way and (len(under_way) > _BACKLOG or _is_over(under_way[0][2])):
-            yield _next_finished(under_way, workspace)
-    while under_way:
-        yield _next_finished(under_way, workspace)
-
-
-def settle(under_way: UnderWay, workspace: Workspace) -> Iterator[RowResult]:
-    """After an interruption: the results of the pairs that came to their end all the same.
-
-    An upload that runs is waited for, some seconds; what cannot be told is left out.
-    """
-    for row, job, stages in under_way:
-        *_, (_, inverted), (_, uploaded) = stages
-        if _is_over(stages) or inverted.state.is_completed():
-            uploaded.wait(timeout=_UPLOAD_GRACE_S)
-        if _is_over(stages):
-            try:
-                yield _finish(row, job, stages, workspace)
-            except Exception:  # the report must be written, whatever the store is up to
-                logger.warning("the result of %s is not known", row.id, exc_info=True)
-
-
-def _next_finished(under_way: UnderWay, workspace: Workspace) -> RowResult:
-    result = _finish(*under_way[0], workspace)
-    under_way.popleft()
-    return result
-
-
-def _is_over(stages: Stages) -> bool:
-    over = Event()
-    stages[-1][1].add_done_callback(lambda _: over.set())
-    return over.is_set()
-
-
-def _start(job: UploadJob, workspace: Workspace, analyses: dict[str, PrefectFuture[Any]]) -> Stages:
-    """Submit a pair's stages, and wait until its transfer is over."""
-    transfer, row_id = job.render.transfer, job.row_id
-    inputs = [_analyse(each, workspace, analyses) for each in (transfer.music, transfer.ambience)]
-    transferred = transfer_pair.submit(
-        transfer, workspace, row_id, return_state=False, wait_for=inputs
-    )
-    inverted = invert_pair.submit(
-        job.render, workspace, row_id, return_state=False, wait_for=[transferred]
-    )
-    uploaded = upload_pair.submit(job, workspace, row_id, return_state=False, wait_for=[inverted])
-    transferred.wait()
-    names = ("mels", "mels", "transfer", "invert", "upload")
-    return list(zip(names, [*inputs, transferred, inverted, uploaded], strict=True))
-
-
-def _analyse(
-    job: AnalysisJob, workspace: Workspace, analyses: dict[str, PrefectFuture[Any]]
-) -> PrefectFuture[Any]:
-    """Submit the analysis of an input once, however many pairs use it."""
-    if job.key not in analyses:
-        analyses[job.key] = compute_mels.submit(job, workspace)
-    return analyses[job.key]
-
-
-def _finish(row: ManifestRow, job: UploadJob, stages: Stages, workspace: Workspace) -> RowResult:
-    for stage, future in stages:
-        future.wait()
-        if not future.state.is_completed():
-            result = failure(row, stage, _reason(future))
-            break
-    else:
-        result = success(row, job, workspace, "ok")
-    return result
-
-
-def _reason(future: PrefectFuture[Any]) -> BaseException:
-    # The state alone may hold a record of the exception instead of the exception.
-    reason = future.result(raise_on_failure=False)
-    if isinstance(reason, BaseException):
-        return reason
-    return RuntimeError(future.state.message or f"the task ended {future.state.name}")
+    """Yield the result of every row as it comes."""
+    listener().stage("check inputs")
+    identities = identify_inputs(inputs_of(rows), str(workspace.scratch_root()))
+    defaults = catalog.defaults
+    force = catalog.request.force and flow_run.get_run_count() <= 1  # not again in a retry
+    to_do: list[tuple[ManifestRow, UploadJob]] = []
+    for row in rows:
+        job = plan_job(row, identities, defaults)
+        if isinstance(job, NSTError):
+            yield failure(row, "inputs", job)
+        elif not force and is_finished(job, workspace):
+            yield success(row, job, workspace, "cached")
+        else:
+            to_do.append((row, job))
+    if force:
+        forget([job for _, job in to_do], workspace)
+    if needs_transfer([job for _, job in to_do], workspace):
+        load_model(catalog.model, workspace)
+    listener().stage("render pairs")
+    yield from render_pairs(to_do, workspace, under_way)

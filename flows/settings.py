@@ -34,6 +34,10 @@ class Settings(BaseSettings):
         ge=1,
         description="Threads of one operation; changes no result.",
     )
+    shard_deployment: str = Field(
+        default="",
+        description="Deployment that renders shards, as render-shard/gpu; empty: this process.",
+    )
 
     def workspace(self) -> Workspace:
         """The plain values that tasks get."""

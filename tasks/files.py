@@ -11,6 +11,7 @@ import io
 import os
 import re
 import shutil
+import stat
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -64,6 +65,14 @@ class Description(NamedTuple):
     modified_s: float | None
 
 
+class Entry(NamedTuple):
+    """A file in a folder."""
+
+    uri: str
+    size: int
+    modified_s: float | None
+
+
 def sha256_file(path: str | Path) -> str:
     """Return the sha256 of a local file, in hexadecimal."""
     with reported(str(path), "read"), Path(path).open("rb") as stream:
@@ -113,6 +122,38 @@ def describe(uri: str) -> Description | None:
         if info["type"] != "file"
         else Description(info["size"], changed.timestamp() if changed else None)
     )
+
+
+def list_files(folder: str) -> list[Entry]:
+    """The files right in a folder or under a prefix, by name; none if it is not there.
+
+    What is hidden, and so perhaps in the making, is left out.
+    """
+    with reported(folder, "list"):
+        found = _listed_remote(folder) if is_remote(folder) else _listed_local(local(folder))
+        return sorted(entry for entry in found if not entry.uri.rpartition("/")[2].startswith("."))
+
+
+def _listed_remote(folder: str) -> Iterator[Entry]:
+    try:
+        infos = s3.client().ls(folder.rstrip("/"), detail=True, refresh=True)
+    except FileNotFoundError:
+        return
+    for info in infos:
+        if info["type"] == "file":
+            changed = info.get("LastModified")
+            modified_s = changed.timestamp() if changed else None
+            yield Entry(f"s3://{info['name']}", info["size"], modified_s)
+
+
+def _listed_local(folder: Path) -> Iterator[Entry]:
+    if not folder.is_dir():
+        return
+    for path in folder.iterdir():
+        with contextlib.suppress(FileNotFoundError):  # gone since it was listed
+            status = path.stat()
+            if stat.S_ISREG(status.st_mode):
+                yield Entry(str(path), status.st_size, status.st_mtime)
 
 
 def read_bytes(uri: str) -> bytes:

@@ -20,8 +20,9 @@ from prefect.settings import (
 )
 from prefect.testing.utilities import prefect_test_harness
 
+from flows.catalog import RenderRequest
 from flows.progress import Listener, listening
-from flows.render_catalog import RenderRequest, render_catalog
+from flows.render_catalog import render_catalog
 from nst_core.audio import write_audio
 from nst_core.config import ClassifierConfig, MelConfig
 from nst_core.mel import power_mel

@@ -12,17 +12,8 @@ from nst_core.errors import AudioError
 from tasks.caching import Workspace
 from tasks.files import StorageError, join, read_bytes
 from tasks.problems import RowProblem
-from tasks.report import (
-    RowResult,
-    all_well,
-    failure,
-    invalid,
-    read_report_lines,
-    skipped,
-    success,
-    summarise,
-    write_report,
-)
+from tasks.report import read_report_lines, write_report
+from tasks.results import RowResult, Tally, failure, invalid, skipped, success
 from tasks.row import ManifestRow
 from tasks.upload import UploadJob
 
@@ -41,6 +32,10 @@ def _written(results: list[RowResult], workspace: Workspace, folder: Path) -> li
     report = write_report(results, workspace, str(folder), run_id="run-1")
     assert report == str(folder / "results.csv")
     return list(csv.DictReader(io.StringIO(Path(report).read_text("utf-8"))))
+
+
+def _sentence(results: list[RowResult]) -> str:
+    return Tally(results).sentence()
 
 
 def test_rows_stand_in_the_order_of_the_manifest(workspace: Workspace, tmp_path: Path) -> None:
@@ -195,16 +190,16 @@ def test_a_report_that_cannot_be_written_is_a_clear_error(
 
 def test_one_sentence_counts_the_pairs() -> None:
     well = [_result(2), _result(3, "cached"), _result(4, "cached"), _result(5, "skipped")]
-    assert summarise(well) == "3 pairs: 1 rendered, 2 already done"
+    assert _sentence(well) == "3 pairs: 1 rendered, 2 already done"
     bad = [_result(6, "failed"), dataclasses.replace(_result(7, "invalid"), id="")]
     failed = "2 of 5 pairs failed: row-6, line 7"
-    assert summarise([*well, *bad]) == f"{failed}; 1 rendered, 2 already done"
+    assert _sentence([*well, *bad]) == f"{failed}; 1 rendered, 2 already done"
     late = [*well, *bad, _result(8, "not_run")]
     late_ones = "3 of 6 pairs failed or were not run: row-6, line 7, row-8"
-    assert summarise(late) == f"{late_ones}; 1 rendered, 2 already done"
+    assert _sentence(late) == f"{late_ones}; 1 rendered, 2 already done"
     many = [_result(n, "failed") for n in range(2, 27)]
-    assert summarise(many).startswith("25 of 25 pairs failed: row-2, row-3, ")
-    assert "row-21 and 5 more;" in summarise(many)
+    assert _sentence(many).startswith("25 of 25 pairs failed: row-2, row-3, ")
+    assert "row-21 and 5 more;" in _sentence(many)
 
 
 @pytest.mark.parametrize(
@@ -212,4 +207,4 @@ def test_one_sentence_counts_the_pairs() -> None:
     [("ok", 1), ("cached", 1), ("skipped", 1), ("failed", 0), ("invalid", 0), ("not_run", 0)],
 )
 def test_all_is_well_when_every_row_asked_for_has_its_output(status: str, well: int) -> None:
-    assert all_well([_result(2), _result(3, status)]) == bool(well)
+    assert (Tally([_result(2), _result(3, status)]).n_bad == 0) == bool(well)

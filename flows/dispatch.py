@@ -1,0 +1,200 @@
+"""A catalogue's shards on the workers of a deployment: started, watched, started again."""
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TypeVar
+from uuid import UUID
+
+import httpx
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.deployments import run_deployment
+from prefect.exceptions import PrefectHTTPStatusError
+from prefect.runtime import flow_run
+from prefect.states import AwaitingRetry, Cancelling
+from prefect.types._datetime import now
+
+from flows.catalog import Catalog, Shard, open_catalog
+from flows.render_shard import finished_results
+from nst_core.errors import NSTError
+from tasks.caching import Workspace
+from tasks.parts import forget_part, read_part
+from tasks.results import RowResult, failure
+from tasks.shards import ShardError
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+_POLL_S = 3.0
+_PAGE = 200
+"""Runs that the server lists at a time."""
+_MAX_STARTS = 3
+"""Of a shard whose worker is lost: a pair may be what kills it."""
+_PENDING_S = 600.0
+"""A run that was claimed and never began: its worker is gone, and nothing beats for it."""
+_SERVER_GRACE_S = 900.0
+
+
+def render_on_workers(
+    catalog: Catalog,
+    workspace: Workspace,
+    deployment: str,
+    run_id: str,
+    tell: Callable[[RowResult], None],
+) -> None:
+    """Render a catalogue's rows in flow runs of a deployment; `tell` hears of every one.
+
+    Shards of which nothing is left to make are not started. What a run of this catalogue
+    has started before is found again by its idempotency key, and started again only where
+    it is not completed.
+    """
+    to_start = []
+    for shard, done in _looked_at(catalog, workspace, run_id):
+        if done is None:
+            to_start.append(shard)
+        else:
+            for result in done:
+                tell(result)
+    max_in_flight = catalog.request.max_in_flight
+    del catalog  # of 100,000 rows only the references are needed from here on
+    for shard, run in _run_shards(to_start, deployment, max_in_flight, workspace):
+        for result in _results_of(shard, run, workspace):
+            tell(result)
+
+
+def _looked_at(
+    catalog: Catalog, workspace: Workspace, run_id: str
+) -> Iterator[tuple[Shard, list[RowResult] | None]]:
+    """Every shard, with its results where nothing is left to make."""
+    force = catalog.request.force and flow_run.get_run_count() <= 1
+    identities: dict[str, str | NSTError] = {}
+    defaults = catalog.defaults
+    for shard in catalog.shards(run_id):
+        rows = catalog.rows[shard.first : shard.stop]
+        done = None if force else finished_results(rows, identities, defaults, workspace)
+        yield shard, done
+
+
+def _run_shards(
+    shards: Sequence[Shard], deployment: str, max_in_flight: int, workspace: Workspace
+) -> Iterator[tuple[Shard, FlowRun | None]]:
+    """Keep some shards open at a time; yield each with its run, or None, when it is over."""
+    waiting, under_way = deque(shards), dict[UUID, Shard]()
+    try:
+        while waiting or under_way:
+            while waiting and len(under_way) < max_in_flight:
+                shard = waiting.popleft()
+                forget_part(workspace, shard.catalog_run_id, shard.name)
+                under_way[_patiently(lambda: _start(shard, deployment))] = shard  # noqa: B023
+            runs = _patiently(lambda: _read(under_way))
+            for run_id in [each for each in under_way if _is_over(runs.get(each))]:
+                yield under_way.pop(run_id), runs.get(run_id)
+            if under_way:
+                time.sleep(_POLL_S)
+    except BaseException:
+        _cancel_with_us(under_way)
+        raise
+
+
+def _start(shard: Shard, deployment: str) -> UUID:
+    """Create the run of a shard, or find it and start it again."""
+    run: FlowRun = run_deployment(  # type: ignore[assignment]  # the flow is not async
+        deployment,
+        parameters={"shard": shard.model_dump(mode="json")},
+        flow_run_name=shard.name,
+        idempotency_key=f"{shard.catalog_run_id}:{shard.digest}",
+        tags=["amnst", shard.catalog_run_id],
+        timeout=0,
+    )
+    if run.state and run.state.is_final():
+        _start_again(run)
+    return run.id
+
+
+def _start_again(run: FlowRun) -> None:
+    with get_client(sync_client=True) as client:
+        state: State[None] = AwaitingRetry()
+        client.set_flow_run_state(run.id, state)
+    logger.info("%s starts again after %s", run.name, run.state_name)
+
+
+def _read(run_ids: Mapping[UUID, Shard]) -> dict[UUID, FlowRun]:
+    with get_client(sync_client=True) as client:
+        ids = list(run_ids)
+        pages = [_read_page(client, ids[at : at + _PAGE]) for at in range(0, len(ids), _PAGE)]
+    return {run.id: run for page in pages for run in page}
+
+
+def _read_page(client: SyncPrefectClient, ids: Sequence[UUID]) -> list[FlowRun]:
+    wanted = FlowRunFilter(id=FlowRunFilterId(any_=list(ids)))
+    return client.read_flow_runs(flow_run_filter=wanted, limit=_PAGE)
+
+
+def _is_over(run: FlowRun | None) -> bool:
+    """Say whether nothing more will come of a run; start it again where something can."""
+    state = run.state if run else None
+    if run is None or state is None:
+        return True  # somebody has deleted it
+    if state.type == StateType.CRASHED and run.run_count < _MAX_STARTS:
+        _patiently(lambda: _start_again(run))
+        return False
+    if _is_stuck(state):
+        _patiently(lambda: _start_again(run))
+        return False
+    return state.is_final()
+
+
+def _is_stuck(state: State) -> bool:
+    waited = (now("UTC") - state.timestamp).total_seconds()
+    return state.type == StateType.PENDING and waited > _PENDING_S
+
+
+def _results_of(shard: Shard, run: FlowRun | None, workspace: Workspace) -> list[RowResult]:
+    """What a shard's run has left, else what can be said of its rows without it."""
+    part = list(read_part(workspace, shard.catalog_run_id, shard.name))
+    return part if len(part) == shard.stop - shard.first else _lost(shard, run, workspace)
+
+
+def _lost(shard: Shard, run: FlowRun | None, workspace: Workspace) -> list[RowResult]:
+    """The rows of a shard whose run ended without telling of them."""
+    catalog = open_catalog(shard.request, workspace)
+    message = run.state.message if run and run.state else "the run was deleted"
+    state = run.state_name if run else "gone"
+    error = ShardError(
+        f"{shard.name} ended {state}: {message}; retry its run or the catalogue's",
+        code="shard_lost",
+    )
+    identities: dict[str, str | NSTError] = {}
+    return [
+        result
+        for row in catalog.rows[shard.first : shard.stop]
+        for result in finished_results([row], identities, catalog.defaults, workspace)
+        or [failure(row, "shard", error)]
+    ]
+
+
+def _cancel_with_us(run_ids: Mapping[UUID, Shard]) -> None:
+    """Cancel the shards if this run is being cancelled, and not if its process is lost."""
+    with get_client(sync_client=True) as client:
+        own = client.read_flow_run(UUID(str(flow_run.get_id())))
+        if own.state and own.state.type in {StateType.CANCELLING, StateType.CANCELLED}:
+            stop: State[None] = Cancelling()
+            for run_id in run_ids:
+                client.set_flow_run_state(run_id, stop)
+
+
+def _patiently(call: Callable[[], T]) -> T:
+    """Call again while the server is away; everything asked of it here may be asked twice."""
+    give_up = time.monotonic() + _SERVER_GRACE_S
+    while True:
+        try:
+            return call()
+        except (httpx.TransportError, PrefectHTTPStatusError) as error:
+            busy = not isinstance(error, PrefectHTTPStatusError) or error.response.is_server_error
+            if not busy or time.monotonic() > give_up:
+                raise
+            logger.warning("the Prefect server does not answer, asked again: %s", error)
+            time.sleep(_POLL_S)

@@ -1,0 +1,118 @@
+"""Pairs in one process: one transfer at a time, what follows it beside the next."""
+
+import logging
+from collections import deque
+from collections.abc import Iterator, Sequence
+from threading import Event
+from typing import Any
+
+from prefect.futures import PrefectFuture
+
+from tasks.caching import Workspace
+from tasks.invert import invert_pair
+from tasks.mels import AnalysisJob, compute_mels
+from tasks.results import RowResult, failure, success
+from tasks.row import ManifestRow
+from tasks.transfer import transfer_pair
+from tasks.upload import UploadJob, upload_pair
+
+Stages = list[tuple[str, PrefectFuture[Any]]]
+
+logger = logging.getLogger(__name__)
+
+_UPLOAD_GRACE_S = 10.0
+_BACKLOG = 4
+"""Pairs that may wait for their inversion before the next transfer begins."""
+
+
+UnderWay = deque[tuple[ManifestRow, UploadJob, Stages]]
+
+
+def render_pairs(
+    pairs: Sequence[tuple[ManifestRow, UploadJob]], workspace: Workspace, under_way: UnderWay
+) -> Iterator[RowResult]:
+    """Render pairs within a flow run; yield the result of each, in their order.
+
+    While a pair is inverted and uploaded the next one is transferred. A pair's failure
+    stops its own later stages and nothing else. `under_way`, empty at first, holds those
+    that have begun and are not yielded; after an interruption `settle` tells of them.
+    """
+    analyses: dict[str, PrefectFuture[Any]] = {}
+    for row, job in pairs:
+        under_way.append((row, job, _start(job, workspace, analyses)))
+        while under_way and (len(under_way) > _BACKLOG or _is_over(under_way[0][2])):
+            yield _next_finished(under_way, workspace)
+    while under_way:
+        yield _next_finished(under_way, workspace)
+
+
+def settle(under_way: UnderWay, workspace: Workspace) -> Iterator[RowResult]:
+    """After an interruption: the results of the pairs that came to their end all the same.
+
+    An upload that runs is waited for, some seconds; what cannot be told is left out.
+    """
+    for row, job, stages in under_way:
+        *_, (_, inverted), (_, uploaded) = stages
+        if _is_over(stages) or inverted.state.is_completed():
+            uploaded.wait(timeout=_UPLOAD_GRACE_S)
+        if _is_over(stages):
+            try:
+                yield _finish(row, job, stages, workspace)
+            except Exception:  # the report must be written, whatever the store is up to
+                logger.warning("the result of %s is not known", row.id, exc_info=True)
+
+
+def _next_finished(under_way: UnderWay, workspace: Workspace) -> RowResult:
+    result = _finish(*under_way[0], workspace)
+    under_way.popleft()
+    return result
+
+
+def _is_over(stages: Stages) -> bool:
+    over = Event()
+    stages[-1][1].add_done_callback(lambda _: over.set())
+    return over.is_set()
+
+
+def _start(job: UploadJob, workspace: Workspace, analyses: dict[str, PrefectFuture[Any]]) -> Stages:
+    """Submit a pair's stages, and wait until its transfer is over."""
+    transfer, row_id = job.render.transfer, job.row_id
+    inputs = [_analyse(each, workspace, analyses) for each in (transfer.music, transfer.ambience)]
+    transferred = transfer_pair.submit(
+        transfer, workspace, row_id, return_state=False, wait_for=inputs
+    )
+    inverted = invert_pair.submit(
+        job.render, workspace, row_id, return_state=False, wait_for=[transferred]
+    )
+    uploaded = upload_pair.submit(job, workspace, row_id, return_state=False, wait_for=[inverted])
+    transferred.wait()
+    names = ("mels", "mels", "transfer", "invert", "upload")
+    return list(zip(names, [*inputs, transferred, inverted, uploaded], strict=True))
+
+
+def _analyse(
+    job: AnalysisJob, workspace: Workspace, analyses: dict[str, PrefectFuture[Any]]
+) -> PrefectFuture[Any]:
+    """Submit the analysis of an input once, however many pairs use it."""
+    if job.key not in analyses:
+        analyses[job.key] = compute_mels.submit(job, workspace)
+    return analyses[job.key]
+
+
+def _finish(row: ManifestRow, job: UploadJob, stages: Stages, workspace: Workspace) -> RowResult:
+    for stage, future in stages:
+        future.wait()
+        if not future.state.is_completed():
+            result = failure(row, stage, _reason(future))
+            break
+    else:
+        result = success(row, job, workspace, "ok")
+    return result
+
+
+def _reason(future: PrefectFuture[Any]) -> BaseException:
+    # The state alone may hold a record of the exception instead of the exception.
+    reason = future.result(raise_on_failure=False)
+    if isinstance(reason, BaseException):
+        return reason
+    return RuntimeError(future.state.message or f"the task ended {future.state.name}")

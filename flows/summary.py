@@ -1,0 +1,116 @@
+"""What the Prefect UI shows of a catalogue: a progress bar, and a page at its end."""
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from uuid import UUID
+
+import httpx
+from jinja2 import Environment
+from prefect.artifacts import (
+    create_markdown_artifact,
+    create_progress_artifact,
+    update_progress_artifact,
+)
+
+from flows.catalog import RenderRequest
+from tasks.files import scrub
+from tasks.results import Tally
+
+logger = logging.getLogger(__name__)
+
+_INTERVAL_S = 5.0
+"""Between two updates: each is a request to the server."""
+
+_PAGE = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string("""\
+# {{ manifest }}
+
+{{ sentence }}
+
+| rendered | already done | failed | invalid | not run | skipped |
+|---|---|---|---|---|---|
+| {{ counts.ok }} | {{ counts.cached }} | {{ counts.failed }} | {{ counts.invalid }} |\
+ {{ counts.not_run }} | {{ counts.skipped }} |
+
+Report: `{{ report }}`
+
+{% if failures %}
+## Failures{{ " (the first %d)" % failures|length if n_bad > failures|length }}
+
+| line | id | stage | code | reason |
+|---|---|---|---|---|
+{% for row in failures %}
+| {{ row.line }} | {{ row.id }} | {{ row.stage }} | {{ row.error_code }} |\
+ {{ row.error|replace("|", "/")|replace("\\n", " ")|truncate(300) }} |
+{% endfor %}
+
+{% endif %}
+{% if workers %}
+## Workers
+
+| worker | pairs | pairs per minute |
+|---|---|---|
+{% for name, worker in workers %}
+| {{ name }} | {{ worker.n_pairs }} |\
+ {{ "%.1f"|format(worker.pairs_per_minute) if worker.pairs_per_minute else "" }} |
+{% endfor %}
+{% endif %}
+""")
+
+
+class CatalogPage:
+    """The artifacts of one catalogue run.
+
+    They are for the eye: a server that is away for a while costs an update, not the run.
+    """
+
+    def __init__(self, n_pairs: int, request: RenderRequest, run_id: str) -> None:
+        self._n_pairs = max(n_pairs, 1)
+        self._manifest = scrub(request.manifest)
+        self._key = f"catalog-{run_id}"
+        self._shown_at = time.monotonic()
+        self._progress: UUID | None = None
+        with _if_possible():
+            created = create_progress_artifact(
+                0.0, key=f"{self._key}-progress", description=self._manifest
+            )
+            self._progress = created  # type: ignore[assignment]  # the flow is not async
+
+    def show(self, tally: Tally) -> None:
+        """Move the bar, at most every few seconds."""
+        if time.monotonic() - self._shown_at > _INTERVAL_S:
+            self._move(tally)
+
+    def end(self, tally: Tally, report: str) -> None:
+        """Write the page."""
+        self._move(tally)
+        with _if_possible():
+            create_markdown_artifact(
+                _PAGE.render(
+                    manifest=self._manifest,
+                    sentence=tally.sentence(),
+                    counts=tally.counts,
+                    n_bad=tally.n_bad,
+                    failures=tally.first_failures,
+                    workers=sorted(tally.workers.items()),
+                    report=scrub(report),
+                ),
+                key=self._key,
+                description=tally.sentence(),
+            )
+
+    def _move(self, tally: Tally) -> None:
+        done = min(100 * tally.n_asked / self._n_pairs, 100.0)
+        with _if_possible():
+            if self._progress:
+                update_progress_artifact(self._progress, progress=done)
+        self._shown_at = time.monotonic()
+
+
+@contextmanager
+def _if_possible() -> Iterator[None]:
+    try:
+        yield
+    except httpx.HTTPError as error:
+        logger.warning("the page of this run in the UI is not up to date: %s", error)
