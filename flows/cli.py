@@ -8,11 +8,13 @@ import logging
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, CycloptsError, Parameter
 
+from flows.options import Format, Ids, RenderOptions
 from flows.prefect_environment import prepare_prefect, start_server
+from flows.run_commands import retry, schedule, schedules, submit, unschedule
 from nst_core import __version__
 
 if TYPE_CHECKING:
@@ -31,85 +33,27 @@ app = App(
 )
 
 Globs = Annotated[list[str], Parameter(consume_multiple=True)]
-Ids = Annotated[list[str] | None, Parameter(consume_multiple=True)]
-Format = Literal["wav", "flac", "ogg"]
 
 _USAGE, _STORAGE, _DATA, _INTERRUPTED = 2, 3, 4, 130
 
 
 @app.command
 def render(
-    manifest: str,
-    *,
-    output: str,
-    model: str | None = None,
-    preset: str = "real",
-    strength: float | None = None,
-    format: Format = "wav",  # noqa: A002  # the manifest's word
-    sample_rate: int = 22_050,
-    loudness_lufs: float | None = None,
-    only: Ids = None,
-    limit: int | None = None,
-    force: bool = False,
-    skip_invalid: bool = False,
-    input_root: Ids = None,
-    json: bool = False,
-    verbose: bool = False,
+    manifest: str, *, options: RenderOptions, json: bool = False, verbose: bool = False
 ) -> int:
-    """Render the pairs of a manifest.
+    """Render the pairs of a manifest on this machine.
 
     Parameters
     ----------
     manifest
         CSV file, path or s3://; its columns are in the README.
-    output
-        Folder or s3:// prefix for the audio, results.csv and results.parquet.
-    model
-        Classifier, *.weights.h5 or its local folder; by default the package's own.
-    preset
-        Where a row names none: real, fast, quality, closed, mel or original.
-    strength
-        Where a row names none, 0 to 1.
-    format
-        Of rows whose output names none.
-    sample_rate
-        Of the audio, in Hz.
-    loudness_lufs
-        Of the audio; by default as loud as the music.
-    only
-        Ids of the rows to render.
-    limit
-        Render at most so many rows.
-    force
-        Make everything again, whatever is cached.
-    skip_invalid
-        Render the good rows of a manifest that has bad ones.
-    input_root
-        Folders or s3:// prefixes that inputs may lie in; by default the manifest's own.
     json
         Print a line of JSON per row on stdout.
     verbose
         Show Prefect's own log.
     """
     prepare_prefect(verbose=verbose)
-    from flows.catalog import RenderRequest
-    from nst_core.config import OutputConfig
-
-    sound = OutputConfig(format=format, sample_rate=sample_rate, loudness_lufs=loudness_lufs)
-    request = RenderRequest(
-        manifest=manifest,
-        output=output,
-        model=model,
-        preset=preset,
-        strength=strength,
-        sound=sound,
-        input_roots=tuple(input_root or ()),
-        only=tuple(only or ()),
-        limit=limit,
-        force=force,
-        skip_invalid=skip_invalid,
-    )
-    return _render(request, json=json)
+    return _render(options.request(manifest), json=json)
 
 
 @app.command
@@ -238,9 +182,12 @@ def demo(folder: Path = Path("demo"), *, verbose: bool = False) -> int:
         batch_size=TRAINING.batch_size,
         verbose=verbose,
     )
-    return code or render(
-        str(files.manifest), output=str(folder / "output"), model=str(model), verbose=verbose
-    )
+    options = RenderOptions(output=str(folder / "output"), model=str(model))
+    return code or render(str(files.manifest), options=options, verbose=verbose)
+
+
+for _command in (submit, retry, schedule, schedules, unschedule):
+    app.command(_command)
 
 
 def _render(request: "RenderRequest", *, json: bool) -> int:

@@ -11,6 +11,7 @@ import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.client.schemas.sorting import FlowRunSort
 from prefect.deployments import run_deployment
 from prefect.exceptions import PrefectHTTPStatusError
 from prefect.runtime import flow_run
@@ -130,7 +131,7 @@ def _read(run_ids: Mapping[UUID, Shard]) -> dict[UUID, FlowRun]:
 
 def _read_page(client: SyncPrefectClient, ids: Sequence[UUID]) -> list[FlowRun]:
     wanted = FlowRunFilter(id=FlowRunFilterId(any_=list(ids)))
-    return client.read_flow_runs(flow_run_filter=wanted, limit=_PAGE)
+    return client.read_flow_runs(flow_run_filter=wanted, sort=FlowRunSort.ID_DESC, limit=_PAGE)
 
 
 def _is_over(run: FlowRun | None) -> bool:

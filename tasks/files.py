@@ -97,6 +97,11 @@ def local(uri: str) -> Path:
     return Path(unquote(urlsplit(uri).path)) if uri.startswith("file://") else Path(uri)
 
 
+def absolute(uri: str) -> str:
+    """Return a place as every process of this machine, or of any, would name it."""
+    return uri if is_remote(uri) else str(local(uri).absolute())
+
+
 def join(root: str, *parts: str) -> str:
     """Return `root` with relative parts added; they cannot lead out of it."""
     for part in parts:

@@ -34,6 +34,7 @@ from typing import Any, NoReturn, TypeAlias
 
 from tasks.files import (
     StorageError,
+    absolute,
     beside,
     copy_to_local,
     create,
@@ -41,7 +42,6 @@ from tasks.files import (
     describe,
     is_remote,
     join,
-    local,
     publish,
     read_if_present,
     reported,
@@ -97,9 +97,8 @@ class Store:
     root_uri: str
 
     def __post_init__(self) -> None:
-        if not is_remote(self.root_uri):
-            # A worker's current folder is not the one the store was named in.
-            object.__setattr__(self, "root_uri", str(local(self.root_uri).absolute()))
+        # A worker's current folder is not the one the store was named in.
+        object.__setattr__(self, "root_uri", absolute(self.root_uri))
 
     def check_writable(self) -> None:
         """Raise `StorageError` now if nothing can be stored, and not once per row."""

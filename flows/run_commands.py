@@ -1,0 +1,137 @@
+"""Commands that start catalogues on workers, now or at set times, and start them again."""
+
+import sys
+from typing import TYPE_CHECKING
+
+from flows.options import RenderOptions
+from flows.prefect_environment import prepare_prefect
+
+if TYPE_CHECKING:
+    from prefect.client.schemas.objects import State
+
+
+def submit(
+    manifest: str,
+    *,
+    options: RenderOptions,
+    shard_size: int | None = None,
+    max_in_flight: int | None = None,
+    wait: bool = False,
+) -> int:
+    """Start a manifest's catalogue on the workers of a Prefect server.
+
+    Prints the id of the flow run. The manifest is read by the workers: its place must be
+    one that they reach.
+
+    Parameters
+    ----------
+    manifest
+        CSV file, path or s3://.
+    shard_size
+        Pairs per shard run, 1 to 200; by default 25 to 50.
+    max_in_flight
+        Shard runs that wait or work at a time; by default 16.
+    wait
+        Return when the run has ended: 0 if all pairs are well, else 1.
+    """
+    prepare_prefect(verbose=False)
+    from flows.runs import submit as start
+    from flows.runs import url_of
+    from tasks.files import absolute
+
+    options = options.absolute()
+    request = options.request(
+        absolute(manifest), shard_size=shard_size, max_in_flight=max_in_flight
+    )
+    run = start(request)
+    sys.stderr.write(f"{run.name}: {url_of(run)}\n")
+    print(run.id)
+    return _waited(str(run.id)) if wait else 0
+
+
+def retry(run: str, *, wait: bool = False) -> int:
+    """Start a flow run again that has ended: only what is not finished is made.
+
+    Parameters
+    ----------
+    run
+        Id of the flow run, of a catalogue or of one shard.
+    wait
+        Return when the run has ended: 0 if all pairs are well, else 1.
+    """
+    prepare_prefect(verbose=False)
+    from flows.runs import retry as start_again
+    from flows.runs import url_of
+
+    found = start_again(run)
+    sys.stderr.write(f"{found.name}: {url_of(found)}\n")
+    return _waited(run) if wait else 0
+
+
+def schedule(
+    manifest: str,
+    *,
+    options: RenderOptions,
+    cron: str,
+    timezone: str = "UTC",
+    name: str = "catalog",
+    active: bool = False,
+) -> int:
+    """Render a manifest at set times; off until switched on here or in the UI.
+
+    Parameters
+    ----------
+    manifest
+        CSV file, path or s3://; read anew each time.
+    cron
+        As '0 3 * * *': at three every night.
+    timezone
+        As Europe/Berlin.
+    name
+        One schedule of a name; a second one replaces it.
+    active
+        Switch it on.
+    """
+    prepare_prefect(verbose=False)
+    from flows.runs import schedule as create
+    from tasks.files import absolute
+
+    request = options.absolute().request(absolute(manifest))
+    create(request, cron=cron, timezone=timezone, name=name, active=active)
+    sys.stderr.write(f"schedule {name}: {cron} {timezone}, {'on' if active else 'off'}\n")
+    return 0
+
+
+def schedules() -> int:
+    """List the schedules of catalogues: name, times, on or off, manifest."""
+    prepare_prefect(verbose=False)
+    from flows.runs import schedules as all_schedules
+
+    for each in all_schedules():
+        manifest = each.parameters.get("request", {}).get("manifest", "")
+        times = getattr(each.schedule, "cron", each.schedule)
+        print(f"{each.slug}\t{times}\t{'on' if each.active else 'off'}\t{manifest}")
+    return 0
+
+
+def unschedule(name: str) -> int:
+    """Remove a schedule.
+
+    Parameters
+    ----------
+    name
+        As `amnst schedules` shows it.
+    """
+    prepare_prefect(verbose=False)
+    from flows.runs import unschedule as remove
+
+    remove(name)
+    return 0
+
+
+def _waited(run_id: str) -> int:
+    from flows.runs import wait_for
+
+    state: State = wait_for(run_id)
+    sys.stderr.write(f"{state.name}: {state.message or ''}\n")
+    return 0 if state.is_completed() else 1
