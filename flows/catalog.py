@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from nst_core import ALGORITHM_VERSION, __version__
 from nst_core.config import PRESETS, OutputConfig, preset
@@ -21,6 +21,46 @@ CODE_VERSION = f"{__version__}/{ALGORITHM_VERSION}"
 """Workers of one catalogue must agree on it."""
 
 
+def _known_preset(name: str) -> str:
+    preset(name)
+    return name
+
+
+ModelPlace = Annotated[
+    str | None,
+    Field(
+        title="Model",
+        description="Classifier: *.weights.h5 or its folder; empty: the package's own",
+    ),
+]
+PresetName = Annotated[
+    str,
+    Field(
+        title="Preset",
+        description="Where rows name none",
+        json_schema_extra={"enum": list(PRESETS)},
+    ),
+    AfterValidator(_known_preset),
+]
+Strength = Annotated[
+    float | None,
+    Field(
+        title="Strength",
+        ge=0,
+        le=1,
+        description="0 is the music, 1 the ambience playing it; empty: the preset's",
+    ),
+]
+Sound = Annotated[OutputConfig, Field(title="Sound files")]
+InputPlaces = Annotated[
+    tuple[str, ...],
+    Field(title="Input roots", description="Where inputs may be; empty: the manifest's folder"),
+]
+SkipInvalid = Annotated[
+    bool, Field(title="Skip invalid", description="Render the good rows of a bad file")
+]
+
+
 class RenderRequest(BaseModel):
     """What to render, and how."""
 
@@ -28,35 +68,11 @@ class RenderRequest(BaseModel):
 
     manifest: Annotated[str, Field(title="Manifest", description="CSV; path or s3://")]
     output: Annotated[str, Field(title="Output", description="Folder or s3:// prefix")]
-    model: Annotated[
-        str | None,
-        Field(
-            title="Model",
-            description="Classifier: *.weights.h5 or its folder; empty: the package's own",
-        ),
-    ] = None
-    preset: Annotated[
-        str,
-        Field(
-            title="Preset",
-            description="Where rows name none",
-            json_schema_extra={"enum": list(PRESETS)},
-        ),
-    ] = "real"
-    strength: Annotated[
-        float | None,
-        Field(
-            title="Strength",
-            ge=0,
-            le=1,
-            description="0 is the music, 1 the ambience playing it; empty: the preset's",
-        ),
-    ] = None
-    sound: Annotated[OutputConfig, Field(title="Sound files")] = OutputConfig()
-    input_roots: Annotated[
-        tuple[str, ...],
-        Field(title="Input roots", description="Where inputs may be; empty: the manifest's folder"),
-    ] = ()
+    model: ModelPlace = None
+    preset: PresetName = "real"
+    strength: Strength = None
+    sound: Sound = OutputConfig()
+    input_roots: InputPlaces = ()
     only: Annotated[
         tuple[str, ...], Field(title="Only", description="Ids of rows; empty: all rows")
     ] = ()
@@ -66,9 +82,7 @@ class RenderRequest(BaseModel):
     force: Annotated[
         bool, Field(title="Force", description="Make everything again, whatever is cached")
     ] = False
-    skip_invalid: Annotated[
-        bool, Field(title="Skip invalid", description="Render the good rows of a bad file")
-    ] = False
+    skip_invalid: SkipInvalid = False
     shard_size: Annotated[
         int | None,
         Field(
@@ -84,12 +98,6 @@ class RenderRequest(BaseModel):
             description="Shard runs that wait or work at a time; more than there are workers",
         ),
     ] = 16
-
-    @field_validator("preset")
-    @classmethod
-    def _known(cls, name: str) -> str:
-        preset(name)
-        return name
 
 
 class Shard(BaseModel):
