@@ -5,7 +5,6 @@ import csv
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,19 +14,16 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import httpx
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from tests.servers import free_ports
+
 AMNST = Path(sys.executable).with_name("amnst")
 _OURS = ("PREFECT_", "AMNST_")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def until(met: Callable[[], Any], *, timeout_s: float, what: str) -> Any:
@@ -55,7 +51,7 @@ class Cluster:
     """A server, workers and what they start; `kill` ends a process with all its children."""
 
     def __init__(self, folder: Path, *, environment: dict[str, str] | None = None) -> None:
-        self.folder, self.port = folder, free_port()
+        self.folder, self.port = folder, free_ports(1)[0]
         folder.mkdir(parents=True, exist_ok=True)
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(_OURS)}
         self.environment = {
@@ -75,6 +71,10 @@ class Cluster:
     @property
     def api(self) -> str:
         return self.environment["PREFECT_API_URL"]
+
+    @property
+    def ui(self) -> str:
+        return self.environment["PREFECT_UI_URL"]
 
     def spawn(self, name: str, *command: str, **environment: str) -> subprocess.Popen[bytes]:
         with (self.folder / f"{name}.log").open("ab") as log:
@@ -150,7 +150,10 @@ class Cluster:
 
     def wait(self, run_id: str, *, timeout_s: float = 300) -> FlowRun:
         def final() -> FlowRun | None:
-            run = self.run(run_id)
+            try:
+                run = self.run(run_id)
+            except httpx.TransportError:  # a test has ended the server
+                return None
             return run if run.state and run.state.is_final() else None
 
         return until(final, timeout_s=timeout_s, what=f"the end of flow run {run_id}")

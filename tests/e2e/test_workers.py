@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.browser import CHROMIUM, page, press_retry
 from tests.e2e.cluster import report, until
 
 pytestmark = pytest.mark.e2e
-
-CHROMIUM = Path("/usr/bin/chromium")
 
 
 @pytest.fixture
@@ -87,6 +86,23 @@ def test_a_damaged_input_fails_its_shard_and_its_catalogue_and_a_retry_makes_it_
     assert {name for name in again if again[name].run_count > 1} == {
         name for name in shards if shards[name].state.is_failed()
     }
+    assert_one_pair_was_made(cluster, before, damaged.output)
+
+
+@pytest.mark.skipif(not CHROMIUM.is_file(), reason="Chromium is not installed")
+@pytest.mark.parametrize("pressed_on", ["shard", "catalogue"])
+def test_retry_pressed_in_the_ui_makes_the_failed_pair_alone(
+    cluster, damaged, pressed_on, tmp_path
+):
+    catalogue = damaged.render()
+    (shard,) = [s for s in cluster.shards(str(catalogue.id)).values() if s.state.is_failed()]
+    before = cluster.records("transfer")
+    damaged.repair()
+    run_id = str(shard.id if pressed_on == "shard" else catalogue.id)
+    with page() as ui:
+        press_retry(ui, cluster.ui, run_id, picture=tmp_path / f"{pressed_on}.png")
+    assert cluster.wait(run_id).state.is_completed()
+    assert cluster.run(run_id).run_count == 2
     assert_one_pair_was_made(cluster, before, damaged.output)
 
 

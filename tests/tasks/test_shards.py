@@ -1,5 +1,6 @@
 """How a catalogue is cut."""
 
+import itertools
 import random
 
 import pytest
@@ -16,7 +17,7 @@ def rows(pairs):
 
 
 def changes(values):
-    return sum(a != b for a, b in zip(values, values[1:], strict=False))
+    return sum(a != b for a, b in itertools.pairwise(values))
 
 
 def test_rows_that_share_an_input_sit_together():
