@@ -18,6 +18,7 @@ import httpx
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.sorting import FlowRunSort
+from prefect.deployments import run_deployment
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from tests.servers import free_ports
@@ -135,6 +136,11 @@ class Cluster:
         done = self.amnst("submit", manifest, "--output", output, *options)
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
+
+    def start(self, deployment: str, parameters: dict[str, Any], *, name: str) -> str:
+        with temporary_settings({PREFECT_API_URL: self.api}):
+            run = run_deployment(deployment, parameters=parameters, flow_run_name=name, timeout=0)
+        return str(run.id)
 
     def run(self, run_id: str) -> FlowRun:
         with temporary_settings({PREFECT_API_URL: self.api}), get_client(sync_client=True) as c:

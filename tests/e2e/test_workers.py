@@ -1,8 +1,6 @@
 """Catalogues on workers: submitted, dropped, repaired from the command line and the UI."""
 
-import json
 import shutil
-import urllib.request
 from pathlib import Path
 
 import pytest
@@ -122,16 +120,7 @@ def test_a_dropped_manifest_is_rendered_once_and_told_of(cluster, inputs, pairs,
     before = len(cluster.runs())
 
     def watch():
-        body = json.dumps({"name": "look", "parameters": {"request": request}}).encode()
-        deployment = json.load(
-            urllib.request.urlopen(f"{cluster.api}/deployments/name/watch-inbox/control")
-        )["id"]
-        asked = urllib.request.Request(
-            f"{cluster.api}/deployments/{deployment}/create_flow_run",
-            data=body,
-            headers={"Content-Type": "application/json"},
-        )
-        run = cluster.wait(json.load(urllib.request.urlopen(asked))["id"])
+        run = cluster.wait(cluster.start("watch-inbox/control", {"request": request}, name="look"))
         assert run.state.is_completed(), run.state.message
 
     watch()
