@@ -15,6 +15,7 @@ from cyclopts import App, CycloptsError, Parameter
 from flows.options import Format, Ids, RenderOptions
 from flows.prefect_environment import prepare_prefect, start_server
 from flows.run_commands import retry, schedule, schedules, submit, unschedule
+from flows.server_commands import deploy, serve, worker
 from nst_core import __version__
 
 if TYPE_CHECKING:
@@ -188,6 +189,8 @@ def demo(folder: Path = Path("demo"), *, verbose: bool = False) -> int:
 
 for _command in (submit, retry, schedule, schedules, unschedule):
     app.command(_command)
+for _server_command in (serve, deploy, worker):
+    app.command(_server_command)
 
 
 def _render(request: "RenderRequest", *, json: bool) -> int:

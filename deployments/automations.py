@@ -1,0 +1,113 @@
+"""What looks after runs whose process or worker is gone, and what starts catalogues."""
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from prefect.automations import AutomationCore, EventTrigger, Posture
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.objects import StateType
+from prefect.events.actions import ChangeFlowRunState
+from prefect.events.schemas.events import ResourceSpecification
+
+from deployments.changes import Change, differing
+from deployments.definitions import Definition
+
+_OVER = {"Completed", "Failed", "Crashed", "Cancelled"}
+_WAITING = {"Scheduled", "AwaitingRetry", "Late", "Paused", "Suspended"}
+_CLAIMED = {"Pending", "Submitting", "InfrastructurePending"}
+
+MISSED_HEARTBEATS = 3
+PENDING_S = 900
+"""Longer than a catalogue waits for its own shards: this is for runs without a parent."""
+
+
+def lost_runs(heartbeat_s: int) -> AutomationCore:
+    """Runs that beat no more become Crashed, from where they can be retried."""
+    return _watch(
+        "amnst-lost-runs",
+        "Marks a run as Crashed when its machine is lost: nobody else would.",
+        after={"prefect.flow-run.heartbeat"},
+        expect={"prefect.flow-run.heartbeat", *_events(_OVER | _WAITING)},
+        within_s=MISSED_HEARTBEATS * heartbeat_s,
+        message=f"no heartbeat for {MISSED_HEARTBEATS * heartbeat_s} s: its machine is lost",
+    )
+
+
+def stuck_runs(pending_s: int = PENDING_S) -> AutomationCore:
+    """Runs that were claimed and never began become Crashed: they have no heartbeat."""
+    return _watch(
+        "amnst-stuck-runs",
+        "Marks a run as Crashed when the worker died that had claimed it.",
+        after=_events(_CLAIMED),
+        expect=_events({"Running", "Cancelling"} | _OVER | _WAITING),
+        within_s=pending_s,
+        message=f"claimed and not begun for {pending_s} s: its worker is lost",
+    )
+
+
+def _watch(
+    name: str, description: str, *, after: set[str], expect: set[str], within_s: int, message: str
+) -> AutomationCore:
+    return AutomationCore(
+        name=name,
+        description=description,
+        trigger=EventTrigger(
+            posture=Posture.Proactive,
+            after=after,
+            expect=expect,
+            match=_resource({"prefect.resource.id": "prefect.flow-run.*"}),
+            # Other people's flows on the same server are none of our business.
+            match_related=_resource(
+                {"prefect.resource.role": "tag", "prefect.resource.id": "prefect.tag.amnst"}
+            ),
+            for_each={"prefect.resource.id"},
+            threshold=1,
+            within=timedelta(seconds=within_s),
+        ),
+        actions=[ChangeFlowRunState(state=StateType.CRASHED, name=None, message=message)],
+    )
+
+
+def _resource(labels: dict[str, str]) -> ResourceSpecification:
+    return ResourceSpecification.model_validate(labels)
+
+
+def _events(states: Iterable[str]) -> set[str]:
+    return {f"prefect.flow-run.{state}" for state in states}
+
+
+def triggers_of(definition: Definition, deployment_id: UUID) -> list[AutomationCore]:
+    """The automations that start a deployment."""
+    triggers = definition.trigger_types()
+    for trigger in triggers:
+        trigger.set_deployment_id(deployment_id)
+    return [trigger.as_automation() for trigger in triggers]
+
+
+def ensure_automation(
+    client: SyncPrefectClient, desired: AutomationCore, *, dry_run: bool
+) -> Change:
+    """Create an automation or bring it up to date; one that is switched off stays so."""
+    found = next(iter(client.read_automations_by_name(desired.name)), None)
+    if found is None:
+        if not dry_run:
+            client.create_automation(desired)
+        return Change("automation", desired.name, "create")
+    fields = differing(_content(desired), _content(found))
+    if not fields:
+        return Change("automation", desired.name, "keep")
+    if not dry_run:
+        client.update_automation(found.id, _update(desired, enabled=found.enabled))
+    return Change("automation", desired.name, "update", fields)
+
+
+def _update(desired: AutomationCore, *, enabled: bool) -> AutomationCore:
+    # The server refuses the owner, which it knows.
+    fields = desired.model_dump(exclude={"owner_resource", "enabled"})
+    return AutomationCore(**fields, enabled=enabled)
+
+
+def _content(automation: AutomationCore) -> dict[str, Any]:
+    return automation.model_dump(mode="json", include={"description", "trigger", "actions"})

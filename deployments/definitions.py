@@ -1,0 +1,70 @@
+"""The deployments of prefect.yaml, as values."""
+
+from importlib import import_module, resources
+from typing import Any
+
+import yaml
+from prefect.events import DeploymentTriggerTypes
+from prefect.flows import Flow
+from pydantic import BaseModel, ConfigDict, TypeAdapter
+
+CONTROL, GPU = "control", "gpu"
+
+
+class Pool(BaseModel):
+    """Where a deployment's runs go, and what they are told."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    job_variables: dict[str, Any]
+
+
+class Slots(BaseModel):
+    """How many runs of a deployment at a time, and what becomes of one more."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    limit: int
+    collision_strategy: str
+
+
+class Definition(BaseModel):
+    """A deployment as prefect.yaml states it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    entrypoint: str
+    description: str
+    tags: tuple[str, ...]
+    work_pool: Pool
+    concurrency_limit: Slots | None = None
+    schedules: tuple[dict[str, Any], ...] = ()
+    triggers: tuple[dict[str, Any], ...] = ()
+
+    def flow(self) -> Flow[..., Any]:
+        """The flow itself; imports its module."""
+        module, _, function = self.entrypoint.rpartition(".")
+        found: Flow[..., Any] = getattr(import_module(module), function)
+        return found
+
+    def trigger_types(self) -> list[DeploymentTriggerTypes]:
+        """The triggers, checked by Prefect's own types."""
+        one: TypeAdapter[DeploymentTriggerTypes] = TypeAdapter(DeploymentTriggerTypes)
+        return [one.validate_python(dict(trigger)) for trigger in self.triggers]
+
+
+def definitions() -> tuple[Definition, ...]:
+    """All deployments of this package."""
+    text = resources.files("deployments").joinpath("prefect.yaml").read_text("utf-8")
+    return tuple(Definition.model_validate(each) for each in yaml.safe_load(text)["deployments"])
+
+
+def heartbeat_s() -> int:
+    """Seconds between the heartbeats of a flow run: the same in all deployments."""
+    (seconds,) = {
+        int(each.work_pool.job_variables["env"]["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"])
+        for each in definitions()
+    }
+    return seconds

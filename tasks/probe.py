@@ -1,0 +1,214 @@
+"""Which of the store's promises hold at a place: found out by writing there.
+
+Not every server that speaks S3 does what S3 does. The promises are those of
+`tasks.store`; what is written lies in a folder of its own, which is removed.
+"""
+
+import base64
+import contextlib
+import hashlib
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from tasks import s3
+from tasks.files import (
+    create,
+    delete,
+    is_remote,
+    join,
+    list_files,
+    local,
+    publish,
+    read_bytes,
+    read_if_present,
+    reported,
+)
+from tasks.store import Store
+
+_WRITERS = 8
+_ROUNDS = 12
+_SIZE = 200_000
+
+
+@dataclass(frozen=True)
+class Promise:
+    """A promise of the store, whether it holds here, and what was seen.
+
+    Attributes
+    ----------
+    holds
+        None where it was not tried.
+    """
+
+    name: str
+    claim: str
+    holds: bool | None
+    seen: str
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What was found at a place; `remarks` break no promise."""
+
+    uri: str
+    promises: tuple[Promise, ...]
+    remarks: tuple[str, ...]
+
+    @property
+    def broken(self) -> tuple[Promise, ...]:
+        """The promises that do not hold."""
+        return tuple(promise for promise in self.promises if promise.holds is False)
+
+
+def probe_store(root_uri: str) -> Probe:
+    """Try a store's place with small files, for some seconds.
+
+    Raises
+    ------
+    StorageError
+        When it cannot be written to or read at all.
+    """
+    folder = join(Store(root_uri).root_uri, f".probe-{uuid.uuid4().hex}")
+    tries = {
+        "P1": ("no reader sees a partial artefact", _replaces_whole),
+        "P2": ("a result has the bytes its record names", _gives_back),
+        "P3": ("a killed process costs recomputation only", _shows_at_once),
+        "P4": ("one key never has two results", _creates_once),
+        "P5": ("a row never changes another row's output", _keeps_apart),
+        "P6": ("a full disk or lost server is a clear error", _not_tried),
+        "P7": ("a finished batch renders nothing again", _finds_again),
+    }
+    with _cleared(folder), ThreadPoolExecutor(_WRITERS) as pool:
+        promises = tuple(
+            Promise(name, claim, *attempt(join(folder, name), pool))
+            for name, (claim, attempt) in tries.items()
+        )
+        remarks = tuple(_remarks(folder))
+    return Probe(root_uri, promises, remarks)
+
+
+Attempt = Callable[[str, ThreadPoolExecutor], tuple[bool | None, str]]
+
+
+def _replaces_whole(folder: str, pool: ThreadPoolExecutor) -> tuple[bool, str]:
+    """Read a file over and over while it is replaced."""
+    uri, contents = join(folder, "file"), [os.urandom(_SIZE) for _ in range(2)]
+    _write(uri, contents[0])
+
+    def replace() -> None:
+        for number in range(_ROUNDS):
+            _write(uri, contents[number % 2])
+
+    writing, n_torn = pool.submit(replace), 0
+    while not writing.done():
+        n_torn += read_bytes(uri) not in contents
+    writing.result()
+    return not n_torn, f"{n_torn} torn reads while a file was replaced {_ROUNDS} times"
+
+
+def _gives_back(folder: str, _pool: ThreadPoolExecutor) -> tuple[bool, str]:
+    uri, content = join(folder, "file"), os.urandom(_SIZE)
+    _write(uri, content)
+    same = _sha256(read_bytes(uri)) == _sha256(content)
+    return same, f"{_SIZE} bytes came back {'with the same sha256' if same else 'changed'}"
+
+
+def _shows_at_once(folder: str, _pool: ThreadPoolExecutor) -> tuple[bool, str]:
+    """What is written is there, and listed; what is deleted is not."""
+    late = 0
+    for number in range(_ROUNDS):
+        uri = join(folder, f"{number}")
+        create(uri, b"record")
+        late += read_if_present(uri) != b"record"
+        late += uri.rpartition("/")[2] not in _names(folder)
+        delete(uri)
+        late += read_if_present(uri) is not None
+    return not late, f"{late} of {3 * _ROUNDS} looks were behind the last write"
+
+
+def _creates_once(folder: str, pool: ThreadPoolExecutor) -> tuple[bool, str]:
+    """Create one file from many threads at once."""
+    uri, contents = join(folder, "record"), [b"writer %d" % n for n in range(_WRITERS)]
+    made = list(pool.map(lambda content: create(uri, content), contents))
+    winners = [content for content, won in zip(contents, made, strict=True) if won]
+    if len(winners) != 1:
+        return False, f"{len(winners)} of {_WRITERS} writers created the same file: the last wins"
+    kept = read_bytes(uri) == winners[0]
+    return kept, f"1 of {_WRITERS} writers created the file, its bytes {'stay' if kept else 'went'}"
+
+
+def _keeps_apart(folder: str, pool: ThreadPoolExecutor) -> tuple[bool, str]:
+    contents = {join(folder, f"{n}.wav"): os.urandom(_SIZE // 10) for n in range(_WRITERS)}
+    list(pool.map(_write, contents, contents.values()))
+    n_wrong = sum(read_bytes(uri) != content for uri, content in contents.items())
+    return not n_wrong, f"{n_wrong} of {_WRITERS} files written at once are not their own"
+
+
+def _not_tried(_folder: str, _pool: ThreadPoolExecutor) -> tuple[None, str]:
+    return None, "not tried: nothing is broken on purpose"
+
+
+def _finds_again(folder: str, _pool: ThreadPoolExecutor) -> tuple[bool, str]:
+    """Commit a result as a stage does; a second one does not replace it."""
+    store, key = Store(folder), _sha256(folder.encode())
+    records = []
+    with tempfile.TemporaryDirectory() as scratch:
+        for content in (b"first", b"second"):
+            path = Path(scratch, "artefact")
+            path.write_bytes(content)
+            records.append(store.commit("probe", key, path, "bin", {}))
+    found = store.find("probe", key)
+    same = found is not None and store.fetch_bytes(found) == b"first"
+    same = same and records[1] == records[0]
+    return same, f"a finished result is {'found again' if same else 'not found, or replaced'}"
+
+
+def _remarks(folder: str) -> Iterator[str]:
+    if is_remote(folder) and _takes_damaged(join(folder, "damaged")):
+        yield (
+            "the server stores bytes whose checksum is wrong: damage on the way there is found "
+            "by the next reader, and the result made again"
+        )
+
+
+def _takes_damaged(uri: str) -> bool:
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    wrong = base64.b64encode(hashlib.sha256(b"other").digest()).decode()
+    try:
+        s3.client().call_s3("put_object", Bucket=bucket, Key=key, Body=b"x", ChecksumSHA256=wrong)
+    except (OSError, *s3.FAILURES):
+        return False
+    return True
+
+
+def _names(folder: str) -> set[str]:
+    return {entry.uri.rpartition("/")[2] for entry in list_files(folder)}
+
+
+def _write(uri: str, content: bytes) -> None:
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(content)
+        file.flush()
+        publish(Path(file.name), uri)
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+@contextlib.contextmanager
+def _cleared(folder: str) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        with reported(folder, "clear"), contextlib.suppress(FileNotFoundError):
+            if is_remote(folder):
+                s3.client().rm(folder, recursive=True)
+            else:
+                shutil.rmtree(local(folder))

@@ -1,0 +1,132 @@
+"""`amnst deploy` on a real server: everything once, and nothing of the operator's undone."""
+
+import pytest
+from prefect.automations import AutomationCore
+from prefect.client.schemas.actions import (
+    DeploymentScheduleUpdate,
+    DeploymentUpdate,
+    WorkPoolCreate,
+)
+from prefect.exceptions import ObjectNotFound
+
+from deployments.changes import Change, DeployError
+from deployments.definitions import definitions
+from deployments.deploy import deploy
+from deployments.pools import ensure_pools, job_template
+from flows.cli import main
+from nst_core import __version__
+
+
+def changed(changes):
+    return [change for change in changes if change.action != "keep"]
+
+
+def set_by_hand(client, automation, **fields):
+    content = automation.model_dump(exclude={"id", "owner_resource"}) | fields
+    client.update_automation(automation.id, AutomationCore(**content))
+
+
+def test_the_first_call_creates_everything(first_changes):
+    assert {change.action for change in first_changes} == {"create"}
+    kinds = [change.kind for change in first_changes]
+    assert {kind: kinds.count(kind) for kind in kinds} == {
+        "work pool": 2, "deployment": 5, "schedule": 2, "automation": 3,
+    }  # fmt: skip
+
+
+def test_the_second_call_changes_nothing(deployed):
+    assert changed(deploy(deployed, definitions())) == []
+
+
+def test_the_command_says_that_nothing_is_to_change(deployed, address, monkeypatch, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["deploy"])
+    assert caught.value.code == 0
+    out, err = capsys.readouterr()
+    assert "deployment render-shard/gpu: unchanged" in out
+    assert err == "nothing to change\n"
+
+
+def test_a_dry_run_creates_nothing(deployed):
+    other = definitions()[0].model_copy(update={"name": "other"})
+    assert Change("deployment", "render-catalog/other", "create") in list(
+        deploy(deployed, [other], dry_run=True)
+    )
+    with pytest.raises(ObjectNotFound):
+        deployed.read_deployment_by_name("render-catalog/other")
+
+
+def test_a_dry_run_updates_nothing_and_says_what_it_would(deployed):
+    found = deployed.read_deployment_by_name("render-shard/gpu")
+    deployed.update_deployment(found.id, DeploymentUpdate(version="0.0.1"))
+    (change,) = changed(deploy(deployed, definitions(), dry_run=True))
+    assert change.sentence(dry_run=True) == (
+        "deployment render-shard/gpu: would be updated (version)"
+    )
+    assert deployed.read_deployment_by_name("render-shard/gpu").version == "0.0.1"
+    assert changed(deploy(deployed, definitions())) == [change]
+    assert deployed.read_deployment_by_name("render-shard/gpu").version == __version__
+
+
+def test_what_differs_is_updated_and_nothing_else(deployed):
+    found = deployed.read_deployment_by_name("watch-inbox/control")
+    assert found.global_concurrency_limit.limit == 1
+    deployed.update_deployment(
+        found.id, DeploymentUpdate(concurrency_limit=3, tags=["mine"], entrypoint="x.y")
+    )
+    (change,) = changed(deploy(deployed, definitions()))
+    assert set(change.fields) == {"concurrency_limit", "tags", "entrypoint"}
+    again = deployed.read_deployment_by_name("watch-inbox/control")
+    assert again.global_concurrency_limit.limit == 1
+    assert again.tags == ["amnst"]
+    assert again.job_variables == found.job_variables
+
+
+def test_a_schedule_that_was_switched_on_stays_on(deployed):
+    found = deployed.read_deployment_by_name("render-catalog/nightly")
+    (schedule,) = found.schedules
+    assert not schedule.active
+    request = {"request": {"manifest": "s3://b/m.csv", "output": "s3://b/out"}}
+    on = DeploymentScheduleUpdate(active=True, parameters=request)
+    deployed._client.patch(
+        f"/deployments/{found.id}/schedules/{schedule.id}",
+        json=on.model_dump(mode="json", exclude_unset=True),
+    )
+    deployed.update_deployment(found.id, DeploymentUpdate(version="0.0.1"))
+    assert len(changed(deploy(deployed, definitions()))) == 1
+    (schedule,) = deployed.read_deployment_by_name("render-catalog/nightly").schedules
+    assert schedule.active
+    assert schedule.parameters == request
+
+
+@pytest.mark.parametrize("name", ["amnst-lost-runs", "amnst-manifest-created"])
+def test_an_automation_is_repaired_and_one_switched_off_stays_off(deployed, name):
+    (found,) = deployed.read_automations_by_name(name)
+    set_by_hand(deployed, found, description="mine", enabled=False)
+    (change,) = changed(deploy(deployed, definitions()))
+    assert change == Change("automation", name, "update", ("description",))
+    (again,) = deployed.read_automations_by_name(name)
+    assert again.description == found.description
+    assert not again.enabled
+    set_by_hand(deployed, again, enabled=True)
+
+
+def test_a_pool_of_another_type_is_refused(deployed):
+    with pytest.raises(DeployError, match="control is of type process, not docker; pass --pool-ty"):
+        ensure_pools(deployed, "docker", dry_run=False)
+
+
+def test_pools_of_containers_need_an_image(deployed):
+    with pytest.raises(DeployError, match="need a container image with amnst; pass --image"):
+        next(deploy(deployed, definitions(), pool_type="kubernetes"))
+
+
+@pytest.mark.parametrize("pool_type", ["docker", "kubernetes"])
+def test_the_server_takes_the_job_templates_of_container_pools(deployed, pool_type):
+    for name in ("control", "gpu"):
+        pool = WorkPoolCreate(
+            name=f"{pool_type}-{name}",
+            type=pool_type,
+            base_job_template=job_template(name, pool_type),
+        )
+        assert deployed.create_work_pool(pool).type == pool_type
