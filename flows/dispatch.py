@@ -24,6 +24,7 @@ from nst_core.errors import NSTError
 from tasks.caching import Workspace
 from tasks.parts import forget_part, read_part
 from tasks.results import RowResult, failure
+from tasks.retry import patiently
 from tasks.shards import ShardError
 
 logger = logging.getLogger(__name__)
@@ -88,9 +89,9 @@ def _run_shards(
         while waiting or under_way:
             while waiting and len(under_way) < max_in_flight:
                 shard = waiting.popleft()
-                forget_part(workspace, shard.catalog_run_id, shard.name)
-                under_way[_patiently(lambda: _start(shard, deployment))] = shard  # noqa: B023
-            runs = _patiently(lambda: _read(under_way))
+                patiently(lambda: forget_part(workspace, shard.catalog_run_id, shard.name))  # noqa: B023
+                under_way[_asked(lambda: _start(shard, deployment))] = shard  # noqa: B023
+            runs = _asked(lambda: _read(under_way))
             for run_id in [each for each in under_way if _is_over(runs.get(each))]:
                 yield under_way.pop(run_id), runs.get(run_id)
             if under_way:
@@ -140,10 +141,10 @@ def _is_over(run: FlowRun | None) -> bool:
     if run is None or state is None:
         return True  # somebody has deleted it
     if state.type == StateType.CRASHED and run.run_count < _MAX_STARTS:
-        _patiently(lambda: _start_again(run))
+        _asked(lambda: _start_again(run))
         return False
     if _is_stuck(state):
-        _patiently(lambda: _start_again(run))
+        _asked(lambda: _start_again(run))
         return False
     return state.is_final()
 
@@ -155,7 +156,7 @@ def _is_stuck(state: State) -> bool:
 
 def _results_of(shard: Shard, run: FlowRun | None, workspace: Workspace) -> list[RowResult]:
     """What a shard's run has left, else what can be said of its rows without it."""
-    part = list(read_part(workspace, shard.catalog_run_id, shard.name))
+    part = patiently(lambda: list(read_part(workspace, shard.catalog_run_id, shard.name)))
     return part if len(part) == shard.stop - shard.first else _lost(shard, run, workspace)
 
 
@@ -187,7 +188,7 @@ def _cancel_with_us(run_ids: Mapping[UUID, Shard]) -> None:
                 client.set_flow_run_state(run_id, stop)
 
 
-def _patiently(call: Callable[[], T]) -> T:
+def _asked(call: Callable[[], T]) -> T:
     """Call again while the server is away; everything asked of it here may be asked twice."""
     give_up = time.monotonic() + _SERVER_GRACE_S
     while True:

@@ -17,6 +17,7 @@ from tasks.caching import Workspace
 from tasks.parts import CATALOG, ResultLog, forget_part, report_run, result_log
 from tasks.report import write_report
 from tasks.results import RowResult, invalid, skipped
+from tasks.retry import patiently
 
 
 @flow(
@@ -35,8 +36,8 @@ def render_catalog(request: RenderRequest) -> Any:
     settings, run_id = Settings(), str(flow_run.get_id())
     workspace, deployment = settings.workspace(), settings.shard_deployment
     listener().stage("read manifest")
-    catalog = open_catalog(request, workspace)
-    workspace.store.check_writable()
+    catalog = patiently(lambda: open_catalog(request, workspace))
+    patiently(workspace.store.check_writable)
     refused = invalid(catalog.manifest.problems)
     n_pairs = len(refused) + len(catalog.rows)
     listener().pairs(n_pairs)
@@ -60,7 +61,9 @@ def render_catalog(request: RenderRequest) -> Any:
                 render_rows(catalog.rows, catalog, workspace, tell)
         finally:
             listener().stage("write report")
-            report = _report(log, workspace, request.output, run_id, shards=bool(deployment))
+            report = patiently(
+                lambda: _report(log, workspace, request.output, run_id, shards=bool(deployment))
+            )
             listener().ended(log.tally.sentence(), report)
         page.end(log.tally, report)
     return verdict(log.tally)

@@ -26,8 +26,9 @@ from tasks.jobs import (
 )
 from tasks.mels import identify_inputs
 from tasks.model import load_model
-from tasks.parts import is_over, report_run, result_log
+from tasks.parts import ResultLog, is_over, report_run, result_log
 from tasks.results import RowResult, Tally, failure, success
+from tasks.retry import patiently
 from tasks.row import ManifestRow
 from tasks.shards import ShardError
 from tasks.upload import UploadJob
@@ -53,11 +54,15 @@ def render_shard(shard: Shard) -> Any:
         try:
             render_rows(rows, catalog, workspace, log.add)
         finally:
-            log.publish(shard.catalog_run_id, shard.name)
-            if is_over(workspace, shard.catalog_run_id):
-                # The shard was retried alone: nobody else will tell of it.
-                report_run(workspace, shard.catalog_run_id, shard.request.output)
+            patiently(lambda: _tell(shard, log, workspace))
     return verdict(log.tally)
+
+
+def _tell(shard: Shard, log: ResultLog, workspace: Workspace) -> None:
+    log.publish(shard.catalog_run_id, shard.name)
+    if is_over(workspace, shard.catalog_run_id):
+        # The shard was retried alone: nobody else will tell of it.
+        report_run(workspace, shard.catalog_run_id, shard.request.output)
 
 
 def verdict(tally: Tally) -> Any:
@@ -110,10 +115,19 @@ def finished_results(
         unknown = [uri for uri in inputs_of([row]) if uri not in identities]
         identities.update(identify_inputs(unknown, str(workspace.scratch_root())))
         job = plan_job(row, identities, defaults)
-        if isinstance(job, NSTError) or not is_finished(job, workspace):
+        result = None if isinstance(job, NSTError) else _if_finished(row, job, workspace)
+        if result is None:
             return None
-        results.append(success(row, job, workspace, "cached"))
+        results.append(result)
     return results
+
+
+def _if_finished(row: ManifestRow, job: UploadJob, workspace: Workspace) -> RowResult | None:
+    def look() -> RowResult | None:
+        done = is_finished(job, workspace)
+        return success(row, job, workspace, "cached") if done else None
+
+    return patiently(look)
 
 
 def _opened(shard: Shard, workspace: Workspace) -> Catalog:
@@ -124,7 +138,7 @@ def _opened(shard: Shard, workspace: Workspace) -> Catalog:
             f"{shard.code_version}; install that version here and retry the shard",
             code="other_version",
         )
-    catalog = open_catalog(shard.request, workspace)
+    catalog = patiently(lambda: open_catalog(shard.request, workspace))
     _check_unchanged(shard, "manifest", catalog.manifest.sha256, shard.manifest_sha256)
     _check_unchanged(shard, "model", catalog.model.sha256, shard.model_sha256)
     return catalog
@@ -152,8 +166,8 @@ def _results(
         job = plan_job(row, identities, defaults)
         if isinstance(job, NSTError):
             yield failure(row, "inputs", job)
-        elif not force and is_finished(job, workspace):
-            yield success(row, job, workspace, "cached")
+        elif not force and (done := _if_finished(row, job, workspace)):
+            yield done
         else:
             to_do.append((row, job))
     if force:

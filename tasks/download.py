@@ -15,7 +15,7 @@ from prefect.cache_policies import NO_CACHE
 
 from nst_core.errors import DatasetError
 from tasks.files import StorageError, fetch_input, is_remote, local, reported, scrub, sha256_file
-from tasks.retry import retry_transient
+from tasks.retry import DELAYS_S, retry_transient
 from tasks.unpack import ArchiveLimits, is_unpacked, unpack_archive
 
 logger = logging.getLogger(__name__)
@@ -28,8 +28,8 @@ _BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 @task(
     name="download-dataset",
-    retries=3,
-    retry_delay_seconds=[2, 10, 60],
+    retries=len(DELAYS_S),
+    retry_delay_seconds=DELAYS_S,
     retry_condition_fn=retry_transient,
     cache_policy=NO_CACHE,
 )

@@ -14,7 +14,7 @@ from nst_core.mastering import write_master
 from nst_core.metrics import evaluate
 from nst_core.rendering import load_stylisation, render
 from tasks.caching import ArtefactPolicy, Workspace, artefact, parameters, produce
-from tasks.retry import retry_transient
+from tasks.retry import DELAYS_S, retry_transient
 from tasks.store import Json, Record, artefact_key
 from tasks.transfer import TransferJob
 
@@ -45,8 +45,8 @@ class RenderJob:
     name="invert-pair",
     task_run_name="invert-{row_id}",
     cache_policy=ArtefactPolicy(),
-    retries=2,
-    retry_delay_seconds=5,
+    retries=len(DELAYS_S),
+    retry_delay_seconds=DELAYS_S,
     retry_condition_fn=retry_transient,
 )
 def invert_pair(job: RenderJob, workspace: Workspace, row_id: str) -> Record:

@@ -14,7 +14,7 @@ from nst_core.dataset import analyse_segments, load_audio_segments, save_segment
 from nst_core.errors import AudioError, NSTError, SignalError
 from tasks.caching import ArtefactPolicy, Workspace, artefact, parameters, produce
 from tasks.files import StorageError, fetch_input, is_remote, sha256_file
-from tasks.retry import retry_transient
+from tasks.retry import DELAYS_S, retry_transient
 from tasks.segment import SegmentJob
 from tasks.store import Json, Record, artefact_key
 
@@ -69,8 +69,8 @@ class SegmentMelJob:
     name="compute-mels",
     task_run_name="mels-{job.name}",
     cache_policy=ArtefactPolicy(),
-    retries=3,
-    retry_delay_seconds=[2, 10, 60],
+    retries=len(DELAYS_S),
+    retry_delay_seconds=DELAYS_S,
     retry_condition_fn=retry_transient,
 )
 def compute_mels(job: AnalysisJob, workspace: Workspace) -> Record:

@@ -1,6 +1,9 @@
-"""What deserves a second attempt."""
+"""What deserves a second attempt, and when."""
 
-from typing import TYPE_CHECKING, Any
+import logging
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from nst_core.errors import NSTError
 from tasks.files import StorageError
@@ -8,6 +11,13 @@ from tasks.files import StorageError
 if TYPE_CHECKING:
     from prefect import Task
     from prefect.client.schemas.objects import State, TaskRun
+
+
+T = TypeVar("T")
+logger = logging.getLogger(__name__)
+
+DELAYS_S = [2.0, 10.0, 30.0, 60.0, 120.0]
+"""Before each further attempt: a server that restarts is back by then."""
 
 
 def is_transient(exception: BaseException) -> bool:
@@ -28,3 +38,16 @@ def retry_transient(task: "Task[..., Any]", task_run: "TaskRun", state: "State[A
     del task, task_run  # the exception alone decides
     # Read as data: State.result() is a coroutine inside an event loop.
     return isinstance(state.data, BaseException) and is_transient(state.data)
+
+
+def patiently(call: Callable[[], T]) -> T:
+    """Call again while a store is away, as tasks do: for what a flow does itself."""
+    for delay_s in DELAYS_S:
+        try:
+            return call()
+        except Exception as error:
+            if not is_transient(error):
+                raise
+            logger.warning("tried again in %.0f s: %s", delay_s, error)
+            time.sleep(delay_s)
+    return call()

@@ -13,7 +13,7 @@ from nst_core.rendering import save_stylisation
 from nst_core.runtime import setup_tensorflow
 from tasks.caching import ArtefactPolicy, Workspace, artefact, parameters, produce
 from tasks.mels import AnalysisJob
-from tasks.retry import retry_transient
+from tasks.retry import DELAYS_S, retry_transient
 from tasks.store import Json, Record, artefact_key
 
 
@@ -44,8 +44,8 @@ class TransferJob:
     name="transfer-pair",
     task_run_name="transfer-{row_id}",
     cache_policy=ArtefactPolicy(),
-    retries=2,
-    retry_delay_seconds=5,
+    retries=len(DELAYS_S),
+    retry_delay_seconds=DELAYS_S,
     retry_condition_fn=retry_transient,
 )
 def transfer_pair(job: TransferJob, workspace: Workspace, row_id: str) -> Record:

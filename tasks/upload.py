@@ -22,7 +22,7 @@ from tasks.files import (
 )
 from tasks.invert import RenderJob
 from tasks.mels import AnalysisJob
-from tasks.retry import retry_transient
+from tasks.retry import DELAYS_S, retry_transient
 from tasks.store import Record
 
 
@@ -53,8 +53,8 @@ class Published:
     name="upload-pair",
     task_run_name="upload-{row_id}",
     cache_policy=NO_CACHE,
-    retries=3,
-    retry_delay_seconds=[2, 10, 60],
+    retries=len(DELAYS_S),
+    retry_delay_seconds=DELAYS_S,
     retry_condition_fn=retry_transient,
 )
 def upload_pair(job: UploadJob, workspace: Workspace, row_id: str) -> Published:

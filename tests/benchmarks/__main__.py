@@ -8,7 +8,17 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-NAMES = ("inversion", "transfer", "loop", "sound", "audition", "render", "classifier")
+NAMES = (
+    "inversion",
+    "transfer",
+    "loop",
+    "sound",
+    "audition",
+    "render",
+    "catalog",
+    "workers",
+    "classifier",
+)
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 
 

@@ -1,0 +1,124 @@
+"""Large catalogues: 100,000 rows planned, 10,000 finished ones recognised."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+N_PLANNED, N_FINISHED = 100_000, 10_000
+
+PLAN = """
+import json, resource, sys, time
+from flows.catalog import RenderRequest, open_catalog
+from flows.settings import Settings
+
+def memory_mb():
+    return int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize() / 1e6
+
+before, started = memory_mb(), time.perf_counter()
+request = RenderRequest(manifest=sys.argv[1], output=sys.argv[2])
+catalog = open_catalog(request, Settings().workspace())
+shards = catalog.shards("run")
+seconds = time.perf_counter() - started
+peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+print(json.dumps({
+    "rows": len(catalog.rows), "shards": len(shards), "seconds": seconds,
+    "peak_mb": peak_mb, "bytes_per_row": 1e6 * (memory_mb() - before) / len(catalog.rows),
+}))
+"""
+
+BUILD = """
+import os, sys
+from pathlib import Path
+os.fsync = lambda descriptor: None  # nobody needs these files after a crash
+from flows.catalog import RenderRequest, open_catalog
+from flows.settings import Settings
+from tasks.jobs import inputs_of, plan_job
+from tasks.mels import identify_inputs
+from tasks.upload import upload_pair
+
+workspace = Settings().workspace()
+catalog = open_catalog(RenderRequest(manifest=sys.argv[1], output=sys.argv[2]), workspace)
+identities = identify_inputs(inputs_of(catalog.rows), workspace.scratch)
+defaults, artefact = catalog.defaults, Path(workspace.scratch) / "made"
+for number, row in enumerate(catalog.rows):
+    job = plan_job(row, identities, defaults)
+    artefact.write_bytes(b"%08d" % number * 1000)
+    workspace.store.commit("audio", job.render.key, artefact, "wav", {"seconds": 1.0})
+    transfer = job.render.transfer
+    workspace.store.commit("transfer", transfer.key, artefact, "npz", {"seconds": 1.0})
+    upload_pair.fn(job, workspace, row.id)
+"""
+
+RENDER = """
+import json, resource, sys, time
+from flows.prefect_environment import prepare_prefect, start_server
+prepare_prefect(verbose=False)
+start_server()
+from flows.catalog import RenderRequest
+from flows.render_catalog import render_catalog
+
+def memory_mb():
+    return int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize() / 1e6
+
+before, started = memory_mb(), time.perf_counter()
+state = render_catalog(
+    RenderRequest(manifest=sys.argv[1], output=sys.argv[2]), return_state=True
+)
+seconds = time.perf_counter() - started
+print(json.dumps({
+    "message": state.message, "seconds": seconds, "bytes_per_row":
+    1e6 * (memory_mb() - before) / int(sys.argv[3]),
+}))
+"""
+
+
+def run(data: Path) -> dict:
+    with tempfile.TemporaryDirectory(prefix="bench-catalog-") as name:
+        folder = Path(name)
+        large = _manifest(folder / "large.csv", N_PLANNED, "music/{}.flac")
+        plan = _run(folder, PLAN, large, folder / "out")
+        print(
+            f"{plan['rows']:,} rows read, checked and cut into {plan['shards']:,} shards in "
+            f"{plan['seconds']:.1f} s; peak {plan['peak_mb']:.0f} MB, "
+            f"{plan['bytes_per_row']:.0f} bytes a row",
+            flush=True,
+        )
+        for number in range(int(N_FINISHED**0.5) + 1):
+            (folder / f"{number}.wav").write_bytes(b"%d" % number)
+        finished = _manifest(folder / "finished.csv", N_FINISHED, "{}.wav")
+        _run(folder, BUILD, finished, folder / "out")
+        again = _run(folder, RENDER, finished, folder / "out", str(N_FINISHED))
+        print(
+            f"a finished catalogue of {N_FINISHED:,} rows is recognised in "
+            f"{again['seconds']:.1f} s ({again['message']}), {again['bytes_per_row']:.0f} bytes "
+            "of memory a row"
+        )
+    return {"plan": plan, "finished": again}
+
+
+def _manifest(path: Path, n_rows: int, music: str) -> Path:
+    side = int(n_rows**0.5) + 1
+    rows = (f"row-{n:06d},{n % side}.wav,{music.format(n // side)}\n" for n in range(n_rows))
+    path.write_text("id,ambience,music\n" + "".join(rows), "utf-8")
+    return path
+
+
+def _run(folder: Path, program: str, *arguments: object) -> dict:
+    environment = {
+        **os.environ,
+        "PREFECT_HOME": str(folder / "prefect"),
+        "AMNST_STORE_URI": str(folder / "store"),
+        "AMNST_SCRATCH": str(folder / "scratch"),
+        "AMNST_SHARD_DEPLOYMENT": "render-shard/gpu",  # which nobody serves: none is started
+    }
+    (folder / "scratch").mkdir(mode=0o700, exist_ok=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program, *map(str, arguments)],
+        env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        raise RuntimeError(done.stderr)
+    return json.loads(done.stdout.splitlines()[-1]) if done.stdout.strip() else {}
