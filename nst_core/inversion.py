@@ -153,36 +153,73 @@ def _inverse_window_power(n_frames: int, n_samples: int, config: MelConfig) -> F
     return inverse
 
 
+@numba.njit(error_model="numpy", cache=True, nogil=True)
+def _lead(  # type: ignore[no-untyped-def]  # compiled: numba infers
+    frames,  # noqa: ANN001
+    hop,  # noqa: ANN001
+    window,  # noqa: ANN001
+    inverse_power,  # noqa: ANN001
+    momentum,  # noqa: ANN001
+    previous,  # noqa: ANN001
+    leading,  # noqa: ANN001
+) -> None:
+    """Overlap-add windowed frames, and carry on in the direction of the last step.
+
+    `previous` holds the last waveform and gets this one. One pass where array operations
+    take five.
+    """
+    n_frames, n_fft = frames.shape
+    overlap = n_fft // hop
+    for block in range(n_frames + overlap - 1):
+        at = block * hop
+        y = leading[at : at + hop]
+        y[:] = 0
+        for part in range(overlap):
+            t = block - part
+            if 0 <= t < n_frames:
+                frame = frames[t, part * hop : (part + 1) * hop]
+                weights = window[part * hop : (part + 1) * hop]
+                for i in range(hop):
+                    y[i] += frame[i] * weights[i]
+        for i in range(hop):
+            new = y[i] * inverse_power[at + i]
+            y[i] = new + momentum * (new - previous[at + i])
+            previous[at + i] = new
+
+
 def _fast_griffin_lim(
     S: FloatArray,
     phase: FloatArray,
     inverse_power: FloatArray,
     config: MelConfig,
     inversion: InversionConfig,
+    edges: tuple[bool, bool],
 ) -> FloatArray:
     """Iterate on one chunk; returns its padded waveform, ``(n_frames + overlap - 1) hops``.
 
     Perraudin, Balazs, Søndergaard 2013 add the momentum to the STFT; transform and
-    inverse are linear, so we add it to the waveform, four times smaller.
+    inverse are linear, so we add it to the waveform, four times smaller. Frames that
+    can no longer reach the chunk are dropped as the steps go, but not at `edges`, where
+    the track begins or ends.
     """
-    window = hann(config.n_fft)
+    window, hop = hann(config.n_fft), config.hop_length
+    spoilt = config.n_fft // hop - 1
     D = np.empty(S.shape, np.complex64)
     D.real, D.imag = S * np.cos(phase), S * np.sin(phase)
-    previous: FloatArray | None = None
+    low, high = 0, len(S)
+    previous, leading = np.zeros_like(inverse_power), np.empty_like(inverse_power)
     for iteration in range(inversion.n_iterations + 1):
         frames = fft.irfft(D, n=config.n_fft, axis=1, overwrite_x=True)
-        frames *= window
-        y = overlap_add(frames, config.hop_length)
-        y *= inverse_power
+        part = slice(low * hop, (high + spoilt) * hop)
+        momentum = np.float32(inversion.momentum if iteration else 0)
+        _lead(frames, hop, window, inverse_power[part], momentum, previous[part], leading[part])
         if iteration == inversion.n_iterations:
             break
-        momentum = np.float32(inversion.momentum)
-        leading = y if previous is None else y + momentum * (y - previous)
-        previous = y
+        low, high = low + spoilt * (not edges[0]), high - spoilt * (not edges[1])
         views = np.lib.stride_tricks.sliding_window_view(leading, config.n_fft)
-        D = fft.rfft(views[:: config.hop_length] * window, axis=1, overwrite_x=True)
-        _project(D, S)
-    return y
+        D = fft.rfft(views[low * hop : high * hop : hop] * window, axis=1, overwrite_x=True)
+        _project(D, S[low:high])
+    return previous
 
 
 def mel_to_audio(
@@ -240,7 +277,8 @@ def mel_to_audio(
         stop = min(start + inversion.chunk_frames, n_frames)
         low, high = max(0, start - halo), min(n_frames, stop + halo)
         scale = inverse_power[low * hop : (high + overlap - 1) * hop]
-        chunk = _fast_griffin_lim(S[low:high], phase[low:high], scale, mel, inversion)
+        edges = low == 0, high == n_frames
+        chunk = _fast_griffin_lim(S[low:high], phase[low:high], scale, mel, inversion, edges)
         end = n_frames + overlap - 1 if stop == n_frames else stop
         y[start * hop : end * hop] = chunk[(start - low) * hop : (end - low) * hop]
 

@@ -1,0 +1,76 @@
+"""Real servers for tests: how each is started, on ports and folders of its own."""
+
+import json
+import os
+import pwd
+import random
+import socket
+import sys
+from pathlib import Path
+
+KEY, SECRET = "amnst-test", "amnst-test-secret"
+WEED = Path(sys.executable).with_name("weed")
+REDIS = Path("/usr/bin/redis-server")
+_POSTGRES = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
+POSTGRES = _POSTGRES[-1] if _POSTGRES else Path("/usr/lib/postgresql/bin/postgres")
+
+
+def free_ports(count: int) -> list[int]:
+    """Free ports whose twin, 10,000 higher, is free too: SeaweedFS takes both."""
+    chooser, found = random.Random(os.urandom(8)), []
+    while len(found) < count:
+        port = chooser.randrange(12_000, 22_000)
+        try:
+            for number in (port, port + 10_000):
+                with socket.socket() as probe:
+                    probe.bind(("127.0.0.1", number))
+        except OSError:
+            continue
+        found.append(port)
+    return found
+
+
+def weed_command(folder: Path, ports: list[int]) -> list[str]:
+    """SeaweedFS with an S3 door at the first of four ports."""
+    identity = {
+        "name": "test",
+        "credentials": [{"accessKey": KEY, "secretKey": SECRET}],
+        "actions": ["Admin", "Read", "Write", "List", "Tagging"],
+    }
+    config = folder / "s3.json"
+    config.write_text(json.dumps({"identities": [identity]}))
+    s3, master, volume, filer = ports
+    return [
+        *(str(WEED), "-logtostderr=true", "server", f"-dir={folder}"),
+        *("-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-master.telemetry=false"),
+        *(f"-master.port={master}", f"-volume.port={volume}", "-filer", f"-filer.port={filer}"),
+        *("-s3", f"-s3.port={s3}", f"-s3.config={config}", "-s3.port.iceberg=0"),
+        *("-s3.port.lance=0", "-s3.autoCreateBucket=false", "-volume.max=1000"),
+        *("-master.volumeSizeLimitMB=128", "-volume.preStopSeconds=0"),
+    ]
+
+
+def s3_environment(port: int) -> dict[str, str]:
+    """What leads a client to that door, and to no other."""
+    return {
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+        "AWS_ACCESS_KEY_ID": KEY,
+        "AWS_SECRET_ACCESS_KEY": SECRET,
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+
+
+def postgres_user() -> str | None:
+    """PostgreSQL refuses to run as root."""
+    if os.getuid():
+        return None
+    return next((each.pw_name for each in pwd.getpwall() if each.pw_name == "postgres"), "nobody")
+
+
+def is_open(port: int) -> bool:
+    """Say whether somebody listens on a port of this machine."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
