@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ PoolName: TypeAlias = Literal["control", "gpu"]
 
 _LIMITS = {"control": 8, "gpu": 1}
 """A catalogue only waits for its shards; a shard takes a device for itself."""
+
+_NAME = re.compile(r"(?P<host>.+)-(?:control|gpu).*-(?P<version>\d[^-]*)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +79,12 @@ class Worker:
 
     def _threads(self) -> dict[str, str]:
         return {} if self.threads is None else {"AMNST_N_THREADS": str(self.threads)}
+
+
+def host_and_version(name: str) -> tuple[str, str] | None:
+    """What the name of a worker says, if `amnst worker` gave it."""
+    found = _NAME.fullmatch(name)
+    return (found["host"], found["version"]) if found else None
 
 
 def become(worker: Worker) -> NoReturn:

@@ -15,7 +15,7 @@ from cyclopts import App, CycloptsError, Parameter
 from flows.options import Format, Ids, RenderOptions
 from flows.prefect_environment import prepare_prefect, start_server
 from flows.run_commands import retry, schedule, schedules, submit, unschedule
-from flows.server_commands import deploy, serve, worker
+from flows.server_commands import deploy, doctor, serve, worker
 from nst_core import __version__
 
 if TYPE_CHECKING:
@@ -189,7 +189,7 @@ def demo(folder: Path = Path("demo"), *, verbose: bool = False) -> int:
 
 for _command in (submit, retry, schedule, schedules, unschedule):
     app.command(_command)
-for _server_command in (serve, deploy, worker):
+for _server_command in (serve, deploy, worker, doctor):
     app.command(_server_command)
 
 

@@ -13,6 +13,9 @@ from cyclopts import Parameter
 from flows.prefect_environment import prepare_prefect
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from deployments.doctor import Finding
     from deployments.worker import Worker
 
 Devices = Annotated[str | None, Parameter(help="GPUs, as 0,1; by default none is chosen.")]
@@ -133,3 +136,33 @@ def worker(
     become(
         Worker(pool=pool, device=device, name=name, threads=threads, limit=limit),
     )
+
+
+def doctor() -> int:
+    """Examine the artefact store, the Prefect server and its workers.
+
+    Exit code 0 when all is well, 1 for warnings and faults.
+    """
+    prepare_prefect(verbose=False)
+    from prefect.client.orchestration import get_client
+    from prefect.settings import get_current_settings
+
+    from deployments.definitions import definitions
+    from deployments.doctor import examine_server, examine_store
+    from flows.settings import Settings
+
+    findings = list(_told(examine_store(Settings().store_uri)))
+    if get_current_settings().api.url:
+        with get_client(sync_client=True) as client:
+            findings += _told(examine_server(client, definitions()))
+    else:
+        sys.stderr.write("no Prefect server is named: PREFECT_API_URL is not set\n")
+    n_bad = sum(finding.level != "ok" for finding in findings)
+    sys.stderr.write(f"{n_bad} of {len(findings)} need attention\n" if n_bad else "all is well\n")
+    return 1 if n_bad else 0
+
+
+def _told(findings: "Iterable[Finding]") -> "Iterator[Finding]":
+    for finding in findings:
+        print(finding, flush=True)
+        yield finding

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from tasks import s3
 from tasks.files import (
+    StorageError,
     create,
     delete,
     is_remote,
@@ -105,11 +106,17 @@ def _replaces_whole(folder: str, pool: ThreadPoolExecutor) -> tuple[bool, str]:
         for number in range(_ROUNDS):
             _write(uri, contents[number % 2])
 
-    writing, n_torn = pool.submit(replace), 0
+    writing, n_torn, n_refused = pool.submit(replace), 0, 0
     while not writing.done():
-        n_torn += read_bytes(uri) not in contents
+        try:
+            n_torn += read_bytes(uri) not in contents
+        except StorageError as error:
+            if not error.transient:
+                raise
+            n_refused += 1  # the reader knows, and asks again
     writing.result()
-    return not n_torn, f"{n_torn} torn reads while a file was replaced {_ROUNDS} times"
+    seen = f"{n_torn} torn and {n_refused} refused reads"
+    return not n_torn, f"{seen} while a file was replaced {_ROUNDS} times"
 
 
 def _gives_back(folder: str, _pool: ThreadPoolExecutor) -> tuple[bool, str]:
@@ -155,18 +162,14 @@ def _not_tried(_folder: str, _pool: ThreadPoolExecutor) -> tuple[None, str]:
 
 
 def _finds_again(folder: str, _pool: ThreadPoolExecutor) -> tuple[bool, str]:
-    """Commit a result as a stage does; a second one does not replace it."""
+    """Commit a result as a stage does, and look for it."""
     store, key = Store(folder), _sha256(folder.encode())
-    records = []
     with tempfile.TemporaryDirectory() as scratch:
-        for content in (b"first", b"second"):
-            path = Path(scratch, "artefact")
-            path.write_bytes(content)
-            records.append(store.commit("probe", key, path, "bin", {}))
-    found = store.find("probe", key)
-    same = found is not None and store.fetch_bytes(found) == b"first"
-    same = same and records[1] == records[0]
-    return same, f"a finished result is {'found again' if same else 'not found, or replaced'}"
+        path = Path(scratch, "artefact")
+        path.write_bytes(b"result")
+        record = store.commit("probe", key, path, "bin", {})
+    same = store.find("probe", key) == record and store.fetch_bytes(record) == b"result"
+    return same, f"a finished result is {'found again' if same else 'not found'}"
 
 
 def _remarks(folder: str) -> Iterator[str]:
@@ -206,9 +209,16 @@ def _sha256(content: bytes) -> str:
 def _cleared(folder: str) -> Iterator[None]:
     try:
         yield
-    finally:
-        with reported(folder, "clear"), contextlib.suppress(FileNotFoundError):
-            if is_remote(folder):
-                s3.client().rm(folder, recursive=True)
-            else:
-                shutil.rmtree(local(folder))
+    except StorageError:
+        with contextlib.suppress(StorageError):  # the first failure tells more
+            _clear(folder)
+        raise
+    _clear(folder)
+
+
+def _clear(folder: str) -> None:
+    with reported(folder, "clear"), contextlib.suppress(FileNotFoundError):
+        if is_remote(folder):
+            s3.client().rm(folder, recursive=True)
+        else:
+            shutil.rmtree(local(folder))

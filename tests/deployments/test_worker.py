@@ -2,7 +2,9 @@
 
 import platform
 
-from deployments.worker import Worker
+import pytest
+
+from deployments.worker import Worker, host_and_version
 from nst_core import __version__
 
 
@@ -38,3 +40,16 @@ def test_a_workers_health_page_is_for_its_machine_unless_someone_says_otherwise(
     host = "PREFECT_WORKER_WEBSERVER_HOST"
     assert Worker(pool="gpu").environment({})[host] == "127.0.0.1"
     assert Worker(pool="gpu").environment({host: "0.0.0.0"})[host] == "0.0.0.0"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("node-7-gpu0-0.1.0", ("node-7", "0.1.0")),
+        ("my-gpu1-box-gpu-cpu0-1.2.3rc1", ("my-gpu1-box", "1.2.3rc1")),
+        ("vm-control-0.1.0", ("vm", "0.1.0")),
+        ("KubernetesWorker 5f", None),
+    ],
+)
+def test_the_doctor_reads_machine_and_version_from_a_name(name, said):
+    assert host_and_version(name) == said

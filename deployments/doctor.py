@@ -1,0 +1,192 @@
+"""`amnst doctor`: what is wrong with the store, the Prefect server and the workers."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.exceptions import ObjectNotFound
+
+from deployments.automations import PENDING_S, lost_runs, stuck_runs
+from deployments.database import Database, database_of
+from deployments.definitions import CONTROL, GPU, Definition
+from deployments.delays import event_delay_s, unrecorded_delay_s
+from deployments.worker import host_and_version
+from nst_core import __version__
+from tasks.files import StorageError
+from tasks.probe import probe_store
+
+_SLOW_S = 15.0
+"""Batches are written every second or so; this is a backlog."""
+_BIG_SQLITE = 2_000_000_000
+_PAGE = 200
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that was looked at."""
+
+    level: Literal["ok", "warning", "fault"]
+    subject: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.level:<8} {self.subject}: {self.text}"
+
+
+def examine_store(store_uri: str) -> Iterator[Finding]:
+    """Probe the artefact store."""
+    try:
+        found = probe_store(store_uri)
+    except StorageError as error:
+        yield Finding("fault", "store", f"{error}; see AMNST_STORE_URI and the credentials")
+        return
+    for promise in found.promises:
+        level: Literal["ok", "fault"] = "fault" if promise.holds is False else "ok"
+        yield Finding(level, f"store {promise.name}", f"{promise.claim}: {promise.seen}")
+    yield from (Finding("warning", "store", remark) for remark in found.remarks)
+
+
+def examine_server(
+    client: SyncPrefectClient, definitions: Iterable[Definition]
+) -> Iterator[Finding]:
+    """Look at a Prefect server, and at the workers it knows."""
+    if error := client.api_healthcheck():
+        yield Finding(
+            "fault",
+            "server",
+            f"{client.api_url} does not answer ({error or type(error).__name__}); "
+            "start it with amnst serve, or mend PREFECT_API_URL",
+        )
+        return
+    yield Finding("ok", "server", f"{client.api_url} answers, Prefect {client.api_version()}")
+    live = {pool: _live_workers(client, pool) for pool in (CONTROL, GPU)}
+    for pool, workers in live.items():
+        yield _pool(client, pool, workers)
+    names = [name for workers in live.values() for name in workers or ()]
+    yield from _versions(client, definitions, names)
+    yield from _watches(client)
+    yield from _database(database_of(client), names)
+    yield from _delays(client)
+    yield from _waiting_runs(client)
+
+
+def _live_workers(client: SyncPrefectClient, pool: str) -> list[str] | None:
+    """Names of the workers that beat; None where there is no such pool."""
+    try:
+        client.read_work_pool(pool)
+    except ObjectNotFound:
+        return None
+    asked = client.request(
+        "POST",
+        "/work_pools/{work_pool_name}/workers/filter",
+        path_params={"work_pool_name": pool},
+        json={"workers": {"status": {"any_": ["ONLINE"]}}, "limit": _PAGE},
+    )
+    return [worker["name"] for worker in asked.json()]
+
+
+def _pool(client: SyncPrefectClient, pool: str, workers: list[str] | None) -> Finding:
+    subject = f"pool {pool}"
+    if workers is None:
+        return Finding("fault", subject, "there is none; run amnst deploy")
+    if client.read_work_pool(pool).is_paused:
+        return Finding("warning", subject, "it is paused: its runs wait")
+    if not workers:
+        start = f"start one with amnst worker --pool {pool}"
+        return Finding("fault", subject, f"no live worker: its runs wait; {start}")
+    return Finding("ok", subject, f"{len(workers)} live: {', '.join(sorted(workers))}")
+
+
+def _versions(
+    client: SyncPrefectClient, definitions: Iterable[Definition], workers: Iterable[str]
+) -> Iterator[Finding]:
+    deployed: dict[str, str | None] = {}
+    for definition in definitions:
+        name = f"{definition.flow().name}/{definition.name}"
+        try:
+            deployed[name] = client.read_deployment_by_name(name).version
+        except ObjectNotFound:
+            yield Finding("fault", f"deployment {name}", "there is none; run amnst deploy")
+    expected = _most_common(deployed.values()) or __version__
+    skewed = [
+        Finding(
+            "warning",
+            f"deployment {name}",
+            f"it is of amnst {version}, others of {expected}; run amnst deploy",
+        )
+        for name, version in deployed.items()
+        if version != expected
+    ]
+    for name in workers:
+        said = host_and_version(name)
+        if said and said[1] != expected:
+            text = f"it has amnst {said[1]}, the deployments are of {expected}"
+            skewed.append(Finding("fault", f"worker {name}", f"{text}; install that one there"))
+    if expected != __version__:
+        text = f"it is {__version__} here, the deployments are of {expected}"
+        skewed.append(Finding("warning", "version", f"{text}; run amnst deploy, or install that"))
+    yield from skewed or [Finding("ok", "version", f"amnst {expected} everywhere")]
+
+
+def _most_common(versions: Iterable[str | None]) -> str | None:
+    known = [version for version in versions if version]
+    return max(known, key=known.count) if known else None
+
+
+def _watches(client: SyncPrefectClient) -> Iterator[Finding]:
+    """The automations that end lost runs."""
+    names = (lost_runs(1 << 10).name, stuck_runs(PENDING_S).name)
+    for name in names:
+        found = next(iter(client.read_automations_by_name(name)), None)
+        if found is None or not found.enabled:
+            state = "there is none; run amnst deploy" if found is None else "it is switched off"
+            text = f"{state}: runs of a lost machine stay Running for ever"
+            yield Finding("warning", f"automation {name}", text)
+
+
+def _database(database: Database, workers: Iterable[str]) -> Iterator[Finding]:
+    hosts = sorted({said[0] for name in workers if (said := host_and_version(name))})
+    if database.single_machine and len(hosts) > 1:
+        yield Finding(
+            "warning",
+            "database",
+            f"{database.kind}, with workers of {len(hosts)} machines ({', '.join(hosts)}); use "
+            "PostgreSQL and Redis, as deployments/compose.yaml does",
+        )
+    size = database.size
+    if size is not None and size > _BIG_SQLITE:
+        advice = "shorten PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD, or use PostgreSQL"
+        yield Finding("warning", "database", f"{database.kind}, {size / 1e9:.1f} GB; {advice}")
+    else:
+        known = "" if size is None else f", {size / 1e6:.1f} MB"
+        yield Finding("ok", "database", f"{database.kind}{known}")
+
+
+def _delays(client: SyncPrefectClient) -> Iterator[Finding]:
+    settings = "see the batch sizes in deployments/server_environment.py"
+    for subject, delay in (
+        ("events", event_delay_s(client, give_up_s=2 * _SLOW_S)),
+        ("task run recorder", unrecorded_delay_s(client)),
+    ):
+        if delay is None:
+            yield Finding("fault", subject, f"more than {2 * _SLOW_S:.0f} s behind; {settings}")
+        elif delay > _SLOW_S:
+            yield Finding("warning", subject, f"{delay:.0f} s behind; {settings}")
+        else:
+            yield Finding("ok", subject, f"{delay:.1f} s behind")
+
+
+def _waiting_runs(client: SyncPrefectClient) -> Iterator[Finding]:
+    late = _count(client, {"name": {"any_": ["Late"]}})
+    if late:
+        text = f"{late} wait for a worker; start more, or look at the limits of pool and workers"
+        yield Finding("warning", "late runs", text)
+    else:
+        yield Finding("ok", "late runs", "none")
+
+
+def _count(client: SyncPrefectClient, state: dict[str, Any]) -> int:
+    asked = client.request("POST", "/flow_runs/count", json={"flow_runs": {"state": state}})
+    n_runs: int = asked.json()
+    return n_runs

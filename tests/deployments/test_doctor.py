@@ -1,0 +1,172 @@
+"""What the doctor says of a real server, and of what is wrong with it."""
+
+from uuid import uuid4
+
+import pytest
+from prefect import flow
+from prefect.automations import AutomationCore
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import DeploymentUpdate, WorkPoolUpdate
+from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.states import Scheduled
+from prefect.types._datetime import now
+
+from deployments import doctor
+from deployments.database import database_of
+from deployments.definitions import definitions
+from deployments.delays import event_delay_s, unrecorded_delay_s
+from deployments.doctor import Finding, examine_server, examine_store
+from flows.cli import main
+from nst_core import __version__
+
+
+@pytest.fixture
+def examined(deployed):
+    """What is found, by subject."""
+
+    def examine():
+        return {found.subject: found for found in examine_server(deployed, definitions())}
+
+    return examine
+
+
+@pytest.fixture
+def beat(deployed):
+    """Let workers of these names be alive."""
+    present = []
+
+    def send(pool, *names):
+        for name in names:
+            deployed.send_worker_heartbeat(pool, name, heartbeat_interval_seconds=30)
+            present.append((pool, name))
+
+    yield send
+    for pool, name in present:
+        deployed._client.delete(f"/work_pools/{pool}/workers/{name}")
+
+
+def test_a_pool_without_a_live_worker_is_named(examined, beat):
+    assert examined()["pool gpu"].level == "fault"
+    assert "no live worker" in examined()["pool gpu"].text
+    assert "amnst worker --pool gpu" in examined()["pool gpu"].text
+    beat("gpu", f"node-gpu0-{__version__}")
+    assert examined()["pool gpu"] == Finding("ok", "pool gpu", f"1 live: node-gpu0-{__version__}")
+
+
+def test_a_paused_pool_is_named(examined, deployed):
+    deployed.update_work_pool("control", WorkPoolUpdate(is_paused=True))
+    assert "paused" in examined()["pool control"].text
+    deployed.update_work_pool("control", WorkPoolUpdate(is_paused=False))
+
+
+def test_a_worker_of_another_version_is_named(examined, beat):
+    beat("gpu", f"node-gpu0-{__version__}", "node-gpu1-0.0.1")
+    found = examined()
+    assert "version" not in found
+    assert found["worker node-gpu1-0.0.1"].level == "fault"
+    assert "it has amnst 0.0.1" in found["worker node-gpu1-0.0.1"].text
+    assert f"worker node-gpu0-{__version__}" not in found
+
+
+def test_a_deployment_of_another_version_or_missing_is_named(examined, deployed):
+    assert examined()["version"].level == "ok"
+    found = deployed.read_deployment_by_name("train-classifier/gpu")
+    deployed.update_deployment(found.id, DeploymentUpdate(version="0.0.1"))
+    assert "of amnst 0.0.1" in examined()["deployment train-classifier/gpu"].text
+    deployed.update_deployment(found.id, DeploymentUpdate(version=__version__))
+    missing = definitions()[0].model_copy(update={"name": "gone"})
+    findings = {each.subject: each for each in examine_server(deployed, [missing])}
+    assert findings["deployment render-catalog/gone"].level == "fault"
+
+
+def test_workers_of_two_machines_want_another_database_than_sqlite(examined, beat):
+    beat("gpu", f"one-gpu0-{__version__}", f"one-gpu1-{__version__}")
+    assert examined()["database"].level == "ok"
+    beat("control", f"two-control-{__version__}")
+    findings = list(doctor._database(_sqlite(), ["one-gpu0-1.0", "two-gpu0-1.0"]))
+    assert "workers of 2 machines (one, two)" in findings[0].text
+    assert findings[0].level == "warning"
+
+
+def _sqlite():
+    return doctor.Database("SQLite", single_machine=True, size=1)
+
+
+def test_a_database_that_has_grown_is_named():
+    (found,) = doctor._database(doctor.Database("SQLite", single_machine=True, size=3 * 10**9), [])
+    assert found.level == "warning"
+    assert "3.0 GB" in found.text
+
+
+def test_a_server_elsewhere_tells_how_it_passes_messages(deployed):
+    # The settings of this process name another database file than the server's.
+    found = database_of(deployed)
+    assert found.single_machine
+    assert "memory" in found.kind or found.size
+
+
+def test_events_are_timed_from_writing_to_reading(deployed):
+    assert 0 < event_delay_s(deployed, give_up_s=60) < 60
+    assert event_delay_s(deployed, give_up_s=0) is None
+
+
+def test_a_recorder_that_is_behind_is_seen(deployed, eventually):
+    """The event of a task run that no recorder has seen."""
+    assert unrecorded_delay_s(deployed) == 0
+    lost = {
+        "id": str(uuid4()),
+        "occurred": now("UTC").isoformat(),
+        "event": "prefect.task-run.Completed",
+        "resource": {"prefect.resource.id": f"prefect.task-run.{uuid4()}"},
+        "payload": {},
+    }
+    deployed.request("POST", "/events", json=[lost])
+    assert eventually(lambda: unrecorded_delay_s(deployed)) > 0
+
+
+def test_late_runs_are_counted(examined, deployed):
+    assert examined()["late runs"].level == "ok"
+
+    @flow
+    def waiting():
+        """Is not started."""
+
+    deployed.create_flow_run(waiting, state=Scheduled(name="Late"))
+    assert examined()["late runs"].text.startswith("1 wait")
+
+
+def test_an_automation_that_is_off_is_named(examined, deployed):
+    assert "automation amnst-lost-runs" not in examined()
+    (found,) = deployed.read_automations_by_name("amnst-lost-runs")
+    fields = found.model_dump(exclude={"id", "owner_resource", "enabled"})
+    deployed.update_automation(found.id, AutomationCore(**fields, enabled=False))
+    assert "switched off" in examined()["automation amnst-lost-runs"].text
+    deployed.update_automation(found.id, AutomationCore(**fields, enabled=True))
+
+
+def test_a_server_that_does_not_answer_is_the_only_finding(free_port):
+    with (
+        temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{free_port()}/api"}),
+        get_client(sync_client=True) as client,
+    ):
+        (found,) = examine_server(client, definitions())
+    assert found.level == "fault"
+    assert "does not answer" in found.text
+
+
+def test_a_store_that_cannot_be_written_is_a_fault_and_a_good_one_keeps_its_promises(tmp_path):
+    assert {found.level for found in examine_store(str(tmp_path / "store"))} == {"ok"}
+    (tmp_path / "file").write_text("", "utf-8")
+    (found,) = examine_store(str(tmp_path / "file" / "store"))
+    assert found.level == "fault"
+    assert "AMNST_STORE_URI" in found.text
+
+
+def test_the_command_ends_with_1_for_a_fault_and_0_without_one(tmp_path, monkeypatch, capsys):
+    for place, code in ((tmp_path / "store", 0), (tmp_path / "store" / "file" / "x", 1)):
+        monkeypatch.setenv("AMNST_STORE_URI", str(place))
+        with pytest.raises(SystemExit) as caught:
+            main(["doctor"])
+        assert caught.value.code == code
+        (tmp_path / "store" / "file").write_text("", "utf-8")
+    assert "need attention" in capsys.readouterr().err
