@@ -5,13 +5,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check fmt bench bench-sound lock clean
+.PHONY: demo test test-faults check fmt bench bench-sound lock clean
 
 demo: $(READY)  ## train and render on sounds made on the spot
 	AMNST_STORE_URI=demo/store PREFECT_HOME=$(CURDIR)/demo/prefect $(BIN)/amnst demo demo
 
 test: $(READY)  ## all tests
 	$(BIN)/python -m pytest
+
+test-faults: $(READY)  ## kill PostgreSQL, S3, server and workers in turn; needs Debian's postgresql and redis-server
+	$(BIN)/python -m pytest -m faults tests/e2e
 
 check: $(READY)  ## lint, types, contracts, spelling
 	$(BIN)/ruff check .

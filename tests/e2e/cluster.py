@@ -95,6 +95,13 @@ class Cluster:
         self.spawn("server", *python, "--host", "127.0.0.1", "--port", str(self.port))
         until(self._is_up, timeout_s=120, what="the Prefect server")
 
+    def begin(self) -> None:
+        """The server, the deployments, and a worker for catalogues."""
+        self.start_server()
+        done = self.amnst("deploy")
+        assert done.returncode == 0, done.stderr
+        self.start_worker("control", "control")
+
     def _is_up(self) -> bool:
         assert self.processes["server"].poll() is None, self.log("server")
         try:

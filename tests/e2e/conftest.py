@@ -42,10 +42,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A server on SQLite, one worker for catalogues and two for shards."""
     installation = Cluster(tmp_path_factory.mktemp("cluster"))
     try:
-        installation.start_server()
-        done = installation.amnst("deploy")
-        assert done.returncode == 0, done.stderr
-        installation.start_worker("control", "control")
+        installation.begin()
         for name in ("gpu0", "gpu1"):
             installation.start_worker(name)
         yield installation

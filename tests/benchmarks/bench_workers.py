@@ -1,0 +1,137 @@
+"""Pairs per minute on several workers, and what the orchestration itself costs."""
+
+import csv
+import os
+import tempfile
+from datetime import datetime
+from pathlib import Path
+
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import DeploymentUpdate
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from tests.benchmarks.waiting import WAIT_S
+from tests.e2e.cluster import Cluster, descendants
+from tests.e2e.installation import installed
+from tests.servers import POSTGRES, REDIS
+
+N_REAL, N_WAITING, N_WAITERS = 40, 200, 4
+ROOT = Path(__file__).resolve().parents[2]
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def run(data: Path) -> dict:
+    one, two = _scaling(data, 1), _scaling(data, 2)
+    print(
+        f"{N_REAL} real pairs: {one:.1f} pairs a minute on one worker with a core of its own, "
+        f"{two:.1f} on two: {two / one:.2f} times as many",
+        flush=True,
+    )
+    overheads = {"SQLite": _overhead_on_sqlite()}
+    if POSTGRES.is_file() and REDIS.is_file():
+        overheads["PostgreSQL and Redis"] = _overhead_on_postgres()
+    for name, figures in overheads.items():
+        print(
+            f"{N_WAITING} waits of {WAIT_S:g} s on {N_WAITERS} workers, {name}: "
+            f"{100 * figures['share']:.0f} % of the ideal throughput, "
+            f"{figures['server_cpu_ms']:.1f} ms of server CPU a pair"
+        )
+    return {"one": one, "two": two, "ratio": two / one, "overhead": overheads}
+
+
+def _scaling(data: Path, n_workers: int) -> float:
+    """Pairs per minute between the first and the last pair."""
+    with tempfile.TemporaryDirectory(prefix="bench-workers-") as name:
+        cluster = Cluster(Path(name))
+        try:
+            cluster.begin()
+            for core in range(n_workers):
+                _start_pinned(cluster, core)
+            manifest = cluster.folder / "manifest.csv"
+            manifest.write_text(_real_pairs(data), "utf-8")
+            output = cluster.folder / "output"
+            options = ("--shard-size", N_REAL // n_workers, "--input-root", data)
+            run = cluster.wait(cluster.submit(manifest, output, *options), timeout_s=900)
+            assert run.state.is_completed(), run.state.message
+            return 60 * _throughput(output, n_workers)
+        finally:
+            cluster.stop()
+
+
+def _start_pinned(cluster: Cluster, core: int) -> None:
+    cluster.start_worker(f"core{core}", AMNST_N_THREADS="1")
+    os.sched_setaffinity(cluster.processes[f"core{core}"].pid, {core})  # its runs inherit it
+
+
+def _real_pairs(data: Path) -> str:
+    ambiences = sorted((data / "ambience").glob("*.ogg"))[:8]
+    musics = sorted((data / "music").glob("*.ogg"))[:5]
+    rows = [f"ambience/{a.name},music/{m.name},10" for m in musics for a in ambiences]
+    return "\n".join(["ambience,music,duration_s", *rows, ""])
+
+
+def _throughput(output: Path, n_workers: int) -> float:
+    """Pairs per second once started: the first pair of each worker is not counted."""
+    with (output / "results.csv").open(newline="", encoding="utf-8") as stream:
+        ended = sorted(datetime.fromisoformat(row["ended_at"]) for row in csv.DictReader(stream))
+    return (len(ended) - n_workers) / (ended[-1] - ended[n_workers - 1]).total_seconds()
+
+
+def _overhead_on_sqlite() -> dict:
+    with tempfile.TemporaryDirectory(prefix="bench-workers-") as name:
+        cluster = Cluster(Path(name), environment={"PYTHONPATH": _path()})
+        try:
+            cluster.begin()
+            return _overhead(cluster)
+        finally:
+            cluster.stop()
+
+
+def _overhead_on_postgres() -> dict:
+    with tempfile.TemporaryDirectory(prefix="bench-workers-") as name:
+        os.environ["PYTHONPATH"] = _path()
+        with installed(Path(name)) as cluster:
+            return _overhead(cluster)
+
+
+def _path() -> str:
+    return os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
+
+
+def _overhead(cluster: Cluster) -> dict:
+    _let_wait(cluster)
+    for number in range(N_WAITERS):
+        cluster.start_worker(f"waiter{number}")
+    for number in range(N_WAITING // 10 + 10):
+        (cluster.folder / f"{number}.wav").write_bytes(b"%d" % number)
+    rows = [f"{n % 10}.wav,{10 + n // 10}.wav" for n in range(N_WAITING)]
+    manifest = cluster.folder / "manifest.csv"
+    manifest.write_text("\n".join(["ambience,music", *rows, ""]), "utf-8")
+    before, output = _cpu_s(cluster), cluster.folder / "output"
+    options = ("--shard-size", N_WAITING // N_WAITERS)
+    run = cluster.wait(cluster.submit(manifest, output, *options), timeout_s=600)
+    assert run.state.is_completed(), run.state.message
+    ideal = N_WAITERS / WAIT_S
+    return {
+        "share": _throughput(output, N_WAITERS) / ideal,
+        "server_cpu_ms": 1e3 * (_cpu_s(cluster) - before) / N_WAITING,
+    }
+
+
+def _let_wait(cluster: Cluster) -> None:
+    with (
+        temporary_settings({PREFECT_API_URL: cluster.api}),
+        get_client(sync_client=True) as client,
+    ):
+        found = client.read_deployment_by_name("render-shard/gpu")
+        change = DeploymentUpdate(entrypoint="tests.benchmarks.waiting.render_shard")
+        client.update_deployment(found.id, change)
+
+
+def _cpu_s(cluster: Cluster) -> float:
+    """CPU seconds of the server so far, its children included."""
+    fields = [
+        Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        for pid in descendants(cluster.processes["server"].pid)
+    ]
+    return sum(int(each[11]) + int(each[12]) for each in fields) / _TICKS
