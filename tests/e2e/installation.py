@@ -42,6 +42,11 @@ class Installation(Cluster):
             },
         )
 
+    @property
+    def database_arguments(self) -> tuple[str, ...]:
+        """For PostgreSQL's own programs."""
+        return ("-h", "127.0.0.1", "-p", str(self.postgres_port), "-U", "amnst", "postgres")
+
     def start_postgres(self) -> None:
         data = Path(self.environment["PGDATA"])
         arguments = ("-D", str(data), "-k", str(data), "-p", str(self.postgres_port))

@@ -8,13 +8,14 @@ import hashlib
 import os
 import shutil
 import signal
+import subprocess
 import time
 
 import pytest
 
 from tests.e2e.cluster import delivered, report, until
 from tests.e2e.installation import installed
-from tests.servers import POSTGRES, REDIS, WEED
+from tests.servers import POSTGRES, REDIS, SECRET, WEED
 
 pytestmark = [pytest.mark.e2e, pytest.mark.faults]
 
@@ -134,3 +135,18 @@ def test_a_worker_and_its_flow_may_be_killed(installation, catalogue):
     assert {name: after[name] for name in made} == made, "what was finished stays"
     (shard,) = installation.shards(run_id).values()
     assert shard.run_count == 2, "marked as crashed for want of a heartbeat, and started again"
+
+
+def test_the_secret_of_the_store_is_in_no_log_and_not_in_the_database(installation, catalogue):
+    manifest, output = catalogue
+    installation.wait(installation.submit(manifest, output))
+    dump = subprocess.run(
+        [POSTGRES.with_name("pg_dump"), *installation.database_arguments],
+        capture_output=True,
+        check=True,
+    ).stdout
+    assert b"render-shard" in dump, "runs, parameters, logs and artifacts are in it"
+    assert b"catalog-" in dump
+    assert SECRET.encode() not in dump
+    for log in installation.folder.glob("*.log"):
+        assert SECRET not in log.read_text(errors="replace"), log.name
