@@ -74,6 +74,8 @@ def server_environment(address: Address, inherited: Mapping[str, str]) -> dict[s
     return {
         **SERVER_ENVIRONMENT,
         "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
+        # By default any page may read the CSRF token, which then protects from nothing.
+        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": f"{address.ui},http://localhost:{address.port}",
         **inherited,
         "PREFECT_API_URL": address.api,
     }

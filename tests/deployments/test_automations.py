@@ -123,3 +123,13 @@ def test_a_page_of_another_origin_can_start_nothing(address):
     answer = httpx.post(f"{address.api}/events", json=[created_event()])
     assert answer.status_code == 403
     assert "CSRF" in answer.text
+
+
+def test_a_page_of_another_origin_cannot_read_the_token(address):
+    def readable_by(origin):
+        url, client = f"{address.api}/csrf-token", {"client": "page"}
+        answer = httpx.get(url, params=client, headers={"Origin": origin})
+        return answer.headers.get("access-control-allow-origin")
+
+    assert readable_by("https://elsewhere.example") is None
+    assert readable_by(address.ui) == address.ui
