@@ -153,7 +153,7 @@ class InversionConfig:
     n_iterations: int = 12
     """Fast Griffin-Lim steps after the phase-gradient start (8 fast, 32 best)."""
     momentum: float = 0.99
-    chunk_frames: int = 256
+    chunk_frames: int = 1024
 
     def __post_init__(self) -> None:
         _check_count(self, "n_power_updates", 1, 1000)

@@ -10,94 +10,92 @@ from functools import lru_cache
 import numba
 import numpy as np
 import numpy.typing as npt
-from scipy import fft, sparse
 
 from nst_core.config import InversionConfig, MelConfig
 from nst_core.errors import SignalError
+from nst_core.griffin_lim import fast_griffin_lim
 from nst_core.mel import mel_bank
 from nst_core.phase import phase_from_magnitude
-from nst_core.stft import ComplexArray, FloatArray, hann, overlap_add
+from nst_core.stft import FloatArray, hann, overlap_add
 
 _LANES = 64
 """Frames worked on together, so that the innermost loop is contiguous."""
-_SEEN = 1e-9
+_TINY = np.float32(1e-20)
 
 
 @lru_cache(maxsize=4)
-def _bank_by_band_and_bin(
+def _layout(
     config: MelConfig,
-) -> tuple[npt.NDArray[np.int32], FloatArray, npt.NDArray[np.int32], FloatArray]:
-    """CSR arrays of the bank's rows (bands), then of its columns (bins), index pairs packed."""
+) -> tuple[FloatArray, npt.NDArray[np.int32], npt.NDArray[np.int32], FloatArray]:
+    """The bank, and where it is not zero: triangles that tile put a bin into two bands at most.
+
+    Returns
+    -------
+    weights : shape (n_mels, n_bins)
+    band_bins : shape (n_mels, 2)
+        First bin of a band, and the one after its last.
+    bin_bands : shape (n_bins,)
+        Lower band of a bin.
+    shares : shape (n_bins, 2)
+        Weights of that band and of the next; together 1, or 0 where no band sees the bin.
+    """
     weights = mel_bank(config).weights
-    by_band, by_bin = sparse.csr_array(weights), sparse.csr_array(weights.T)
-    return (
-        np.concatenate([by_band.indptr, by_band.indices]).astype(np.int32),
-        by_band.data,
-        np.concatenate([by_bin.indptr, by_bin.indices]).astype(np.int32),
-        by_bin.data,
-    )
+    is_seen, n_bins = weights > 0, weights.shape[1]
+    ends = np.where(is_seen.any(axis=1), n_bins - is_seen[:, ::-1].argmax(axis=1), 0)
+    bin_bands = is_seen.argmax(axis=0)
+    padded = np.pad(weights, ((0, 1), (0, 0)))
+    shares = np.stack([padded[bin_bands + i, np.arange(n_bins)] for i in (0, 1)], axis=1)
+    shares /= np.maximum(shares.sum(axis=1, keepdims=True), _TINY)
+    band_bins = np.stack([is_seen.argmax(axis=1), ends], axis=1)
+    return weights, band_bins.astype(np.int32), bin_bands.astype(np.int32), shares
 
 
 @numba.njit(error_model="numpy", cache=True, nogil=True)
-def _multiply(indptr, indices, data, x, out) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001  # compiled: numba infers
-    """``out = A @ x`` for a CSR matrix and `_LANES` columns."""
-    for row in range(len(indptr) - 1):
+def _spread(  # type: ignore[no-untyped-def]  # compiled: numba infers
+    ratio,  # noqa: ANN001
+    bin_bands,  # noqa: ANN001
+    shares,  # noqa: ANN001
+    x,  # noqa: ANN001
+) -> None:
+    """Multiply the bins by the mean of their bands' ratios."""
+    for k in range(len(x)):
+        band, low, high = bin_bands[k], shares[k, 0], shares[k, 1]
         for j in range(_LANES):
-            out[row, j] = 0
-        for p in range(indptr[row], indptr[row + 1]):
-            weight, column = data[p], indices[p]
-            for j in range(_LANES):
-                out[row, j] += weight * x[column, j]
+            x[k, j] *= low * ratio[band, j] + high * ratio[band + 1, j]
 
 
 @numba.njit(error_model="numpy", cache=True, nogil=True)
-def _richardson_lucy(  # type: ignore[no-untyped-def]  # noqa: C901, PLR0912  # compiled: numba infers, loops are vectors
+def _richardson_lucy(  # type: ignore[no-untyped-def]  # compiled: numba infers, loops are vectors
     M,  # noqa: ANN001
-    band_index,  # noqa: ANN001
-    band_data,  # noqa: ANN001
-    bin_index,  # noqa: ANN001
-    bin_data,  # noqa: ANN001
+    weights,  # noqa: ANN001
+    band_bins,  # noqa: ANN001
+    bin_bands,  # noqa: ANN001
+    shares,  # noqa: ANN001
     n_updates,  # noqa: ANN001
-    power,  # noqa: ANN001
+    S,  # noqa: ANN001
 ) -> None:
     n_mels, n_frames = M.shape
-    n_bins = power.shape[1]
-    band_ptr, band_columns = band_index[: n_mels + 1], band_index[n_mels + 1 :]
-    bin_ptr, bin_columns = bin_index[: n_bins + 1], bin_index[n_bins + 1 :]
-    band_sums = np.zeros(n_mels, np.float32)
-    for b in range(n_mels):
-        band_sums[b] = band_data[band_ptr[b] : band_ptr[b + 1]].sum()
-    inverse_bin_sums = np.ones(n_bins, np.float32)
-    for k in range(n_bins):
-        total = bin_data[bin_ptr[k] : bin_ptr[k + 1]].sum()
-        if total > _SEEN:
-            inverse_bin_sums[k] = np.float32(1) / total
-    x = np.empty((n_bins, _LANES), np.float32)
-    ratio = np.zeros((n_mels, _LANES), np.float32)
-    estimate = np.empty((n_mels, _LANES), np.float32)
-    back = np.empty((n_bins, _LANES), np.float32)
+    n_bins = S.shape[1]
+    goal = np.zeros((n_mels, _LANES), np.float32)
+    ratio = np.zeros((n_mels + 1, _LANES), np.float32)
+    estimate = np.empty(_LANES, np.float32)
     for start in range(0, n_frames, _LANES):
         n = min(_LANES, n_frames - start)
-        for b in range(n_mels):
-            scale = np.float32(0) if band_sums[b] == 0 else np.float32(1) / band_sums[b]
-            for j in range(n):
-                ratio[b, j] = M[b, start + j] * scale
-        _multiply(bin_ptr, bin_columns, bin_data, ratio, back)
-        for k in range(n_bins):
-            for j in range(_LANES):
-                x[k, j] = back[k, j] * inverse_bin_sums[k]
-        for _ in range(n_updates):
-            _multiply(band_ptr, band_columns, band_data, x, estimate)
+        x = np.ones((n_bins, _LANES), np.float32)
+        goal[:, :n] = M[:, start : start + n]
+        for _ in range(n_updates + 1):
             for b in range(n_mels):
-                for j in range(n):
-                    ratio[b, j] = M[b, start + j] / (estimate[b, j] + np.float32(1e-20))
-            _multiply(bin_ptr, bin_columns, bin_data, ratio, back)
-            for k in range(n_bins):
+                estimate[:] = _TINY
+                for k in range(band_bins[b, 0], band_bins[b, 1]):
+                    weight = weights[b, k]
+                    for j in range(_LANES):
+                        estimate[j] += weight * x[k, j]
                 for j in range(_LANES):
-                    x[k, j] *= back[k, j] * inverse_bin_sums[k]
+                    ratio[b, j] = goal[b, j] / estimate[j]
+            _spread(ratio, bin_bands, shares, x)
         for j in range(n):
             for k in range(n_bins):
-                power[start + j, k] = x[k, j]
+                S[start + j, k] = np.sqrt(x[k, j])
 
 
 def mel_to_magnitude(
@@ -124,21 +122,10 @@ def mel_to_magnitude(
         Magnitude. The first and the last bin, which no band sees, get half of their
         neighbour's.
     """
-    power = np.empty((M.shape[1], config.n_fft // 2 + 1), np.float32)
-    _richardson_lucy(np.ascontiguousarray(M), *_bank_by_band_and_bin(config), n_updates, power)
-    S = np.sqrt(power, out=power)
+    S = np.empty((M.shape[1], config.n_fft // 2 + 1), np.float32)
+    _richardson_lucy(np.ascontiguousarray(M), *_layout(config), n_updates, S)
     S[:, 0], S[:, -1] = 0.5 * S[:, 1], 0.5 * S[:, -2]
     return S
-
-
-@numba.njit(error_model="numpy", cache=True, nogil=True)
-def _project(D: ComplexArray, S: FloatArray) -> None:
-    """Give `D` the magnitudes `S`, but for the two bins that no mel band sees."""
-    for t in range(D.shape[0]):
-        for k in range(1, D.shape[1] - 1):
-            real, imag = D[t, k].real, D[t, k].imag
-            gain = S[t, k] / np.sqrt(real * real + imag * imag + np.float32(1e-30))
-            D[t, k] = complex(real * gain, imag * gain)
 
 
 def _inverse_window_power(n_frames: int, n_samples: int, config: MelConfig) -> FloatArray:
@@ -153,75 +140,6 @@ def _inverse_window_power(n_frames: int, n_samples: int, config: MelConfig) -> F
     return inverse
 
 
-@numba.njit(error_model="numpy", cache=True, nogil=True)
-def _lead(  # type: ignore[no-untyped-def]  # compiled: numba infers
-    frames,  # noqa: ANN001
-    hop,  # noqa: ANN001
-    window,  # noqa: ANN001
-    inverse_power,  # noqa: ANN001
-    momentum,  # noqa: ANN001
-    previous,  # noqa: ANN001
-    leading,  # noqa: ANN001
-) -> None:
-    """Overlap-add windowed frames, and carry on in the direction of the last step.
-
-    `previous` holds the last waveform and gets this one. One pass where array operations
-    take five.
-    """
-    n_frames, n_fft = frames.shape
-    overlap = n_fft // hop
-    for block in range(n_frames + overlap - 1):
-        at = block * hop
-        y = leading[at : at + hop]
-        y[:] = 0
-        for part in range(overlap):
-            t = block - part
-            if 0 <= t < n_frames:
-                frame = frames[t, part * hop : (part + 1) * hop]
-                weights = window[part * hop : (part + 1) * hop]
-                for i in range(hop):
-                    y[i] += frame[i] * weights[i]
-        for i in range(hop):
-            new = y[i] * inverse_power[at + i]
-            y[i] = new + momentum * (new - previous[at + i])
-            previous[at + i] = new
-
-
-def _fast_griffin_lim(
-    S: FloatArray,
-    phase: FloatArray,
-    inverse_power: FloatArray,
-    config: MelConfig,
-    inversion: InversionConfig,
-    edges: tuple[bool, bool],
-) -> FloatArray:
-    """Iterate on one chunk; returns its padded waveform, ``(n_frames + overlap - 1) hops``.
-
-    Perraudin, Balazs, Søndergaard 2013 add the momentum to the STFT; transform and
-    inverse are linear, so we add it to the waveform, four times smaller. Frames that
-    can no longer reach the chunk are dropped as the steps go, but not at `edges`, where
-    the track begins or ends.
-    """
-    window, hop = hann(config.n_fft), config.hop_length
-    spoilt = config.n_fft // hop - 1
-    D = np.empty(S.shape, np.complex64)
-    D.real, D.imag = S * np.cos(phase), S * np.sin(phase)
-    low, high = 0, len(S)
-    previous, leading = np.zeros_like(inverse_power), np.empty_like(inverse_power)
-    for iteration in range(inversion.n_iterations + 1):
-        frames = fft.irfft(D, n=config.n_fft, axis=1, overwrite_x=True)
-        part = slice(low * hop, (high + spoilt) * hop)
-        momentum = np.float32(inversion.momentum if iteration else 0)
-        _lead(frames, hop, window, inverse_power[part], momentum, previous[part], leading[part])
-        if iteration == inversion.n_iterations:
-            break
-        low, high = low + spoilt * (not edges[0]), high - spoilt * (not edges[1])
-        views = np.lib.stride_tricks.sliding_window_view(leading, config.n_fft)
-        D = fft.rfft(views[low * hop : high * hop : hop] * window, axis=1, overwrite_x=True)
-        _project(D, S[low:high])
-    return previous
-
-
 def mel_to_audio(
     M: FloatArray,
     mel: MelConfig,
@@ -234,7 +152,7 @@ def mel_to_audio(
 
     The phase starts from phase-gradient integration, which is worth more than any
     number of iterations from a random phase. Work goes in chunks whose halo of
-    ``overlap - 1`` frames an iteration makes them equal to the whole track, bit for
+    ``overlap`` frames an iteration makes them equal to the whole track, bit for
     bit; memory beyond the result does not grow with length.
 
     Parameters
@@ -266,7 +184,8 @@ def mel_to_audio(
     if covered <= 0:
         return np.zeros(length, np.float32)
     overlap = mel.n_fft // mel.hop_length
-    halo = (overlap - 1) * (inversion.n_iterations + 1)
+    # A frame leans on the overlap - 1 around it, and its pair on one more.
+    halo = overlap * (inversion.n_iterations + 1)
     S = mel_to_magnitude(M, mel, n_updates=inversion.n_power_updates)
     phase = phase_from_magnitude(S, mel.hop_length)
     inverse_power = _inverse_window_power(n_frames, covered, mel)
@@ -275,10 +194,16 @@ def mel_to_audio(
 
     def invert_chunk(start: int) -> None:
         stop = min(start + inversion.chunk_frames, n_frames)
-        low, high = max(0, start - halo), min(n_frames, stop + halo)
-        scale = inverse_power[low * hop : (high + overlap - 1) * hop]
-        edges = low == 0, high == n_frames
-        chunk = _fast_griffin_lim(S[low:high], phase[low:high], scale, mel, inversion, edges)
+        # Frames are transformed in pairs: every chunk makes the same ones.
+        low, high = max(0, start - halo) // 2 * 2, min(n_frames, stop + halo + (stop + halo) % 2)
+        chunk = fast_griffin_lim(
+            S[low:high],
+            phase[low:high],
+            inverse_power[low * hop : (high + overlap - 1) * hop],
+            hop,
+            n_iterations=inversion.n_iterations,
+            momentum=inversion.momentum,
+        )
         end = n_frames + overlap - 1 if stop == n_frames else stop
         y[start * hop : end * hop] = chunk[(start - low) * hop : (end - low) * hop]
 

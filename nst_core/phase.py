@@ -12,7 +12,6 @@ import math
 
 import numba
 import numpy as np
-import numpy.typing as npt
 
 from nst_core.stft import FloatArray
 
@@ -20,83 +19,78 @@ _HANN_GAMMA = 0.25645
 """Time-frequency ratio of the Gaussian nearest to a Hann window, over n_fft**2
 (Průša, Balazs, Søndergaard 2017, table I)."""
 
-_FROM_PAST, _FROM_BELOW, _FROM_ABOVE = 0, 1, 2
 _TWO_PI = np.float32(2 * np.pi)
-_PI = np.float32(np.pi)
 _HALF = np.float32(0.5)
 
 
 @numba.njit(error_model="numpy", cache=True, nogil=True)
-def _choose_parents(
-    past: FloatArray, present: FloatArray, strength: FloatArray, parents: npt.NDArray[np.int8]
+def _widest_paths(
+    past: FloatArray, present: FloatArray, from_below: FloatArray, from_above: FloatArray
 ) -> None:
-    """For each bin, the neighbour from which the widest (loudest) path comes."""
+    """Loudness of the widest path to each bin from the past, coming upwards and downwards."""
     n_bins = len(present)
-    strength[0], parents[0] = past[0], _FROM_PAST
+    from_below[0], from_above[n_bins - 1] = past[0], past[n_bins - 1]
+    up, down = past[0], past[n_bins - 1]
     for k in range(1, n_bins):
-        through = min(strength[k - 1], present[k - 1])
-        if past[k] >= through:
-            strength[k], parents[k] = past[k], _FROM_PAST
-        else:
-            strength[k], parents[k] = through, _FROM_BELOW
-    from_above = past[n_bins - 1]
-    for k in range(n_bins - 2, -1, -1):
-        through = min(from_above, present[k + 1])
-        from_above = max(past[k], through)
-        if strength[k] < from_above:
-            parents[k] = _FROM_PAST if past[k] >= through else _FROM_ABOVE
-    if strength[n_bins - 1] < past[n_bins - 1]:
-        parents[n_bins - 1] = _FROM_PAST
+        mirror = n_bins - 1 - k
+        up = max(past[k], min(up, present[k - 1]))
+        down = max(past[mirror], min(down, present[mirror + 1]))
+        from_below[k], from_above[mirror] = up, down
 
 
 @numba.njit(error_model="numpy", cache=True, nogil=True)
-def _wrap(angle: np.float32) -> np.float32:
-    turns: np.float32 = np.floor(angle / _TWO_PI)
-    return angle - _TWO_PI * turns
-
-
-@numba.njit(error_model="numpy", cache=True, nogil=True)
-def _integrate(  # noqa: C901  # compiled: one pass over bins per step, in order
-    S: FloatArray, log_S: FloatArray, hop: int, gamma: float, phase: FloatArray
+def _hang_on_neighbours(
+    past: FloatArray,
+    from_below: FloatArray,
+    from_above: FloatArray,
+    steps: FloatArray,
+    turns: FloatArray,
 ) -> None:
+    """Replace the phases that do not come from the past; `steps` lead to a bin from below."""
+    n_bins = len(turns)
+    for k in range(1, n_bins):
+        if from_below[k] > past[k] and from_below[k] >= from_above[k]:
+            turns[k] = turns[k - 1] + steps[k]
+    for k in range(n_bins - 2, -1, -1):
+        if from_above[k] > from_below[k]:
+            turns[k] = turns[k + 1] - steps[k + 1]
+
+
+@numba.njit(error_model="numpy", cache=True, nogil=True)
+def _integrate(S: FloatArray, log_S: FloatArray, hop: int, gamma: float, phase: FloatArray) -> None:
+    """Fill `phase`. Works in turns, where wrapping needs no division."""
     n_frames, n_bins = S.shape
     n_fft = 2 * (n_bins - 1)
-    time_scale = np.float32(hop * n_fft / (2 * gamma))
-    bin_scale = np.float32(-gamma / (2 * hop * n_fft))
+    time_scale = np.float32(hop * n_fft / (2 * gamma) / (2 * np.pi))
+    bin_scale = np.float32(-gamma / (2 * hop * n_fft) / (2 * np.pi))
     advance = np.empty(n_bins, np.float32)
     for k in range(n_bins):
-        advance[k] = _TWO_PI * np.float32((k * hop) % n_fft) / np.float32(n_fft)
-    strength = np.empty(n_bins, np.float32)
-    parents = np.empty(n_bins, np.int8)
-    along_time = np.zeros(n_bins, np.float32)
-    along_time_past = np.zeros(n_bins, np.float32)
-    along_bins = np.empty(n_bins, np.float32)
+        advance[k] = np.float32((k * hop) % n_fft) / np.float32(n_fft)
+    from_below, from_above = np.empty(n_bins, np.float32), np.empty(n_bins, np.float32)
+    along_time, along_time_past = np.zeros(n_bins, np.float32), np.zeros(n_bins, np.float32)
+    along_bins, steps = np.empty(n_bins, np.float32), np.zeros(n_bins, np.float32)
+    turns = np.zeros(n_bins, np.float32)
     for t in range(n_frames):
-        before, after = max(t - 1, 0), min(t + 1, n_frames - 1)
+        here, before, after = log_S[t], log_S[max(t - 1, 0)], log_S[min(t + 1, n_frames - 1)]
         for k in range(1, n_bins - 1):
-            along_time[k] = (log_S[t, k + 1] - log_S[t, k - 1]) * time_scale
+            along_time[k] = (here[k + 1] - here[k - 1]) * time_scale
         for k in range(n_bins):
-            # -pi: the phase refers to the first sample of a frame, not to its middle.
-            along_bins[k] = (log_S[after, k] - log_S[before, k]) * bin_scale - _PI
+            # Half a turn: the phase refers to the first sample of a frame, not to its middle.
+            along_bins[k] = (after[k] - before[k]) * bin_scale - _HALF
+        for k in range(1, n_bins):
+            steps[k] = _HALF * (along_bins[k - 1] + along_bins[k])
         if t == 0:
-            phase[0, 0] = 0
             for k in range(1, n_bins):
-                step = _HALF * (along_bins[k - 1] + along_bins[k])
-                phase[0, k] = _wrap(phase[0, k - 1] + step)
+                turns[k] = turns[k - 1] + steps[k]
         else:
-            _choose_parents(S[t - 1], S[t], strength, parents)
             for k in range(n_bins):
-                if parents[k] == _FROM_PAST:
-                    step = _HALF * (along_time_past[k] + along_time[k]) + advance[k]
-                    phase[t, k] = _wrap(phase[t - 1, k] + step)
-                elif parents[k] == _FROM_BELOW:
-                    step = _HALF * (along_bins[k - 1] + along_bins[k])
-                    phase[t, k] = _wrap(phase[t, k - 1] + step)
-            for k in range(n_bins - 2, -1, -1):
-                if parents[k] == _FROM_ABOVE:
-                    step = _HALF * (along_bins[k + 1] + along_bins[k])
-                    phase[t, k] = _wrap(phase[t, k + 1] - step)
-        along_time_past[:] = along_time
+                turns[k] += _HALF * (along_time_past[k] + along_time[k]) + advance[k]
+            _widest_paths(S[t - 1], S[t], from_below, from_above)
+            _hang_on_neighbours(S[t - 1], from_below, from_above, steps, turns)
+        for k in range(n_bins):
+            turns[k] -= np.floor(turns[k])
+            phase[t, k] = turns[k] * _TWO_PI
+            along_time_past[k] = along_time[k]
 
 
 def phase_from_magnitude(S: FloatArray, hop_length: int, *, floor: float = 1e-5) -> FloatArray:
