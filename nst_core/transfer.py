@@ -5,11 +5,14 @@
 A batch caches the two apart.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy import fft
 
 from nst_core.analysis import Analysis, analyse
 from nst_core.audio import Waveform, resample, to_mono
+from nst_core.blend import blend, shares
 from nst_core.config import MelConfig, TransferConfig
 from nst_core.errors import SignalError
 from nst_core.mel import check_signal, compress, expand, power_mel
@@ -21,9 +24,10 @@ from nst_core.stft import FloatArray
 
 def transfer_style(
     y_music: Waveform,
-    y_ambience: Waveform,
+    y_ambience: Waveform | Sequence[Waveform],
     *,
     sr: int,
+    ambience_weights: Sequence[float] | None = None,
     config: TransferConfig | None = None,
     classifier: Classifier | None = None,
     n_threads: int = 1,
@@ -34,9 +38,15 @@ def transfer_style(
     ----------
     y_music, y_ambience : shape (n_samples,) or (n_samples, n_channels), float32
         Full scale 1. The music's two channels are kept, more are mixed down; so is every
-        ambience. A short ambience is looped.
+        ambience. A short ambience is looped. Several ambiences, in a list or tuple, sound
+        at once: each at one level and times the root of its share (constant power), looped
+        to the longest. Style statistics are taken from that blend, so a band's mean power
+        is the weighted mean of theirs.
     sr
-        Hz, of both and of the result. The work is done at 22,050 Hz.
+        Hz, of all and of the result. The work is done at 22,050 Hz.
+    ambience_weights
+        One number above 0 per ambience, of which only the proportions count; equal ones
+        if None.
     config
         Default: the preset ``real``.
     classifier
@@ -55,10 +65,12 @@ def transfer_style(
     SignalError
         If an input is empty, silent, or holds NaN or infinity.
     ConfigError
-        If a layer of the configuration is not in the classifier.
+        If a layer of the configuration is not in the classifier, or the weights do not fit
+        the ambiences.
     """
     config = config or TransferConfig()
-    music, ambience = _checked(y_music, "music"), to_mono(_checked(y_ambience, "ambience"))
+    music, ambiences = _checked(y_music, "music"), _named(y_ambience)
+    weights = shares(ambience_weights, len(ambiences))
     if music.shape[1:] != (2,):
         music = to_mono(music)
     if config.strength == 0:
@@ -66,7 +78,11 @@ def transfer_style(
     classifier = classifier or load_classifier()
     work_sr = classifier.mel.sr
     analysed = analyse(resample(music, sr, work_sr), classifier.mel, name="music")
-    texture = analyse(resample(ambience, sr, work_sr), classifier.mel, name="ambience")
+    textures = [
+        analyse(resample(y, sr, work_sr), classifier.mel, name=name)
+        for name, y in ambiences.items()
+    ]
+    texture = blend(textures, weights, classifier.mel)
     stylisation = stylise(analysed, texture, classifier, config, n_threads=n_threads)
     y = render(analysed, texture, stylisation, classifier.mel, config, n_threads=n_threads)
     y = resample(y, work_sr, sr)[: len(music)]
@@ -141,6 +157,15 @@ def _gain_db(M: FloatArray, reference: FloatArray) -> FloatArray:
     floor = np.float32(GAIN_FLOOR)
     gain: FloatArray = 10 * np.log10((M + floor) / (reference + floor))
     return gain
+
+
+def _named(y_ambience: Waveform | Sequence[Waveform]) -> dict[str, Waveform]:
+    """The mono mix of each ambience, by what messages call it."""
+    given = y_ambience if isinstance(y_ambience, list | tuple) else [y_ambience]
+    if not given:
+        raise SignalError("ambience is an empty list; give one ambience at least")
+    names = [f"ambience {i}" for i in range(1, len(given) + 1)] if len(given) > 1 else ["ambience"]
+    return {name: to_mono(_checked(y, name)) for name, y in zip(names, given, strict=True)}
 
 
 def _checked(y: Waveform, name: str) -> Waveform:
