@@ -46,7 +46,7 @@ def _scaling(data: Path, n_workers: int) -> float:
         try:
             cluster.begin()
             for core in range(n_workers):
-                _start_pinned(cluster, core)
+                cluster.start_worker(f"core{core}", core=core)
             manifest = cluster.folder / "manifest.csv"
             manifest.write_text(_real_pairs(data), "utf-8")
             output = cluster.folder / "output"
@@ -56,11 +56,6 @@ def _scaling(data: Path, n_workers: int) -> float:
             return 60 * _throughput(output, n_workers)
         finally:
             cluster.stop()
-
-
-def _start_pinned(cluster: Cluster, core: int) -> None:
-    cluster.start_worker(f"core{core}", AMNST_N_THREADS="1")
-    os.sched_setaffinity(cluster.processes[f"core{core}"].pid, {core})  # its runs inherit it
 
 
 def _real_pairs(data: Path) -> str:

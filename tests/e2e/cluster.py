@@ -110,8 +110,14 @@ class Cluster:
         except OSError:
             return False
 
-    def start_worker(self, name: str, pool: str = "gpu", **environment: str) -> None:
-        self.spawn(name, str(AMNST), "worker", "--pool", pool, "--name", name, **environment)
+    def start_worker(
+        self, name: str, pool: str = "gpu", *, core: int | None = None, **environment: str
+    ) -> None:
+        """A worker; on a core of its own, its runs with it, where one is named."""
+        pinned = () if core is None else ("taskset", "--cpu-list", str(core))
+        self.spawn(
+            name, *pinned, str(AMNST), "worker", "--pool", pool, "--name", name, **environment
+        )
 
     def kill(self, name: str) -> None:
         """End a process and all that it has started, at once and without a word."""
