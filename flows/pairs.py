@@ -8,6 +8,7 @@ from typing import Any
 
 from prefect.futures import PrefectFuture
 
+from tasks.blend import BlendJob, blend_ambiences, parts_of
 from tasks.caching import Workspace
 from tasks.invert import invert_pair
 from tasks.mels import AnalysisJob, compute_mels
@@ -77,7 +78,8 @@ def _is_over(stages: Stages) -> bool:
 def _start(job: UploadJob, workspace: Workspace, analyses: dict[str, PrefectFuture[Any]]) -> Stages:
     """Submit a pair's stages, and wait until its transfer is over."""
     transfer, row_id = job.render.transfer, job.row_id
-    inputs = [_analyse(each, workspace, analyses) for each in (transfer.music, transfer.ambience)]
+    inputs = [_analyse(transfer.music, workspace, analyses)]
+    inputs += _prepare(transfer.ambience, workspace, row_id, analyses)
     transferred = transfer_pair.submit(
         transfer, workspace, row_id, return_state=False, wait_for=inputs
     )
@@ -86,8 +88,8 @@ def _start(job: UploadJob, workspace: Workspace, analyses: dict[str, PrefectFutu
     )
     uploaded = upload_pair.submit(job, workspace, row_id, return_state=False, wait_for=[inverted])
     transferred.wait()
-    names = ("mels", "mels", "transfer", "invert", "upload")
-    return list(zip(names, [*inputs, transferred, inverted, uploaded], strict=True))
+    later = ("transfer", transferred), ("invert", inverted), ("upload", uploaded)
+    return [*(("mels", each) for each in inputs), *later]
 
 
 def _analyse(
@@ -97,6 +99,23 @@ def _analyse(
     if job.key not in analyses:
         analyses[job.key] = compute_mels.submit(job, workspace)
     return analyses[job.key]
+
+
+def _prepare(
+    ambience: AnalysisJob | BlendJob,
+    workspace: Workspace,
+    row_id: str,
+    analyses: dict[str, PrefectFuture[Any]],
+) -> list[PrefectFuture[Any]]:
+    """Submit the analyses of an ambience's files, and then their blend if there are several."""
+    futures = [_analyse(part, workspace, analyses) for part, _ in parts_of(ambience)]
+    if isinstance(ambience, AnalysisJob):
+        return futures
+    if ambience.key not in analyses:
+        analyses[ambience.key] = blend_ambiences.submit(
+            ambience, workspace, row_id, return_state=False, wait_for=futures
+        )
+    return [*futures, analyses[ambience.key]]
 
 
 def _finish(row: ManifestRow, job: UploadJob, stages: Stages, workspace: Workspace) -> RowResult:

@@ -25,12 +25,12 @@ def shares(weights: Sequence[float] | None, n_ambiences: int) -> tuple[float, ..
             f"ambience_weights = {tuple(given)!r} has {len(given)} numbers for {n_ambiences} "
             "ambiences; give one per ambience"
         )
-    if not all(math.isfinite(weight) and weight > 0 for weight in given):
+    largest = max(given, default=1.0)  # the sum of very large weights is not finite
+    if not all(math.isfinite(weight) and weight / largest > 0 for weight in given):
         raise ConfigError(
             f"ambience_weights = {tuple(given)!r} holds one that is not a finite number above 0; "
             "leave out an ambience that is to have no part"
         )
-    largest = max(given)  # the sum of very large weights is not finite
     total = math.fsum(weight / largest for weight in given)
     return tuple(weight / largest / total for weight in given)
 

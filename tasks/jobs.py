@@ -6,8 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from nst_core.blend import shares
 from nst_core.config import OutputConfig, TransferConfig, preset
 from nst_core.errors import NSTError
+from tasks.blend import BlendJob
 from tasks.caching import Workspace
 from tasks.files import StorageError, is_remote, join, local
 from tasks.invert import RenderJob
@@ -46,11 +48,10 @@ def plan_job(
     defaults
         What holds where the row is silent; the row's own cells win.
     """
-    music, ambience = identities[row.music], identities[row.ambience]
-    if isinstance(music, NSTError):
-        return music
-    if isinstance(ambience, NSTError):
-        return ambience
+    found = [identities[uri] for uri in inputs_of([row])]
+    if reasons := [each for each in found if isinstance(each, NSTError)]:
+        return reasons[0]
+    sha256 = {uri: str(each) for uri, each in zip(inputs_of([row]), found, strict=True)}
     try:
         transfer = transfer_config(row, defaults)
         output = output_config(row, defaults)
@@ -59,12 +60,12 @@ def plan_job(
     job = TransferJob(
         music=AnalysisJob(
             uri=row.music,
-            sha256=music,
+            sha256=sha256[row.music],
             name="music",
             start_s=row.start_s,
             duration_s=row.duration_s,
         ),
-        ambience=AnalysisJob(uri=row.ambience, sha256=ambience, name="ambience"),
+        ambience=_ambience_job(row, sha256),
         model_path=defaults.model_path,
         model_sha256=defaults.model_sha256,
         config=transfer,
@@ -82,6 +83,15 @@ def plan_job(
         render=RenderJob(transfer=job, output=output),
         output_uri=output_uri,
     )
+
+
+def _ambience_job(row: ManifestRow, sha256: Mapping[str, str]) -> AnalysisJob | BlendJob:
+    parts = tuple(
+        AnalysisJob(uri=uri, sha256=sha256[uri], name="ambience") for uri in row.ambience.places
+    )
+    if len(parts) == 1:
+        return parts[0]
+    return BlendJob(parts=parts, shares=shares(row.ambience.weights, len(parts)))
 
 
 def place_of(uri: str) -> str:
@@ -133,4 +143,4 @@ def forget(jobs: Iterable[UploadJob], workspace: Workspace) -> None:
 
 def inputs_of(rows: Sequence[ManifestRow]) -> list[str]:
     """Every input once, in the order of first use."""
-    return list(dict.fromkeys(uri for row in rows for uri in (row.music, row.ambience)))
+    return list(dict.fromkeys(uri for row in rows for uri in (row.music, *row.ambience.places)))

@@ -19,7 +19,7 @@ from tasks.files import StorageError, is_remote, local, read_bytes
 from tasks.inputs import InputRoots
 from tasks.plan import default_id
 from tasks.problems import ManifestError, RowProblem, refusal
-from tasks.row import COLUMNS, FORMATS, ManifestRow, suffix_of
+from tasks.row import COLUMNS, FORMATS, ROW, ManifestRow, suffix_of
 from tasks.table import read_table
 
 
@@ -95,7 +95,8 @@ def missing_inputs(rows: Iterable[ManifestRow]) -> list[RowProblem]:
     return [
         RowProblem(row.line, row.id, column, uri, "there is no such file", "not_found")
         for row in rows
-        for column, uri in (("ambience", row.ambience), ("music", row.music))
+        for column, uris in (("ambience", row.ambience.places), ("music", (row.music,)))
+        for uri in uris
         if not is_remote(uri) and not local(uri).is_file()
     ]
 
@@ -118,7 +119,8 @@ class _RowReader:
         given = {name: cell.strip() for name, cell in zip(self.columns, cells, strict=False)}
         values: dict[str, Any] = {name: given[name] for name in COLUMNS if given.get(name)}
         values["line"] = line
-        values["extra"] = {name: cell for name, cell in given.items() if name not in COLUMNS}
+        if extra := {name: cell for name, cell in given.items() if name not in COLUMNS}:
+            values["extra"] = extra
         values.setdefault("id", default_id(given.get("ambience", ""), given.get("music", "")))
         before = len(self.problems)
         if len(cells) != len(self.columns):
@@ -151,7 +153,7 @@ class _RowReader:
 
     def _validate(self, values: dict[str, Any], *, own: Container[str]) -> ManifestRow | None:
         try:
-            return ManifestRow.model_validate(values, context=self.inputs)
+            return ROW.validate_python(values, context=self.inputs)
         except ValidationError as error:
             for item in error.errors(include_url=False):
                 column = str(item["loc"][0]) if item["loc"] else ""

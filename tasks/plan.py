@@ -13,6 +13,7 @@ from pathlib import PurePath, PurePosixPath
 from typing import TextIO
 
 from nst_core.config import AudioFormat, OutputConfig
+from tasks.inputs import Ambiences, split_ambiences
 from tasks.problems import ManifestError
 from tasks.row import COLUMNS, ManifestRow
 
@@ -23,13 +24,27 @@ def plan_rows(
     *,
     default_format: AudioFormat = OutputConfig.format,
 ) -> list[ManifestRow]:
-    """Return every ambience on every music, with unique ids."""
+    """Return every ambience on every music, with unique ids.
+
+    Raises
+    ------
+    ManifestError
+        For an ambience whose name a manifest would read as several, or as one and a weight.
+    """
+    for ambience in ambiences:
+        if split_ambiences(ambience) != [(ambience, 1.0)]:
+            raise ManifestError(
+                f'ambience "{ambience}" would be read as a blend, for " + " or "*" in its name; '
+                "rename the file",
+                code="bad_name",
+            )
     taken: set[str] = set()
     rows = []
     for line, (ambience, music) in enumerate(itertools.product(ambiences, musics), start=2):
         name = _unique(default_id(ambience, music), taken)
         output = f"{name}.{default_format}"
-        rows.append(ManifestRow(line=line, id=name, ambience=ambience, music=music, output=output))
+        place = Ambiences((ambience,), (1.0,))
+        rows.append(ManifestRow(line=line, id=name, ambience=place, music=music, output=output))
     return rows
 
 
@@ -59,13 +74,20 @@ def expand_globs(patterns: Iterable[str]) -> list[str]:
 
 
 def default_id(ambience: str, music: str) -> str:
-    """Return ``<ambience stem>__<music stem>``, in the characters an id may have."""
-    return f"{_slug(ambience)}__{_slug(music)}"
+    """Return ``<ambience stem>__<music stem>``, in the characters an id may have.
+
+    Of several ambiences the stems stand side by side.
+    """
+    return f"{_blend_slug(ambience)}__{_slug(PurePosixPath(music).stem)}"
 
 
 @functools.lru_cache(maxsize=1 << 16)
-def _slug(path: str) -> str:
-    stem = PurePosixPath(path).stem
+def _blend_slug(cell: str) -> str:
+    return _slug("-".join(PurePosixPath(path).stem for path, _ in split_ambiences(cell)))
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _slug(stem: str) -> str:
     plain = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode()
     slug = re.sub(r"[^A-Za-z0-9.-]+", "_", plain).strip("._-")[:45]
     # A stem in another script leaves nothing: its hash still tells it from the next one.
@@ -80,8 +102,13 @@ def _unique(name: str, taken: set[str]) -> str:
 
 
 def _cells(row: ManifestRow) -> dict[str, str]:
-    values = row.model_dump(exclude_defaults=True, exclude={"line", "extra", "output"})
+    plain = ManifestRow(line=0, id=row.id, ambience=row.ambience, music=row.music, output="_.wav")
+    named = {name: str(getattr(row, name)) for name in ("id", "ambience", "music")}
+    own = {
+        name: str(getattr(row, name))
+        for name in COLUMNS
+        if name not in named and name != "output" and getattr(row, name) != getattr(plain, name)
+    }
     if row.output != f"{row.id}.{OutputConfig.format}":
-        values["output"] = row.output
-    cells = {name: str(value) for name, value in values.items()}
-    return cells | row.extra
+        own["output"] = row.output
+    return named | own | row.extra

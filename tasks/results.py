@@ -10,8 +10,10 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from nst_core.errors import NSTError
+from tasks.blend import parts_of
 from tasks.caching import Workspace
 from tasks.files import scrub
+from tasks.inputs import SEPARATOR
 from tasks.invert import RenderJob
 from tasks.problems import RowProblem
 from tasks.row import ManifestRow
@@ -114,7 +116,7 @@ def _facts(row: ManifestRow, job: RenderJob, audio: Record, store: Store) -> dic
     neural = dict(transfer.meta) if transfer else {}
     figures = dict(audio.meta)
     return {
-        "ambience": scrub(row.ambience),
+        "ambience": scrub(str(row.ambience)),
         "music": scrub(row.music),
         "strength": job.transfer.config.strength,
         "start": job.transfer.config.start,
@@ -125,7 +127,9 @@ def _facts(row: ManifestRow, job: RenderJob, audio: Record, store: Store) -> dic
         "transfer_seconds": neural.get("seconds"),
         "invert_seconds": figures.get("seconds"),
         "music_sha256": job.transfer.music.sha256,
-        "ambience_sha256": job.transfer.ambience.sha256,
+        "ambience_sha256": SEPARATOR.join(
+            part.sha256 for part, _ in parts_of(job.transfer.ambience)
+        ),
         "model_sha256": job.transfer.model_sha256,
         "worker": f"{socket.gethostname()}:{os.getpid()}",
         "ended_at": datetime.now(UTC).isoformat(timespec="milliseconds"),

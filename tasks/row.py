@@ -1,5 +1,6 @@
 """The row of a manifest: its columns and their rules."""
 
+import dataclasses
 import os
 import re
 from collections.abc import Callable
@@ -7,18 +8,19 @@ from typing import Annotated, Any, get_args
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
+    TypeAdapter,
     ValidationInfo,
     field_validator,
     model_validator,
 )
+from pydantic.dataclasses import dataclass
 
 from nst_core.config import AudioFormat, AudioLimits, OutputConfig, Start, TransferConfig, preset
 from nst_core.errors import ConfigError
-from tasks.inputs import InputRoots, broken, unsafe
+from tasks.inputs import Ambiences, InputRoots, broken, read_ambiences, unsafe
 
 FORMATS: tuple[str, ...] = get_args(AudioFormat)
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -63,17 +65,22 @@ def _true_or_false(cell: object) -> object:
     return cell
 
 
-class ManifestRow(BaseModel):
+@dataclass(
+    frozen=True,
+    slots=True,  # a catalogue holds a hundred thousand of them
+    kw_only=True,
+    config=ConfigDict(extra="forbid", allow_inf_nan=False),
+)
+class ManifestRow:
     """One pair to render; None leaves the choice to the configuration."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     line: int
     """Line of the CSV file that the row starts on; the header is line 1."""
     id: str
-    ambience: str
-    """Absolute local path or ``s3://`` URI inside an input root; in a plan, as given."""
+    ambience: Ambiences
+    """Absolute local paths or ``s3://`` URIs inside an input root; in a plan, as given."""
     music: str
+    """As an ambience's."""
     output: str
     """Relative to the output folder, ``/`` between its parts."""
     enabled: Annotated[bool, BeforeValidator(_true_or_false)] = True
@@ -91,7 +98,7 @@ class ManifestRow(BaseModel):
     format: AudioFormat | None = None
     subtype: str | None = None
     loudness_lufs: Annotated[float | None, _within(OutputConfig, "loudness_lufs")] = None
-    extra: dict[str, str] = {}
+    extra: dict[str, str] = Field(default_factory=dict)
     """The columns ``note``, ``tags`` and ``x_*``, passed through to the report."""
 
     @property
@@ -114,7 +121,15 @@ class ManifestRow(BaseModel):
             raise broken("bad_id", rule)
         return name
 
-    @field_validator("ambience", "music")
+    @field_validator("ambience", mode="before")
+    @classmethod
+    def _blended(cls, cell: str | Ambiences, info: ValidationInfo) -> Ambiences:
+        if isinstance(cell, Ambiences):
+            return cell
+        roots = info.context
+        return roots.ambiences(cell) if isinstance(roots, InputRoots) else read_ambiences(cell)
+
+    @field_validator("music")
     @classmethod
     def _inside(cls, cell: str, info: ValidationInfo) -> str:
         return info.context.resolve(cell) if isinstance(info.context, InputRoots) else cell
@@ -169,7 +184,11 @@ class ManifestRow(BaseModel):
         return self
 
 
-COLUMNS = tuple(name for name in ManifestRow.model_fields if name not in {"line", "extra"})
+COLUMNS = tuple(
+    each.name for each in dataclasses.fields(ManifestRow) if each.name not in {"line", "extra"}
+)
+ROW = TypeAdapter(ManifestRow)
+"""Checks a row's cells; takes `InputRoots` as the context."""
 
 
 def suffix_of(output: str) -> str:

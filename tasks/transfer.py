@@ -11,6 +11,7 @@ from nst_core.config import TransferConfig
 from nst_core.errors import ModelError
 from nst_core.rendering import save_stylisation
 from nst_core.runtime import setup_tensorflow
+from tasks.blend import BlendJob
 from tasks.caching import ArtefactPolicy, Workspace, artefact, parameters, produce
 from tasks.mels import AnalysisJob
 from tasks.retry import DELAYS_S, retry_transient
@@ -22,7 +23,7 @@ class TransferJob:
     """One pair at full strength: rows that differ in strength alone share it."""
 
     music: AnalysisJob
-    ambience: AnalysisJob
+    ambience: AnalysisJob | BlendJob
     model_path: str
     model_sha256: str
     config: TransferConfig

@@ -9,6 +9,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from nst_core import ALGORITHM_VERSION, __version__
+from tasks.blend import BlendJob, parts_of
 from tasks.caching import Workspace, artefact, missing
 from tasks.files import (
     Description,
@@ -107,7 +108,7 @@ def _provenance(job: UploadJob, record: Record) -> str:
         "id": job.row_id,
         "sha256": record.sha256,
         "music": _input_facts(pair.music),
-        "ambience": _input_facts(pair.ambience),
+        "ambience": _ambience_facts(pair.ambience),
         "model_sha256": pair.model_sha256,
         "transfer": dataclasses.asdict(pair.config),
         "output": dataclasses.asdict(job.render.output),
@@ -117,6 +118,13 @@ def _provenance(job: UploadJob, record: Record) -> str:
         "algorithm": ALGORITHM_VERSION,
     }
     return json.dumps(facts, indent=2, allow_nan=False) + "\n"
+
+
+def _ambience_facts(ambience: AnalysisJob | BlendJob) -> Any:
+    """Those of the one ambience, or a list of several with their shares."""
+    if isinstance(ambience, AnalysisJob):
+        return _input_facts(ambience)
+    return [{**_input_facts(part), "share": share} for part, share in parts_of(ambience)]
 
 
 def _input_facts(job: AnalysisJob) -> dict[str, Any]:

@@ -1,6 +1,8 @@
+import gc
 import hashlib
 import pickle
 import time
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -138,6 +140,51 @@ def test_a_path_that_leads_out_of_the_input_root_is_refused(
     assert rule in text
 
 
+def test_a_cell_may_name_several_ambiences_with_weights(root: Path) -> None:
+    manifest = _read(root, "id,ambience,music", "a,rain.wav*2 + sub/wind.wav,waltz.wav",
+                     "b,rain.wav*5,waltz.wav", "c,a*b.wav + rain.wav * 1e-1,waltz.wav")  # fmt: skip
+    assert manifest.problems == ()
+    first, second, third = (row.ambience for row in manifest.rows)
+    assert first.places == (str(root / "rain.wav"), str(root / "sub/wind.wav"))
+    assert first.weights == (2.0, 1.0)
+    assert (second.places, second.weights) == ((str(root / "rain.wav"),), (1.0,))
+    assert (third.places[0], third.weights) == (str(root / "a*b.wav"), (1.0, 0.1))
+    assert str(third) == f"{root}/a*b.wav + {root}/rain.wav*0.1"
+
+
+@pytest.mark.parametrize(
+    ("cell", "code", "rule"),
+    [
+        ("rain.wav*0 + wind.wav", "bad_value", 'gives "rain.wav" the weight 0'),
+        ("gale.wav*-1", "bad_value", "a weight is a number above 0"),
+        ("rain.wav + wind.wav*nan", "bad_value", "a weight is a number above 0"),
+        ("rain.wav*1e400 + wind.wav", "bad_value", "the weight inf"),
+        ("rain.wav +  + wind.wav", "bad_value", "names no file"),
+        (" + ".join(["rain.wav"] * 9), "bad_value", "names 9 ambiences, 8 at most"),
+        ("rain.wav + ../wind.wav*2", "unsafe_path", 'names "../wind.wav", which holds ..'),
+        ("rain.wav + /etc/passwd", "outside_root", 'names "/etc/passwd", which lies outside'),
+    ],
+)
+def test_a_bad_part_of_a_blend_is_named(root: Path, cell: str, code: str, rule: str) -> None:
+    found, text = _only_problem(root, "ambience,music", f"{cell},waltz.wav")
+    assert found == code
+    assert text.startswith('line 2, column "ambience"')
+    assert rule in text
+
+
+def test_a_row_takes_less_than_700_bytes(root: Path) -> None:
+    lines = [f"r{n},amb/{n % 300}.wav,mus/{n % 700}.wav,0.5" for n in range(5_000)]
+    data = "\n".join(["id,ambience,music,strength", *lines]).encode()
+    tracemalloc.start()
+    try:
+        manifest = read_manifest(data, input_roots=[str(root)])
+        gc.collect()
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held / len(manifest.rows) < 700
+
+
 def test_absolute_and_s3_inputs_are_allowed_under_a_root_only(root: Path, tmp_path: Path) -> None:
     roots = [str(root), str(tmp_path / "more"), "s3://sounds/rain/"]
     manifest = _read(
@@ -151,8 +198,8 @@ def test_absolute_and_s3_inputs_are_allowed_under_a_root_only(root: Path, tmp_pa
         input_roots=roots,
     )
     assert [row.id for row in manifest.rows] == ["a", "b", "e"]
-    assert manifest.rows[1].ambience == "s3://sounds/rain/soft.wav"
-    assert manifest.rows[2].ambience == str(tmp_path / "more/wind.wav")
+    assert str(manifest.rows[1].ambience) == "s3://sounds/rain/soft.wav"
+    assert str(manifest.rows[2].ambience) == str(tmp_path / "more/wind.wav")
     assert {problem.code for problem in manifest.problems} == {"outside_root"}
 
 
@@ -291,7 +338,7 @@ def test_a_manifest_in_a_bucket_takes_inputs_beside_it(bucket: str, tmp_path: Pa
     files.publish(tmp_path / "m.csv", f"{bucket}/batch/m.csv")
     manifest = read_manifest(f"{bucket}/batch/m.csv")
     (row,) = manifest.rows
-    assert row.ambience == f"{bucket}/batch/in/rain.wav"
+    assert str(row.ambience) == f"{bucket}/batch/in/rain.wav"
     assert [problem.column for problem in manifest.problems] == ["ambience", "music"]
 
 
@@ -324,11 +371,13 @@ def test_missing_local_inputs_are_listed_and_buckets_are_not_asked(root: Path) -
         "a,rain.wav,gone.wav",
         "b,s3://bucket/rain.wav,rain.wav",
         "c,folder.wav,rain.wav",
+        "d,rain.wav + lost.wav,rain.wav",
         input_roots=[str(root), "s3://bucket"],
     )
     problems = missing_inputs(manifest.rows)
     assert [(p.line, p.id, p.column, p.code) for p in problems] == [
         (2, "a", "music", "not_found"),
         (4, "c", "ambience", "not_found"),
+        (5, "d", "ambience", "not_found"),
     ]
     assert "gone.wav" in str(problems[0])

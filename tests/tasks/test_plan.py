@@ -23,7 +23,7 @@ def test_a_plan_is_every_ambience_on_every_music_with_unique_ids() -> None:
     rows = plan_rows(["x/rain.wav", "y/rain.wav"], ["a/waltz.wav", "雨.wav", "a/Waltz.flac"])
     assert [row.id for row in rows[:1]] == ["rain__waltz"]
     assert len({row.id.lower() for row in rows}) == 6
-    assert [(row.ambience, row.music) for row in rows[:2]] == [
+    assert [(str(row.ambience), row.music) for row in rows[:2]] == [
         ("x/rain.wav", "a/waltz.wav"),
         ("x/rain.wav", "雨.wav"),
     ]
@@ -37,7 +37,7 @@ def test_a_written_plan_is_read_back_the_same(root: Path) -> None:
     manifest = read_manifest(text.getvalue().encode(), input_roots=[str(root)])
     assert manifest.problems == ()
     assert [row.id for row in manifest.rows] == [row.id for row in rows]
-    assert manifest.rows[1].ambience == str(root / "wind, strong.wav")
+    assert str(manifest.rows[1].ambience) == str(root / "wind, strong.wav")
 
 
 def test_settings_survive_being_written(root: Path) -> None:
@@ -52,6 +52,16 @@ def test_default_ids_fit_the_rule_for_ids() -> None:
     assert default_id("a/Rain on roof.wav", "s3://b/Été.flac") == "Rain_on_roof__Ete"
     assert len(default_id("a" * 300, "b" * 300)) <= 100
     assert default_id("雨.wav", "a.wav") != default_id("風.wav", "a.wav")
+
+
+def test_the_id_of_a_blend_names_its_ambiences() -> None:
+    assert default_id("a/rain.wav*2 + wind.wav", "waltz.wav") == "rain-wind__waltz"
+
+
+@pytest.mark.parametrize("name", ["rain + wind.wav", "take*2"])
+def test_a_file_whose_name_reads_as_a_blend_is_not_planned(name: str) -> None:
+    with pytest.raises(ManifestError, match="rename the file"):
+        plan_rows([name], ["waltz.wav"])
 
 
 def test_patterns_become_files_each_once_and_in_order(

@@ -21,7 +21,7 @@ from tasks.upload import UploadJob
 def _row(line: int = 2, **cells: object) -> ManifestRow:
     name = f"row-{line}"
     places = {"ambience": "/in/rain.wav", "music": "/in/tune.wav", "output": f"{name}.wav"}
-    return ManifestRow.model_validate({"line": line, "id": name, **places, **cells})
+    return ManifestRow(line=line, id=name, **places, **cells)
 
 
 def _result(line: int, status: str = "ok", **values: object) -> RowResult:
