@@ -1,19 +1,17 @@
 """Fast Griffin-Lim on a stretch of frames, in blocks that stay in the cache.
 
-Two real frames are transformed as one complex one, the even in its real part and the
-odd in its imaginary part: a quarter less time than two real transforms. Windows,
-magnitudes and overlap-add are one compiled pass each; nothing longer than the waveform
-is kept. Numba without ``fastmath``: with it, two runs differ by 1e-6.
+Frames go in pairs (`nst_core.pairs`). Windows, magnitudes and overlap-add are one
+compiled pass each; nothing longer than the waveform is kept. Numba
+without ``fastmath``: with it, two runs differ by 1e-6.
 """
 
 import numba
 import numpy as np
 from scipy import fft
 
+from nst_core.pairs import BLOCK_FRAMES, load_pairs, overlap_add_pairs
 from nst_core.stft import ComplexArray, FloatArray, hann
 
-BLOCK_FRAMES = 128
-"""Frames transformed at a time: half a megabyte."""
 _TINY = np.float32(1e-30)
 
 
@@ -30,18 +28,6 @@ def _pack(real: FloatArray, imaginary: FloatArray, pairs: ComplexArray) -> None:
             c, d = real[odd, k], imaginary[odd, k]
             z[k] = complex(a - d, b + c)
             z[2 * half - k] = complex(a + d, c - b)
-
-
-@numba.njit(error_model="numpy", cache=True, nogil=True)
-def _load(y: FloatArray, window: FloatArray, hop: int, pairs: ComplexArray) -> None:
-    """Windowed frames of `y`, two to a row."""
-    n_fft = len(window)
-    for p in range(len(pairs)):
-        z = pairs[p]
-        even = y[2 * p * hop : 2 * p * hop + n_fft]
-        odd = y[(2 * p + 1) * hop : (2 * p + 1) * hop + n_fft]
-        for i in range(n_fft):
-            z[i] = complex(even[i] * window[i], odd[i] * window[i])
 
 
 @numba.njit(error_model="numpy", cache=True, nogil=True)
@@ -66,22 +52,6 @@ def _project(pairs: ComplexArray, S: FloatArray) -> None:
             low[k], mirrored[k] = complex(a - d, b + c), complex(a + d, c - b)
         for k in bins:
             high[np.uint64(half) - k] = mirrored[k]
-
-
-@numba.njit(error_model="numpy", cache=True, nogil=True)
-def _overlap_add(
-    pairs: ComplexArray, window: FloatArray, hop: int, n_frames: int, y: FloatArray
-) -> None:
-    """Add the first `n_frames` frames to `y`, in their order: blocks change no bit."""
-    n_fft = len(window)
-    for t in range(n_frames):
-        part, z = y[t * hop : t * hop + n_fft], pairs[t // 2]
-        if t % 2:
-            for i in range(n_fft):
-                part[i] += z[i].imag * window[i]
-        else:
-            for i in range(n_fft):
-                part[i] += z[i].real * window[i]
 
 
 @numba.njit(error_model="numpy", cache=True, nogil=True)
@@ -147,11 +117,11 @@ def fast_griffin_lim(
         if starts:
             _pack(magnitude * np.cos(phase[frames]), magnitude * np.sin(phase[frames]), z)
         else:
-            _load(leading[samples], window, hop_length, z)
+            load_pairs(leading[samples], window, hop_length, z)
             z = fft.fft(z, axis=1, overwrite_x=True)
             _project(z, magnitude)
         z = fft.ifft(z, axis=1, overwrite_x=True)
-        _overlap_add(z, window, hop_length, min(BLOCK_FRAMES, n_frames - first), y[samples])
+        overlap_add_pairs(z, window, hop_length, min(BLOCK_FRAMES, n_frames - first), y[samples])
 
     for iteration in range(n_iterations + 1):
         if iteration:

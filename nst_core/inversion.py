@@ -14,7 +14,7 @@ import numpy.typing as npt
 from nst_core.config import InversionConfig, MelConfig
 from nst_core.errors import SignalError
 from nst_core.griffin_lim import fast_griffin_lim
-from nst_core.mel import mel_bank
+from nst_core.mel import bands_of_bins, mel_bank
 from nst_core.phase import phase_from_magnitude
 from nst_core.stft import FloatArray, hann, overlap_add
 
@@ -42,12 +42,9 @@ def _layout(
     weights = mel_bank(config).weights
     is_seen, n_bins = weights > 0, weights.shape[1]
     ends = np.where(is_seen.any(axis=1), n_bins - is_seen[:, ::-1].argmax(axis=1), 0)
-    bin_bands = is_seen.argmax(axis=0)
-    padded = np.pad(weights, ((0, 1), (0, 0)))
-    shares = np.stack([padded[bin_bands + i, np.arange(n_bins)] for i in (0, 1)], axis=1)
-    shares /= np.maximum(shares.sum(axis=1, keepdims=True), _TINY)
-    band_bins = np.stack([is_seen.argmax(axis=1), ends], axis=1)
-    return weights, band_bins.astype(np.int32), bin_bands.astype(np.int32), shares
+    band_bins = np.stack([is_seen.argmax(axis=1), ends], axis=1).astype(np.int32)
+    bin_bands, shares = bands_of_bins(weights)
+    return weights, band_bins, bin_bands, shares / np.maximum(shares.sum(axis=1)[:, None], _TINY)
 
 
 @numba.njit(error_model="numpy", cache=True, nogil=True)

@@ -4,6 +4,7 @@ Changing only the strength of a row needs this half alone.
 """
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -128,13 +129,22 @@ def _render_stereo(
 ) -> FloatArray:
     """Middle and side with one mel gain, each from its own stretch of the ambience."""
     mid, side = mid_side(music.y)
-    arguments = stylisation, mel, config, n_threads
-    y_mid = set_rms(_render_mono(Analysis(mid, music.M), ambience, *arguments), rms(mid))
+
+    def render_one(own: Analysis, texture: Analysis, threads: int) -> FloatArray:
+        with fft.set_workers(threads):  # which a new thread does not inherit
+            y = _render_mono(own, texture, stylisation, mel, config, threads)
+        return set_rms(y, rms(own.y))
+
     if rms(side) < _NO_SIDE * rms(mid):
+        y_mid = render_one(Analysis(mid, music.M), ambience, n_threads)
         return left_right(y_mid, np.zeros_like(y_mid))
     of_side = Analysis(side, power_mel(set_rms(side, LEVEL), mel))
     later = Analysis(_from_the_middle(ambience.levelled(), len(side), mel.sr), ambience.M)
-    y_side = set_rms(_render_mono(of_side, later, *arguments), rms(side))
+    with ThreadPoolExecutor(min(n_threads, 2)) as pool:
+        each = max(1, n_threads // 2)
+        of_mid = pool.submit(render_one, Analysis(mid, music.M), ambience, each)
+        y_side = pool.submit(render_one, of_side, later, each).result()
+        y_mid = of_mid.result()
     return pan_as(left_right(y_mid, y_side), music.y, mel.sr)
 
 

@@ -92,8 +92,13 @@ def istft(D: ComplexArray, hop_length: int, n_samples: int) -> FloatArray:
     n_fft = 2 * (D.shape[1] - 1)
     frames = fft.irfft(D, n=n_fft, axis=1)
     frames *= hann(n_fft)
-    y = overlap_add(frames, hop_length)
-    y /= np.maximum(_window_power(n_fft, hop_length, len(D)), _TINY)
+    return normalise_overlap(overlap_add(frames, hop_length), n_fft, hop_length, n_samples)
+
+
+def normalise_overlap(y: FloatArray, n_fft: int, hop_length: int, n_samples: int) -> FloatArray:
+    """Divide overlapped frames, windowed twice, by their windows' power, and cut to length."""
+    n_frames = len(y) // hop_length - n_fft // hop_length + 1
+    y /= np.maximum(_window_power(n_fft, hop_length, n_frames), _TINY)
     y = y[n_fft // 2 : n_fft // 2 + n_samples]
     return np.pad(y, (0, n_samples - len(y)))
 

@@ -12,9 +12,9 @@ from scipy import fft
 
 from nst_core.audio import read_audio
 from nst_core.config import InversionConfig, MelConfig
-from nst_core.griffin_lim import BLOCK_FRAMES
 from nst_core.inversion import mel_to_audio
 from nst_core.mel import mel_bank, power_mel
+from nst_core.pairs import BLOCK_FRAMES
 from nst_core.stft import stft
 
 CLIPS = (

@@ -114,3 +114,14 @@ def test_a_stereo_ambience_shorter_than_the_music_will_do():
     y = render(music, analyse(texture, MEL, name="ambience"), no_gain(music), MEL, FULL)
     assert y.shape == both.shape
     assert np.isfinite(y).all()
+
+
+def test_two_threads_change_no_bit_of_a_stereo_render(rain):
+    y = np.outer(music_piece("chamber", 3.0, seed=0), [1.0, 0.2])
+    y += np.outer(music_piece("rock", 3.0, seed=1), [0.2, 1.0])
+    music = analyse(y.astype("f4"), MEL, name="music")
+    config = TransferConfig()
+    once = render(music, rain, no_gain(music), MEL, config)
+    np.testing.assert_array_equal(
+        render(music, rain, no_gain(music), MEL, config, n_threads=2), once
+    )
