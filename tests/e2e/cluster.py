@@ -21,6 +21,7 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.deployments import run_deployment
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from deployments.server_environment import SERVER_ENVIRONMENT
 from tests.servers import free_ports
 
 AMNST = Path(sys.executable).with_name("amnst")
@@ -60,7 +61,7 @@ class Cluster:
             "PREFECT_HOME": str(folder / "prefect"),
             "PREFECT_API_URL": f"http://127.0.0.1:{self.port}/api",
             "PREFECT_UI_URL": f"http://127.0.0.1:{self.port}",
-            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            **SERVER_ENVIRONMENT,
             "PREFECT_WORKER_QUERY_SECONDS": "2",  # ten by default
             "AMNST_STORE_URI": str(folder / "store"),
             "AMNST_SCRATCH": str(folder / "scratch"),
