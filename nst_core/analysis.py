@@ -15,6 +15,8 @@ LEVEL = 0.1
 """RMS at which music and ambience meet."""
 
 _SILENT_RMS = 1e-5
+_OFFSET_SHARE = 0.01
+"""A mean above this share of the RMS is a fault of the recording and no sound."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class Analysis:
     Attributes
     ----------
     y : shape (n_samples,) or (n_samples, 2), float32
-        At its own level.
+        At its own level, without a DC offset that would count in it.
     M : shape (n_mels, n_frames), float32, >= 0
         Power mel of the mono mix at `LEVEL`.
     """
@@ -50,7 +52,7 @@ def analyse(y: Waveform, mel: MelConfig, *, name: str) -> Analysis:
     Raises
     ------
     SignalError
-        ``bad_signal``, ``non_finite``, ``too_short`` or ``silent``.
+        ``bad_signal``, ``non_finite``, ``too_short`` or ``silent``; a constant is silent.
     """
     y = np.asarray(y, np.float32)
     mono = check_signal(to_mono(y) if y.ndim == 2 and y.size else y, name=name)
@@ -60,6 +62,8 @@ def analyse(y: Waveform, mel: MelConfig, *, name: str) -> Analysis:
             f"{name} has {len(y)} samples, at least {mel.n_fft} are needed; use a longer clip",
             code="too_short",
         )
+    if abs(float(mono.mean(dtype=np.float64))) > _OFFSET_SHARE * rms(mono):
+        mono, y = _without_offset(mono), _without_offset(y)
     if rms(mono) < _SILENT_RMS <= rms(y):
         raise SignalError(
             f"{name} has channels that cancel to silence when they are mixed to mono; use one of "
@@ -71,6 +75,11 @@ def analyse(y: Waveform, mel: MelConfig, *, name: str) -> Analysis:
             f"{name} is silent (RMS {rms(mono):.1g}); use an audible clip", code="silent"
         )
     return Analysis(y, power_mel(set_rms(mono, LEVEL), mel))
+
+
+def _without_offset(y: FloatArray) -> FloatArray:
+    centred: FloatArray = (y - y.mean(axis=0, dtype=np.float64)).astype(np.float32)
+    return centred
 
 
 def save_analysis(path: Path, analysis: Analysis) -> None:

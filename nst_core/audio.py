@@ -70,6 +70,7 @@ def read_audio(
     mono: bool = False,
     start_s: float = 0.0,
     duration_s: float | None = None,
+    at_most_s: float | None = None,
     limits: AudioLimits | None = None,
 ) -> Audio:
     """Decode a WAV, AIFF, AU, FLAC, OGG or MP3 file, or refuse it with a stated reason.
@@ -87,6 +88,9 @@ def read_audio(
         Mean of the channels. Without it a file with several gives (n_samples, n_channels).
     start_s, duration_s
         Section to read, in seconds; it must lie inside the file.
+    at_most_s
+        Leave out what comes after so many seconds from ``start_s``, with a warning, where
+        no ``duration_s`` is given. The file may then be longer than the limit.
     limits
         The defaults of `AudioLimits` if None. The longest duration holds for the end of the
         section, the byte limit for the file and for the decoded samples.
@@ -98,27 +102,32 @@ def read_audio(
     """
     limits = limits or AudioLimits()
     with open_regular(path, limits) as fh, open_sound(fh, path, limits) as sound:
-        section = _section(sound, path, start_s, duration_s, limits)
+        section = _section(sound, path, start_s, duration_s, at_most_s, limits)
         sr_file = int(sound.samplerate)
         levels = RunningLevels(sound.channels)
         blocks = _read_blocks(sound, fh, path, section)
         kept = [_measured(block, levels, path, limits, mono=mono) for block in blocks]
         _check_complete(sound, path, section, limits)
+        is_cut = section.may_end_early and sound.tell() >= section.stop and bool(len(sound.read(1)))
     _check_audible(levels, sr_file, path, limits, mono=mono)
     y = np.concatenate(kept)
     return Audio(
         y=y if sr is None else resample(y, sr_file, sr),
         sr=sr_file if sr is None else sr,
-        warnings=_warnings(levels, sr_file, sr),
+        warnings=_warnings(levels, sr_file, sr) + ((f"cut_at={at_most_s:g}s",) if is_cut else ()),
     )
 
 
 class _Section(NamedTuple):
-    """Frames to keep; `whole` if `stop` is the duration limit and not a wish."""
+    """Frames to keep; `whole` if `stop` is the duration limit and not a wish.
+
+    With `may_end_early` it is the most that is wanted.
+    """
 
     start: int
     stop: int
     whole: bool
+    may_end_early: bool = False
 
 
 def _section(
@@ -126,6 +135,7 @@ def _section(
     path: str | Path,
     start_s: float,
     duration_s: float | None,
+    at_most_s: float | None,
     limits: AudioLimits,
 ) -> _Section:
     if not (math.isfinite(start_s) and start_s >= 0):
@@ -134,6 +144,9 @@ def _section(
         raise AudioError("bad_range", path, f"duration_s = {duration_s:g} is not above 0")
     sr = sound.samplerate
     cap = int(limits.max_duration_s * sr) + 1
+    if duration_s is None and at_most_s is not None:
+        stop = min(round((start_s + at_most_s) * sr), cap)
+        return _Section(round(start_s * sr), stop, whole=False, may_end_early=True)
     if duration_s is None:
         declared_s = sound.frames / sr
         if sound.frames < _UNKNOWN_FRAMES and declared_s > limits.max_duration_s:
@@ -201,10 +214,11 @@ def _check_complete(
         raise AudioError("no_samples", path, "has a valid header and no samples")
     if section.whole and n_decoded >= section.stop:
         _refuse_length(path, "its length", limits)
-    if n_decoded < (section.start + 1 if section.whole else section.stop):
+    is_open = section.whole or section.may_end_early
+    if n_decoded < (section.start + 1 if is_open else section.stop):
         sr = sound.samplerate
         wish = f"from {section.start / sr:g} s"
-        wish += "" if section.whole else f" to {section.stop / sr:g} s"
+        wish += "" if is_open else f" to {section.stop / sr:g} s"
         reason = f"lasts {n_decoded / sr:g} s, the section wanted is {wish}"
         raise AudioError("bad_range", path, f"{reason}; choose one inside the file")
 

@@ -63,7 +63,7 @@ def excite(music: FloatArray, ambience: FloatArray, config: CarrierConfig) -> Fl
     gain *= local
     D = stft(ambience, config.n_fft, config.hop_length)
     smooth = uniform_filter1d(squared_magnitude(D), config.whiten_bins, axis=1)
-    smooth = uniform_filter1d(smooth, config.whiten_frames, axis=0)
+    smooth = np.maximum(uniform_filter1d(smooth, config.whiten_frames, axis=0), 0)
     gain /= np.sqrt(smooth + _EPS)
     D *= gain
     return istft(D, config.hop_length, len(music))

@@ -84,6 +84,9 @@ class AudioLimits:
 
     min_duration_s: float = 0.25
     max_duration_s: float = 1800.0
+    max_ambience_s: float = 300.0
+    """An ambience is heard for so long: a texture has shown all it has by then, and hours
+    of it would cost memory and time whatever the music's length."""
     max_bytes: int = 2 << 30
     min_sr: int = 8_000
     max_sr: int = 384_000

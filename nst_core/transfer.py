@@ -13,7 +13,7 @@ from scipy import fft
 from nst_core.analysis import Analysis, analyse
 from nst_core.audio import Waveform, resample, to_mono
 from nst_core.blend import blend, shares
-from nst_core.config import MelConfig, TransferConfig
+from nst_core.config import AudioLimits, MelConfig, TransferConfig
 from nst_core.errors import SignalError
 from nst_core.mel import check_signal, compress, expand, power_mel
 from nst_core.model import Classifier, load_classifier
@@ -38,10 +38,11 @@ def transfer_style(
     ----------
     y_music, y_ambience : shape (n_samples,) or (n_samples, n_channels), float32
         Full scale 1. The music's two channels are kept, more are mixed down; so is every
-        ambience. A short ambience is looped. Several ambiences, in a list or tuple, sound
-        at once: each at one level and times the root of its share (constant power), looped
-        to the longest. Style statistics are taken from that blend, so a band's mean power
-        is the weighted mean of theirs.
+        ambience. A short ambience is looped, of a long one the first five minutes are
+        heard. Several ambiences, in a list or tuple, sound at once: each at one level and
+        times the root of its share (constant power), looped to the longest. Style
+        statistics are taken from that blend, so a band's mean power is the weighted mean
+        of theirs.
     sr
         Hz, of all and of the result. The work is done at 22,050 Hz.
     ambience_weights
@@ -63,13 +64,15 @@ def transfer_style(
     Raises
     ------
     SignalError
-        If an input is empty, silent, or holds NaN or infinity.
+        If an input is empty, silent (a constant is), or holds NaN, infinity or samples
+        beyond a thousand times full scale.
     ConfigError
         If a layer of the configuration is not in the classifier, or the weights do not fit
         the ambiences.
     """
     config = config or TransferConfig()
-    music, ambiences = _checked(y_music, "music"), _named(y_ambience)
+    music = _checked(y_music, "music")
+    ambiences = _named(y_ambience, round(AudioLimits.max_ambience_s * sr))
     weights = shares(ambience_weights, len(ambiences))
     if music.shape[1:] != (2,):
         music = to_mono(music)
@@ -159,13 +162,14 @@ def _gain_db(M: FloatArray, reference: FloatArray) -> FloatArray:
     return gain
 
 
-def _named(y_ambience: Waveform | Sequence[Waveform]) -> dict[str, Waveform]:
-    """The mono mix of each ambience, by what messages call it."""
+def _named(y_ambience: Waveform | Sequence[Waveform], n_heard: int) -> dict[str, Waveform]:
+    """The mono mix of what is heard of each ambience, by what messages call it."""
     given = y_ambience if isinstance(y_ambience, list | tuple) else [y_ambience]
     if not given:
         raise SignalError("ambience is an empty list; give one ambience at least")
     names = [f"ambience {i}" for i in range(1, len(given) + 1)] if len(given) > 1 else ["ambience"]
-    return {name: to_mono(_checked(y, name)) for name, y in zip(names, given, strict=True)}
+    heard = (np.asarray(y)[:n_heard] for y in given)
+    return {name: to_mono(_checked(y, name)) for name, y in zip(names, heard, strict=True)}
 
 
 def _checked(y: Waveform, name: str) -> Waveform:
@@ -175,4 +179,11 @@ def _checked(y: Waveform, name: str) -> Waveform:
             f"{name} has shape {array.shape}; (n_samples,) or (n_samples, n_channels) is needed"
         )
     check_signal(array.ravel(), name=name)
+    peak = float(np.abs(array).max())
+    if peak > AudioLimits.max_abs:
+        raise SignalError(
+            f"{name} has a peak of {peak:g}, more than {AudioLimits.max_abs:g} times full scale; "
+            "scale it to a full scale of 1",
+            code="non_finite",
+        )
     return array

@@ -9,7 +9,7 @@ from prefect import task
 
 from nst_core.analysis import analyse, save_analysis
 from nst_core.audio import Audio, read_audio
-from nst_core.config import MelConfig
+from nst_core.config import AudioLimits, MelConfig
 from nst_core.dataset import analyse_segments, load_audio_segments, save_segments
 from nst_core.errors import AudioError, NSTError, SignalError
 from tasks.caching import ArtefactPolicy, Workspace, artefact, parameters, produce
@@ -18,7 +18,7 @@ from tasks.retry import DELAYS_S, retry_transient
 from tasks.segment import SegmentJob
 from tasks.store import Json, Record, artefact_key
 
-_ANALYSIS_VERSION = 2
+_ANALYSIS_VERSION = 3
 _SEGMENT_MELS_VERSION = 1
 
 
@@ -96,6 +96,7 @@ def _read(job: AnalysisJob, source: Path) -> Audio:
             mono=job.name == "ambience",
             start_s=job.start_s,
             duration_s=job.duration_s,
+            at_most_s=AudioLimits.max_ambience_s if job.name == "ambience" else None,
         )
     except AudioError as error:
         # A remote file is read from a passing copy, whose name tells nobody anything.
