@@ -225,7 +225,7 @@ def _plot_mels(path: Path, pairs: list[Pair], rendered: list[np.ndarray]) -> Non
             axes[row, column].imshow(
                 10 * np.log10(M + 1e-7), origin="lower", aspect="auto", vmin=-60, vmax=0
             )
-            axes[row, column].set_title(f"{pair.name}: {title}", fontsize=9)
+            axes[row, column].set_title(f"{pair.name}: {title}", fontsize=15)
             axes[row, column].axis("off")
     figure.savefig(path, dpi=80)
     plt.close(figure)
