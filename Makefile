@@ -13,8 +13,8 @@ demo: $(READY)  ## train and render on sounds made on the spot
 test: $(READY)  ## all tests
 	$(BIN)/python -m pytest
 
-test-faults: $(READY)  ## kill PostgreSQL, S3, server and workers in turn; needs Debian's postgresql and redis-server
-	$(BIN)/python -m pytest -m faults tests/e2e
+test-faults: $(READY)  ## kill servers and workers in turn, and press Retry in a browser; needs postgresql, redis-server and chromium
+	$(BIN)/python -m pytest -m 'faults or browser' tests/e2e
 
 check: $(READY)  ## lint, types, contracts, spelling
 	$(BIN)/ruff check .

@@ -7,7 +7,7 @@ strength (D). Signals are at RMS 0.1, arrays time-major: ``(n_frames, n_bins)``.
 """
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numba
@@ -38,6 +38,9 @@ _EQ_LIMIT = 1e3
 """Bound of the long-term band power ratio: 30 dB."""
 _PART_FRAMES = 2048
 """Imposed on by one thread at a time."""
+_SMOOTHING_EXPONENT = 4
+"""The music's own grain gives way late: while little of the ambience's is there, smoothing
+it takes the texture further from the ambience."""
 
 
 def excite(music: FloatArray, ambience: FloatArray, config: CarrierConfig) -> FloatArray:
@@ -115,13 +118,18 @@ class BandTarget:
     transfer: FloatArray
     smooth_music: FloatArray
 
-    def at(self, weight: float) -> FloatArray:
-        """Geometric interpolation: 0 is the music, 1 the transfer."""
+    def at(self, weight: float, config: CarrierConfig) -> FloatArray:
+        """Between 0, the music, and 1, the transfer: less of the grain, and less smoothed."""
         if weight >= 1:
             return self.transfer
+        width = config.edge_frames * weight**_SMOOTHING_EXPONENT
+        # Narrower than half a frame the filter does nothing but leak.
+        narrower = replace(config, edge_frames=max(width, 0.5))
+        music = edge_aware_smooth(self.music, narrower) if width > 0.5 else self.music
         floor = np.float32(1e-7 * self.music.max())
-        mixed: FloatArray = (self.music + floor) ** np.float32(1 - weight)
-        mixed *= (self.transfer + floor) ** np.float32(weight)
+        mixed: FloatArray = (self.transfer + floor) / (self.smooth_music + floor)
+        np.power(mixed, np.float32(weight), out=mixed)
+        mixed *= music + floor
         return mixed
 
 
@@ -303,7 +311,7 @@ def _at_weight(
 ) -> FloatArray:
     w = np.float32(weight)
     y = excited if weight >= 1 else np.sqrt(1 - w * w) * music + w * levelled
-    goal = target.at(weight)
+    goal = target.at(weight, config)
     for _ in range(config.n_impositions):
         y = impose(y, goal, sr, config)
     return y

@@ -14,7 +14,8 @@ import numpy as np
 from nst_core.analysis import LEVEL, analyse
 from nst_core.audio import read_audio
 from nst_core.cnn import build_classifier, feature_taps
-from nst_core.config import ClassifierConfig, MelConfig, preset
+from nst_core.config import ClassifierConfig, InversionConfig, MelConfig, preset
+from nst_core.inversion import mel_to_audio
 from nst_core.levels import set_rms
 from nst_core.metrics import evaluate, high_share
 from nst_core.model import load_classifier
@@ -22,7 +23,7 @@ from nst_core.rendering import loop_to_length
 from nst_core.runtime import setup_tensorflow
 from nst_core.texture import demodulated_texture_moved
 from nst_core.transfer import transfer_style
-from tests.benchmarks import peers
+from tests.benchmarks import notes, peers
 
 N_THREADS = 2
 SR = MelConfig().sr
@@ -78,7 +79,10 @@ def run(data: Path) -> dict:
     results["strength"] = _strengths(pairs)
     folder = Path("build/benchmarks")
     _plot_plane(folder / "sound.png", results)
-    _plot_mels(folder / "mels.png", [pairs[i] for i in PICTURED], rendered["real"])
+    pictured = [pairs[i] for i in PICTURED], rendered["real"]
+    _plot_mels(folder / "mels.png", *pictured)
+    _shrink(folder / "mels.png", Path(__file__).with_name("mels.png"))
+    results["notes"] = _notes(pairs, rendered["real"])
     return results
 
 
@@ -172,13 +176,31 @@ def _strengths(pairs: list[Pair]) -> dict[str, list[float]]:
     return found
 
 
+def _notes(pairs: list[Pair], rendered: list[np.ndarray]) -> dict[str, list[float]]:
+    """Note F1, by an optional judge, of the transfer and of the music's mel turned to sound."""
+    if absent := notes.missing():
+        print(f"notes: not judged, {', '.join(absent)} not installed (tests/benchmarks/README.md)")
+        return {}
+    mel = load_classifier().mel
+    found: dict[str, list[float]] = {"real": [], "mel round trip": []}
+    for y, pair in zip(rendered, pairs, strict=True):
+        M = analyse(pair.music, mel, name="music").M
+        trip = mel_to_audio(M, mel, InversionConfig(), n_samples=len(pair.music))
+        found["real"].append(notes.note_f1(y, pair.music, SR))
+        found["mel round trip"].append(notes.note_f1(trip, pair.music, SR))
+    means = {name: np.mean(values) for name, values in found.items()}
+    listed = ", ".join(f"{name} {mean:.2f}" for name, mean in means.items())
+    print(f"note F1: {listed}, ratio {means['real'] / means['mel round trip']:.2f}")
+    return found
+
+
 def _plot_plane(path: Path, results: dict) -> None:
     mpl.use("Agg")
     from matplotlib import pyplot as plt  # after the backend is chosen
 
     figure, axes = plt.subplots(figsize=(7, 5), layout="constrained")
     for name, found in results.items():
-        if name != "strength":
+        if name not in {"strength", "notes"}:
             means = [np.mean([row[k] for row in found["pairs"]]) for k in ("content", "texture")]
             carrier = np.mean([row["carrier_db"] for row in found["pairs"]])
             axes.scatter(*means, s=30, color="C2" if carrier >= 4 else "C3")
@@ -203,7 +225,16 @@ def _plot_mels(path: Path, pairs: list[Pair], rendered: list[np.ndarray]) -> Non
             axes[row, column].imshow(
                 10 * np.log10(M + 1e-7), origin="lower", aspect="auto", vmin=-60, vmax=0
             )
-            axes[row, column].set_title(f"{pair.name}: {title}", fontsize=9)
+            axes[row, column].set_title(f"{pair.name}: {title}", fontsize=15)
             axes[row, column].axis("off")
     figure.savefig(path, dpi=80)
     plt.close(figure)
+
+
+def _shrink(picture: Path, smaller: Path) -> None:
+    """A copy for the README, in half the size and 64 colours."""
+    from PIL import Image  # comes with matplotlib
+
+    with Image.open(picture) as image:
+        reduced = image.convert("RGB").reduce(2).quantize(64, dither=Image.Dither.NONE)
+        reduced.save(smaller, optimize=True)

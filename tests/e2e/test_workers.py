@@ -87,6 +87,7 @@ def test_a_damaged_input_fails_its_shard_and_its_catalogue_and_a_retry_makes_it_
     assert_one_pair_was_made(cluster, before, damaged.output)
 
 
+@pytest.mark.browser
 @pytest.mark.skipif(not CHROMIUM.is_file(), reason="Chromium is not installed")
 @pytest.mark.parametrize("pressed_on", ["shard", "catalogue"])
 def test_retry_pressed_in_the_ui_makes_the_failed_pair_alone(

@@ -133,15 +133,22 @@ def test_the_target_has_the_musics_energy_and_ends_between_the_two_spectra(pair)
 
 def test_the_target_is_the_music_at_0_and_the_transfer_at_1(pair):
     target = band_target(*pair, SR, CONFIG)
-    np.testing.assert_array_equal(target.at(1.0), target.transfer)
+    np.testing.assert_array_equal(target.at(1.0, CONFIG), target.transfer)
     np.testing.assert_allclose(
-        target.at(0.0), target.music, rtol=1e-3, atol=2e-7 * target.music.max()
+        target.at(0.0, CONFIG), target.music, rtol=1e-3, atol=2e-7 * target.music.max()
     )
-    low, high = np.minimum(target.music, target.transfer), np.maximum(target.music, target.transfer)
-    floor = 2e-7 * target.music.max()
-    half = target.at(0.5)
-    assert np.all(half >= 0.999 * low)
-    assert np.all(half <= 1.001 * (high + floor))
+
+
+def test_little_strength_leaves_the_music_unsmoothed(pair):
+    """Smoothing before the grain is there takes the texture away from the ambience."""
+    target = band_target(*pair, SR, CONFIG)
+    floor = 1e-7 * target.music.max()
+    grain = ((target.transfer + floor) / (target.smooth_music + floor)) ** 0.4
+    np.testing.assert_allclose(target.at(0.4, CONFIG), (target.music + floor) * grain, rtol=1e-3)
+    smoothed = (
+        target.at(0.9, CONFIG) / ((target.transfer + floor) / (target.smooth_music + floor)) ** 0.9
+    )
+    assert np.abs(smoothed - target.music).mean() > 0.05 * target.music.mean()
 
 
 def test_imposing_a_target_brings_the_band_powers_to_it(pair):
