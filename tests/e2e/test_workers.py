@@ -1,5 +1,6 @@
 """Catalogues on workers: submitted, dropped, repaired from the command line and the UI."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -36,9 +37,9 @@ class Damaged:
         return self.cluster.wait(run_id)
 
     def repair(self):
-        # Other bytes than any other input: its transfer is not to be found in the store.
+        # Other bytes than in any other test: its transfer is not to be found in the store.
         data = bytearray(self.whole.read_bytes())
-        data[-2000:] = bytes(2000)
+        data[-64:] = bytes(byte & 0x0F for byte in os.urandom(64))
         self.damaged.write_bytes(data)
 
 
