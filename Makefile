@@ -14,7 +14,7 @@ test: $(READY)  ## all tests
 	$(BIN)/python -m pytest
 
 test-faults: $(READY)  ## kill servers and workers in turn, and press Retry in a browser; needs postgresql, redis-server and chromium
-	$(BIN)/python -m pytest -m 'faults or browser' tests/e2e
+	$(BIN)/python -m pytest -m 'faults or browser or slow'
 
 check: $(READY)  ## lint, types, contracts, spelling
 	$(BIN)/ruff check .

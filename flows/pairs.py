@@ -1,6 +1,7 @@
 """Pairs in one process: one transfer at a time, what follows it beside the next."""
 
 import logging
+import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from threading import Event
@@ -21,7 +22,7 @@ Stages = list[tuple[str, PrefectFuture[Any]]]
 
 logger = logging.getLogger(__name__)
 
-_UPLOAD_GRACE_S = 10.0
+_GRACE_S = 10.0
 _BACKLOG = 4
 """Pairs that may wait for their inversion before the next transfer begins."""
 
@@ -50,12 +51,14 @@ def render_pairs(
 def settle(under_way: UnderWay, workspace: Workspace) -> Iterator[RowResult]:
     """After an interruption: the results of the pairs that came to their end all the same.
 
-    An upload that runs is waited for, some seconds; what cannot be told is left out.
+    An inversion or upload that runs is waited for, some seconds in all; what cannot be told
+    is left out.
     """
+    give_up = time.monotonic() + _GRACE_S
     for row, job, stages in under_way:
-        *_, (_, inverted), (_, uploaded) = stages
-        if _is_over(stages) or inverted.state.is_completed():
-            uploaded.wait(timeout=_UPLOAD_GRACE_S)
+        *_, (_, transferred), _, (_, uploaded) = stages
+        if transferred.state.is_completed():  # its inversion may be at work
+            uploaded.wait(timeout=max(give_up - time.monotonic(), 0))
         if _is_over(stages):
             try:
                 yield _finish(row, job, stages, workspace)

@@ -19,6 +19,8 @@ from deployments.doctor import Finding, examine_server, examine_store
 from flows.cli import main
 from nst_core import __version__
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def examined(deployed):

@@ -115,6 +115,7 @@ def test_a_catalogue_that_is_submitted_again_starts_no_shard(cluster, inputs, pa
     assert cluster.shards(str(second.id)) == {}
 
 
+@pytest.mark.slow
 def test_a_dropped_manifest_is_rendered_once_and_told_of(cluster, inputs, pairs, tmp_path):
     manifest, output = pairs(inputs, 2), tmp_path / "output"
     (inputs / "broken.csv").write_text("ambience;music\nrain.wav;folk.wav\n")

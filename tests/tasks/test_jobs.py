@@ -147,7 +147,6 @@ def test_a_forgotten_pair_is_made_again_from_the_analyses_that_stay(
 
 
 BLENDED = "/in/rain.wav*3 + /in/wind.wav"
-KEY_OF_ONE = "0891120bf534ae54ef199eaa1ad745749e63c2f6e688981339813e1dfbb76b66"
 OF_BLEND = IDENTITIES | {"/in/wind.wav": "c" * 64}
 
 
@@ -167,10 +166,6 @@ def test_keys_hold_the_proportions_of_the_weights_and_no_more() -> None:
     others = ["/in/rain.wav + /in/wind.wav", "/in/wind.wav*3 + /in/rain.wav", "/in/rain.wav"]
     assert len({key(ambience) for ambience in [BLENDED, *others]}) == 4
     assert key("/in/rain.wav*3") == key("/in/rain.wav")
-
-
-def test_the_key_of_one_ambience_is_what_it_always_was() -> None:
-    assert _job(_row()).render.transfer.key == KEY_OF_ONE
 
 
 def test_inputs_are_listed_once_in_the_order_of_first_use() -> None:
