@@ -124,10 +124,18 @@ class CarrierConfig:
     """Width of the smoothing that keeps onsets; 26 loses content, follow and pairs."""
     edge_sharpness: float = 0.2
     edge_bands: int = 8
-    expand: float = 0.4
-    """Exponent of the loudness contour laid over the target: raises the follow gate."""
+    expand: float = 0.2
+    """Exponent of the loudness contour laid over the target: raises the carrier gate, and at
+    0.4 the level pumps."""
     expand_frames: float = 17.0
-    n_impositions: int = 3
+    n_impositions: int = 2
+    """With a `refocus` before each but the first."""
+    refocus_full_hz: float = 1000.0
+    """Below this the space between partials is lowered as far as they stand out of it; above
+    3 kHz it rings."""
+    refocus_none_hz: float = 3000.0
+    refocus_max_gain: float = 2.0
+    """On a partial itself."""
 
     def __post_init__(self) -> None:
         _check_hop(self, "n_fft", "hop_length")
@@ -145,6 +153,9 @@ class CarrierConfig:
         _check(self, "edge_sharpness", 0.0, 100.0)
         _check(self, "expand", 0.0, 4.0)
         _check(self, "expand_frames", 0.5, 10_000.0)
+        _check(self, "refocus_full_hz", 20.0, 100_000.0)
+        _check(self, "refocus_none_hz", self.refocus_full_hz + 1, 200_000.0)
+        _check(self, "refocus_max_gain", 1.0, 1e3)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,7 +187,7 @@ class TransferConfig:
     the others start from a mel alone, and the phase is retrieved afterwards."""
     content_layers: tuple[str, ...] = ("input",)
     style_layers: tuple[str, ...] = ("conv1",)
-    content_weight: float = 0.5
+    content_weight: float = 0.75
     style_weight: float = 3.0
     n_iterations: int = 12
     learning_rate: float = 0.15
