@@ -29,6 +29,9 @@ from nst_core.style import (
 _BETA_1, _BETA_2 = 0.9, 0.99
 _EPSILON = 1e-20
 """Beside squared gradients."""
+_WARM_UP_STEPS = 2
+"""Adam's first step knows signs only and moves every value by the whole rate: on some pairs
+the loss rose a hundredfold, and the other steps were spent on getting back."""
 
 
 @dataclass(frozen=True)
@@ -161,6 +164,7 @@ def _compiled(objective: _Objective) -> Any:
                     1 - tf.pow(_BETA_1, step + 1)
                 )
                 rate = learning_rate * decay * correction
+                rate *= tf.minimum(1.0, (step + 1) / _WARM_UP_STEPS)
                 u = tf.nn.relu(u - rate * momentum * tf.math.rsqrt(energy + _EPSILON))
         return best_u, history.stack(), best_iteration, best
 
