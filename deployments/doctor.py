@@ -103,7 +103,7 @@ def _versions(
 ) -> Iterator[Finding]:
     deployed: dict[str, str | None] = {}
     for definition in definitions:
-        name = f"{definition.flow().name}/{definition.name}"
+        name = definition.full_name
         try:
             deployed[name] = client.read_deployment_by_name(name).version
         except ObjectNotFound:

@@ -18,7 +18,7 @@ FILE = Path(deployments.__file__).with_name("prefect.yaml")
 
 @pytest.fixture(scope="module")
 def names():
-    return {f"{each.flow().name}/{each.name}": each for each in definitions()}
+    return {each.full_name: each for each in definitions()}
 
 
 def test_every_flow_has_its_deployments(names):
