@@ -6,8 +6,13 @@ from typing import Any, Literal
 
 from nst_core.errors import NSTError
 
-_DONE = {"create": "created", "update": "updated", "keep": "unchanged"}
-_DRY = {"create": "would be created", "update": "would be updated", "keep": "unchanged"}
+_DONE = {"create": "created", "update": "updated", "keep": "unchanged", "remove": "removed"}
+_DRY = {
+    "create": "would be created",
+    "update": "would be updated",
+    "keep": "unchanged",
+    "remove": "would be removed",
+}
 
 
 class DeployError(NSTError):
@@ -20,7 +25,7 @@ class Change:
 
     kind: Literal["work pool", "deployment", "schedule", "automation"]
     name: str
-    action: Literal["create", "update", "keep"]
+    action: Literal["create", "update", "keep", "remove"]
     fields: tuple[str, ...] = ()
 
     def sentence(self, *, dry_run: bool = False) -> str:

@@ -43,6 +43,11 @@ class Definition(BaseModel):
     schedules: tuple[dict[str, Any], ...] = ()
     triggers: tuple[dict[str, Any], ...] = ()
 
+    @property
+    def full_name(self) -> str:
+        """As the server knows it: flow and deployment."""
+        return f"{self.flow().name}/{self.name}"
+
     def flow(self) -> Flow[..., Any]:
         """The flow itself; imports its module."""
         module, _, function = self.entrypoint.rpartition(".")

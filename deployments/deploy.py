@@ -5,9 +5,11 @@ from typing import Any
 
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.actions import DeploymentScheduleCreate, DeploymentUpdate
+from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterTags
 from prefect.client.schemas.objects import ConcurrencyOptions
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.schedules import construct_schedule
+from prefect.client.schemas.sorting import DeploymentSort
 from prefect.exceptions import ObjectNotFound
 from prefect.flows import Flow
 from prefect.utilities.callables import parameter_schema
@@ -18,6 +20,10 @@ from deployments.definitions import Definition, heartbeat_s
 from deployments.pools import PoolType, ensure_pools
 from nst_core import __version__
 
+MARK = "amnst-deploy"
+"""Tag of the deployments that are ours to remove; `amnst` alone may be an operator's, too."""
+_PAGE = 200
+
 
 def deploy(
     client: SyncPrefectClient,
@@ -27,10 +33,11 @@ def deploy(
     image: str | None = None,
     dry_run: bool = False,
 ) -> Iterator[Change]:
-    """Create what is missing, update what differs, leave the rest; yield each as it is done.
+    """Create what is missing, update what differs, remove what is ours and no longer defined.
 
-    What an operator may have set stays: job templates of pools, schedules, and whether an
-    automation is on.
+    Each change is yielded as it is done. Other people's deployments are left alone. What an
+    operator may have set stays: job templates of pools, schedules, and whether an automation
+    is on.
 
     Parameters
     ----------
@@ -58,13 +65,14 @@ def deploy(
         yield from _ensure_deployment(client, definition, image, dry_run=dry_run)
     for automation in (lost_runs(heartbeat_s()), stuck_runs()):
         yield ensure_automation(client, automation, dry_run=dry_run)
+    yield from _remove_undefined(client, definitions, dry_run=dry_run)
 
 
 def _ensure_deployment(
     client: SyncPrefectClient, definition: Definition, image: str | None, *, dry_run: bool
 ) -> Iterator[Change]:
     flow = definition.flow()
-    name = f"{flow.name}/{definition.name}"
+    name = definition.full_name
     desired = _desired(definition, flow, image)
     found = _read(client, name)
     if found is None:
@@ -86,6 +94,24 @@ def _ensure_deployment(
         yield from (Change("automation", each["name"], "create") for each in definition.triggers)
 
 
+def _remove_undefined(
+    client: SyncPrefectClient, definitions: Sequence[Definition], *, dry_run: bool
+) -> Iterator[Change]:
+    """Remove the deployments that carry our mark and that nothing defines any more."""
+    defined = {definition.full_name for definition in definitions}
+    marked = DeploymentFilter(tags=DeploymentFilterTags(all_=[MARK]))
+    for found in client.read_deployments(
+        deployment_filter=marked, limit=_PAGE, sort=DeploymentSort.NAME_ASC
+    ):
+        name = f"{client.read_flow(found.flow_id).name}/{found.name}"
+        if name in defined:
+            continue
+        if not dry_run:
+            client.delete_resource_owned_automations(f"prefect.deployment.{found.id}")
+            client.delete_deployment(found.id)
+        yield Change("deployment", name, "remove")
+
+
 def _read(client: SyncPrefectClient, name: str) -> DeploymentResponse | None:
     try:
         return client.read_deployment_by_name(name)
@@ -99,7 +125,7 @@ def _desired(definition: Definition, flow: Flow[..., Any], image: str | None) ->
     return {
         "version": __version__,
         "description": definition.description,
-        "tags": list(definition.tags),
+        "tags": [*definition.tags, MARK],
         "entrypoint": definition.entrypoint,
         "work_pool_name": definition.work_pool.name,
         "job_variables": {**variables, "image": image} if image else variables,

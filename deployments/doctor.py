@@ -1,6 +1,6 @@
 """`amnst doctor`: what is wrong with the store, the Prefect server and the workers."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -99,11 +99,11 @@ def _pool(client: SyncPrefectClient, pool: str, workers: list[str] | None) -> Fi
 
 
 def _versions(
-    client: SyncPrefectClient, definitions: Iterable[Definition], workers: Iterable[str]
+    client: SyncPrefectClient, definitions: Iterable[Definition], workers: Sequence[str]
 ) -> Iterator[Finding]:
     deployed: dict[str, str | None] = {}
     for definition in definitions:
-        name = f"{definition.flow().name}/{definition.name}"
+        name = definition.full_name
         try:
             deployed[name] = client.read_deployment_by_name(name).version
         except ObjectNotFound:
@@ -126,7 +126,9 @@ def _versions(
     if expected != __version__:
         text = f"it is {__version__} here, the deployments are of {expected}"
         skewed.append(Finding("warning", "version", f"{text}; run amnst deploy, or install that"))
-    yield from skewed or [Finding("ok", "version", f"amnst {expected} everywhere")]
+    silent = sorted(name for name in workers if not host_and_version(name))
+    untold = f"; the names of these workers do not tell: {', '.join(silent)}" if silent else ""
+    yield from skewed or [Finding("ok", "version", f"amnst {expected} everywhere{untold}")]
 
 
 def _most_common(versions: Iterable[str | None]) -> str | None:

@@ -54,7 +54,7 @@ class Worker:
     def command(self) -> list[str]:
         """The program and its arguments."""
         return [
-            *(sys.executable, "-m", "prefect", "worker", "start"),
+            *(sys.executable, "-m", "deployments.worker_process", "worker", "start"),
             *("--pool", self.pool, "--name", self.full_name),
             *("--limit", str(self.limit or _LIMITS[self.pool])),
             # The pool is made by `amnst deploy`, with a type; no package is installed on the way.
@@ -68,6 +68,8 @@ class Worker:
             "PREFECT_WORKER_WEBSERVER_HOST": "127.0.0.1",
             # Unbounded by default: while the server is away, events would fill the memory.
             "PREFECT_EVENTS_WORKER_MAX_QUEUE_SIZE": "10000",
+            # A server whose database restarts answers 500 for some seconds.
+            "PREFECT_CLIENT_RETRY_EXTRA_CODES": "500",
             "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "INFO",
         }
         return {**ours, **inherited, **self._device(), **self._threads()}

@@ -30,14 +30,15 @@ ModelPlace = Annotated[
     str | None,
     Field(
         title="Model",
-        description="Classifier: *.weights.h5 or its folder; empty: the package's own",
+        description="Classifier: *.weights.h5 or its folder; None: the package's own",
     ),
 ]
 PresetName = Annotated[
     str,
     Field(
         title="Preset",
-        description="Where rows name none",
+        description="Where rows name none. real: the default; fast, quality, closed: fewer, more "
+        "and no steps; mel, original: from a mel alone",
         json_schema_extra={"enum": list(PRESETS)},
     ),
     AfterValidator(_known_preset),
@@ -48,7 +49,7 @@ Strength = Annotated[
         title="Strength",
         ge=0,
         le=1,
-        description="0 is the music, 1 the ambience playing it; empty: the preset's",
+        description="0 (the music) to 1 (the ambience plays it); None: the preset's",
     ),
 ]
 Sound = Annotated[OutputConfig, Field(title="Sound files")]
@@ -66,8 +67,14 @@ class RenderRequest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    manifest: Annotated[str, Field(title="Manifest", description="CSV; path or s3://")]
-    output: Annotated[str, Field(title="Output", description="Folder or s3:// prefix")]
+    manifest: Annotated[
+        str,
+        Field(title="Manifest", description="CSV file; path or s3://, where the workers reach it"),
+    ]
+    output: Annotated[
+        str,
+        Field(title="Output", description="Folder or s3:// prefix for the audio and results.csv"),
+    ]
     model: ModelPlace = None
     preset: PresetName = "real"
     strength: Strength = None
@@ -76,9 +83,9 @@ class RenderRequest(BaseModel):
     only: Annotated[
         tuple[str, ...], Field(title="Only", description="Ids of rows; empty: all rows")
     ] = ()
-    limit: Annotated[int | None, Field(title="Limit", ge=1, description="At most so many rows")] = (
-        None
-    )
+    limit: Annotated[
+        int | None, Field(title="Limit", ge=1, description="At most so many rows; None: all")
+    ] = None
     force: Annotated[
         bool, Field(title="Force", description="Make everything again, whatever is cached")
     ] = False
@@ -86,7 +93,10 @@ class RenderRequest(BaseModel):
     shard_size: Annotated[
         int | None,
         Field(
-            title="Pairs per shard", ge=1, le=200, description="Empty: 25 to 50, by the catalogue"
+            title="Pairs per shard",
+            ge=1,
+            le=200,
+            description="1 to 200; None: 25 to 50, by the catalogue",
         ),
     ] = None
     max_in_flight: Annotated[
@@ -95,7 +105,7 @@ class RenderRequest(BaseModel):
             title="Shards in flight",
             ge=1,
             le=1000,
-            description="Shard runs that wait or work at a time; more than there are workers",
+            description="Shard runs open at a time, 1 to 1000; more than there are workers",
         ),
     ] = 16
 

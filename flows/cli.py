@@ -148,13 +148,15 @@ def plan(*, ambience: Globs, music: Globs, format: Format = "wav") -> int:  # no
     Parameters
     ----------
     ambience, music
-        Files or quoted patterns such as 'rain/*.wav'.
+        Files or quoted patterns such as 'rain/*.wav'. Ambiences joined by ' + ' sound at
+        once, every one of the first pattern with every one of the next:
+        'rain/*.wav*2 + wind/*.wav', twice as much rain as wind.
     format
         Of the outputs.
     """
-    from tasks.plan import expand_globs, plan_rows, write_manifest
+    from tasks.plan import expand_ambiences, expand_globs, plan_rows, write_manifest
 
-    rows = plan_rows(expand_globs(ambience), expand_globs(music), default_format=format)
+    rows = plan_rows(expand_ambiences(ambience), expand_globs(music), default_format=format)
     write_manifest(rows, sys.stdout)
     return 0
 

@@ -29,10 +29,12 @@ class TrainRequest(BaseModel):
         str, Field(title="Dataset", description="Folder or archive; path, s3:// or https://")
     ]
     output: Annotated[str, Field(title="Output", description="Folder or s3:// prefix")]
-    sha256: Annotated[str | None, Field(description="What the archive must have")] = None
-    licence: Annotated[str, Field(description="Licence of the data, for the model card")] = (
-        "not stated; ask whoever gave you the data"
-    )
+    sha256: Annotated[
+        str | None, Field(title="SHA-256", description="What the archive must have")
+    ] = None
+    licence: Annotated[
+        str, Field(title="Licence", description="Of the data, for the model card")
+    ] = "not stated; ask whoever gave you the data"
     segments: SegmentConfig = SegmentConfig()
     architecture: ClassifierConfig = ClassifierConfig()
     training: TrainingConfig = TrainingConfig()

@@ -6,12 +6,13 @@ parameters, and their canonical JSON is part of every cache key.
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from nst_core.errors import ConfigError
 
 Start = Literal["carrier", "music", "ambience", "noise", "mix"]
 AudioFormat = Literal["wav", "flac", "ogg"]
+Subtype = Literal["PCM_16", "PCM_24", "PCM_32", "FLOAT", "VORBIS"]
 
 
 def _check(config: object, name: str, low: float, high: float) -> None:
@@ -45,6 +46,20 @@ def _check_choice(config: object, name: str, choices: tuple[str, ...]) -> None:
         raise ConfigError(
             f"{type(config).__name__}.{name} = {value!r} is not one of {', '.join(choices)}"
         )
+
+
+def _within(default: float | None, low: float, high: float, *, title: str, help: str) -> Any:  # noqa: A002
+    """A field that states its range once: for `_check_ranges`, and for the forms made of it."""
+    return field(
+        default=default, metadata={"ge": low, "le": high, "title": title, "description": help}
+    )
+
+
+def _check_ranges(config: Any) -> None:
+    for each in dataclasses.fields(config):
+        if "ge" in each.metadata and getattr(config, each.name) is not None:
+            check = _check_count if isinstance(each.default, int) else _check
+            check(config, each.name, each.metadata["ge"], each.metadata["le"])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -272,7 +287,7 @@ def preset(name: str, **overrides: object) -> TransferConfig:
     return dataclasses.replace(PRESETS[name], **overrides)  # type: ignore[arg-type]  # checked by the dataclass
 
 
-SUBTYPES: dict[AudioFormat, tuple[str, ...]] = {
+SUBTYPES: dict[AudioFormat, tuple[Subtype, ...]] = {
     "wav": ("PCM_16", "PCM_24", "PCM_32", "FLOAT"),
     "flac": ("PCM_16", "PCM_24"),
     "ogg": ("VORBIS",),
@@ -284,22 +299,43 @@ SUBTYPES: dict[AudioFormat, tuple[str, ...]] = {
 class OutputConfig:
     """What is written for a listener."""
 
-    format: AudioFormat = "wav"
-    subtype: str | None = None
-    """From `SUBTYPES`, e.g. ``PCM_24``; None takes the format's usual one."""
-    sample_rate: int = 22_050
-    loudness_lufs: float | None = None
-    """Integrated loudness (ITU-R BS.1770-4); None keeps the music's own level."""
-    max_peak: float = 0.99
+    format: AudioFormat = field(
+        default="wav",
+        metadata={"title": "Format", "description": "Of outputs whose row names none"},
+    )
+    subtype: Subtype | None = field(
+        default=None,
+        metadata={
+            "title": "Subtype",
+            "description": "wav: not VORBIS; flac: PCM_16 or PCM_24; ogg: VORBIS; "
+            "None: the format's usual one",
+        },
+    )
+    """From `SUBTYPES`."""
+    sample_rate: int = _within(
+        22_050, 8_000, 192_000, title="Sample rate", help="In Hz, 8000 to 192000"
+    )
+    loudness_lufs: float | None = _within(
+        None,
+        -70.0,
+        0.0,
+        title="Loudness",
+        help="In LUFS, -70 to 0; None: as loud as the music",
+    )
+    """Integrated loudness (ITU-R BS.1770-4)."""
+    max_peak: float = _within(
+        0.99,
+        0.01,
+        1.0,
+        title="Highest peak",
+        help="Of full scale, 0.01 to 1; louder is turned down",
+    )
 
     def __post_init__(self) -> None:
         _check_choice(self, "format", tuple(SUBTYPES))
         if self.subtype is not None:
             _check_choice(self, "subtype", SUBTYPES[self.format])
-        _check_count(self, "sample_rate", 8_000, 192_000)
-        _check(self, "max_peak", 0.01, 1.0)
-        if self.loudness_lufs is not None:
-            _check(self, "loudness_lufs", -70.0, 0.0)
+        _check_ranges(self)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ import numpy as np
 import soundfile as sf
 
 from nst_core import containers
-from nst_core.config import SUBTYPES, AudioFormat, OutputConfig
+from nst_core.config import SUBTYPES, AudioFormat, OutputConfig, Subtype
 from nst_core.errors import SignalError
 from nst_core.levels import Waveform, finite_peak
 
@@ -29,7 +29,7 @@ def write_audio(
     sr: int,
     *,
     format: AudioFormat,  # noqa: A002  # the manifest's word
-    subtype: str | None = None,
+    subtype: Subtype | None = None,
     max_peak: float = 0.99,
 ) -> float:
     """Write WAV, FLAC or OGG (Vorbis); the same array always gives the same bytes.

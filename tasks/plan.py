@@ -1,4 +1,4 @@
-"""A plan: every ambience on every music, as a manifest that says what will run."""
+"""A plan: every ambience, or blend of them, on every music, as a manifest."""
 
 import csv
 import functools
@@ -12,14 +12,16 @@ from collections.abc import Iterable, Sequence
 from pathlib import PurePath, PurePosixPath
 from typing import TextIO
 
+from pydantic_core import PydanticCustomError
+
 from nst_core.config import AudioFormat, OutputConfig
-from tasks.inputs import Ambiences, split_ambiences
+from tasks.inputs import SEPARATOR, Ambiences, read_ambiences, split_ambiences
 from tasks.problems import ManifestError
 from tasks.row import COLUMNS, ManifestRow
 
 
 def plan_rows(
-    ambiences: Sequence[str],
+    ambiences: Sequence[Ambiences],
     musics: Sequence[str],
     *,
     default_format: AudioFormat = OutputConfig.format,
@@ -29,23 +31,33 @@ def plan_rows(
     Raises
     ------
     ManifestError
-        For an ambience whose name a manifest would read as several, or as one and a weight.
+        For an ambience that a manifest would not read as the one that is meant.
     """
     for ambience in ambiences:
-        if split_ambiences(ambience) != [(ambience, 1.0)]:
-            raise ManifestError(
-                f'ambience "{ambience}" would be read as a blend, for " + " or "*" in its name; '
-                "rename the file",
-                code="bad_name",
-            )
+        _check_cell(ambience)
     taken: set[str] = set()
     rows = []
     for line, (ambience, music) in enumerate(itertools.product(ambiences, musics), start=2):
-        name = _unique(default_id(ambience, music), taken)
+        name = _unique(default_id(str(ambience), music), taken)
         output = f"{name}.{default_format}"
-        place = Ambiences((ambience,), (1.0,))
-        rows.append(ManifestRow(line=line, id=name, ambience=place, music=music, output=output))
+        rows.append(ManifestRow(line=line, id=name, ambience=ambience, music=music, output=output))
     return rows
+
+
+def _check_cell(ambience: Ambiences) -> None:
+    try:
+        read = read_ambiences(str(ambience))
+    except PydanticCustomError as error:
+        context = error.context or {}
+        raise ManifestError(
+            f'ambience "{ambience}" {context["rule"]}', code=context["code"]
+        ) from None
+    if read != ambience:
+        raise ManifestError(
+            f'ambience "{ambience}" would be read as another blend, for " + " or "*" in the name '
+            "of a file; rename it",
+            code="bad_name",
+        )
 
 
 def write_manifest(rows: Iterable[ManifestRow], stream: TextIO) -> None:
@@ -56,6 +68,21 @@ def write_manifest(rows: Iterable[ManifestRow], stream: TextIO) -> None:
     writer = csv.DictWriter(stream, columns, restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows(cells)
+
+
+def expand_ambiences(patterns: Iterable[str]) -> list[Ambiences]:
+    """Ambiences that patterns name; raises ManifestError for a pattern of no file.
+
+    ``rain/*.wav*2 + wind/*.wav`` is every rain with every wind, weighted as a manifest's cell.
+    """
+    found: dict[Ambiences, None] = {}
+    for pattern in patterns:
+        # Without another beside it nothing has a weight: the star is the pattern's.
+        parts = split_ambiences(pattern) if SEPARATOR in pattern else [(pattern, 1.0)]
+        weights = tuple(weight for _, weight in parts)
+        choices = itertools.product(*(expand_globs([part]) for part, _ in parts))
+        found.update(dict.fromkeys(Ambiences(places, weights) for places in choices))
+    return list(found)
 
 
 def expand_globs(patterns: Iterable[str]) -> list[str]:

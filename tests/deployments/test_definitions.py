@@ -6,19 +6,21 @@ from pathlib import Path
 import prefect.cli.deploy._config as prefect_deploy
 import pytest
 from prefect.flows import Flow
+from prefect.utilities.callables import parameter_schema
 from rich.console import Console
 
 import deployments
 from deployments.definitions import definitions, heartbeat_s
 from flows.prefect_environment import prepare_prefect
 from flows.runs import CATALOG_DEPLOYMENT
+from nst_core.config import PRESETS, SUBTYPES
 
 FILE = Path(deployments.__file__).with_name("prefect.yaml")
 
 
 @pytest.fixture(scope="module")
 def names():
-    return {f"{each.flow().name}/{each.name}": each for each in definitions()}
+    return {each.full_name: each for each in definitions()}
 
 
 def test_every_flow_has_its_deployments(names):
@@ -59,6 +61,39 @@ def test_runs_of_a_deployment_keep_results_as_the_command_line_does(monkeypatch)
         assert {name: given[name] for name in shared} == {
             name: environment[name] for name in shared
         }
+
+
+@pytest.fixture(params=["render-catalog/control", "watch-inbox/control"])
+def form(names, request):
+    """The properties of a deployment's parameters as the UI gets them, by name."""
+    schema = parameter_schema(names[request.param].flow()).model_dump()
+    return {
+        name: field
+        for each in schema["definitions"].values()
+        for name, field in each["properties"].items()
+    }
+
+
+def test_every_field_of_a_form_has_a_title_and_help(form):
+    for name, field in form.items():
+        assert field["title"][0].isupper(), name
+        assert "$ref" in field or field.get("description"), name
+
+
+def test_every_number_of_a_form_has_its_range(form):
+    for name, field in form.items():
+        for number in field.get("anyOf", [field]):
+            if number.get("type") in {"integer", "number"}:
+                assert "minimum" in number, name
+                assert "maximum" in number or name == "limit", name
+
+
+def test_what_has_few_values_is_chosen_from_a_list(form):
+    assert form["preset"]["enum"] == list(PRESETS)
+    assert form["format"]["enum"] == list(SUBTYPES)
+    chosen, none = form["subtype"]["anyOf"]
+    assert set(chosen["enum"]) == {name for names in SUBTYPES.values() for name in names}
+    assert none == {"type": "null"}
 
 
 def test_every_run_has_a_heartbeat():

@@ -11,7 +11,7 @@ from prefect.exceptions import ObjectNotFound
 
 from deployments.changes import Change, DeployError
 from deployments.definitions import definitions
-from deployments.deploy import deploy
+from deployments.deploy import MARK, deploy
 from deployments.pools import ensure_pools, job_template
 from flows.cli import main
 from nst_core import __version__
@@ -68,6 +68,35 @@ def test_a_dry_run_updates_nothing_and_says_what_it_would(deployed):
     assert deployed.read_deployment_by_name("render-shard/gpu").version == __version__
 
 
+@pytest.fixture
+def retired(deployed):
+    """A deployment of ours, with a trigger, that nothing defines any more."""
+    trigger = definitions()[0].triggers[0] | {"name": "retired-trigger"}
+    old = definitions()[0].model_copy(update={"name": "retired", "triggers": (trigger,)})
+    list(deploy(deployed, [*definitions(), old]))
+    return old.full_name
+
+
+def test_a_deployment_that_is_no_longer_defined_is_removed_with_its_trigger(deployed, retired):
+    gone = Change("deployment", retired, "remove")
+    assert changed(deploy(deployed, definitions(), dry_run=True)) == [gone]
+    assert gone.sentence(dry_run=True) == f"deployment {retired}: would be removed"
+    assert deployed.read_deployment_by_name(retired)
+    assert deployed.read_automations_by_name("retired-trigger")
+    assert changed(deploy(deployed, definitions())) == [gone]
+    with pytest.raises(ObjectNotFound):
+        deployed.read_deployment_by_name(retired)
+    assert deployed.read_automations_by_name("retired-trigger") == []
+    assert changed(deploy(deployed, definitions())) == []
+
+
+def test_a_deployment_that_an_operator_made_of_our_flows_stays(deployed):
+    flow_id = deployed.create_flow_from_name("render-catalog")
+    made = deployed.create_deployment(flow_id, "weekly", tags=["amnst"])
+    assert changed(deploy(deployed, definitions())) == []
+    deployed.delete_deployment(made)
+
+
 def test_what_differs_is_updated_and_nothing_else(deployed):
     found = deployed.read_deployment_by_name("watch-inbox/control")
     assert found.global_concurrency_limit.limit == 1
@@ -78,7 +107,7 @@ def test_what_differs_is_updated_and_nothing_else(deployed):
     assert set(change.fields) == {"concurrency_limit", "tags", "entrypoint"}
     again = deployed.read_deployment_by_name("watch-inbox/control")
     assert again.global_concurrency_limit.limit == 1
-    assert again.tags == ["amnst"]
+    assert set(again.tags) == {"amnst", MARK}
     assert again.job_variables == found.job_variables
 
 

@@ -70,6 +70,13 @@ def test_a_worker_of_another_version_is_named(examined, beat):
     assert f"worker node-gpu0-{__version__}" not in found
 
 
+def test_a_worker_whose_name_tells_no_version_is_not_vouched_for(examined, beat):
+    beat("gpu", "big-box")
+    assert examined()["version"].text == (
+        f"amnst {__version__} everywhere; the names of these workers do not tell: big-box"
+    )
+
+
 def test_a_deployment_of_another_version_or_missing_is_named(examined, deployed):
     assert examined()["version"].level == "ok"
     found = deployed.read_deployment_by_name("train-classifier/gpu")

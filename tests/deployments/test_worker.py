@@ -1,8 +1,11 @@
 """What a worker is started with: its device, its name, its threads."""
 
+import os
 import platform
+import subprocess
 
 import pytest
+from prefect.states import AwaitingRetry
 
 from deployments.worker import Worker, host_and_version
 from nst_core import __version__
@@ -40,6 +43,61 @@ def test_a_workers_health_page_is_for_its_machine_unless_someone_says_otherwise(
     host = "PREFECT_WORKER_WEBSERVER_HOST"
     assert Worker(pool="gpu").environment({})[host] == "127.0.0.1"
     assert Worker(pool="gpu").environment({host: "0.0.0.0"})[host] == "0.0.0.0"
+
+
+SLEEPER = """
+import time
+from prefect import flow
+
+@flow
+def sleeper():
+    time.sleep(8)
+"""
+
+
+@pytest.fixture
+def sleeping(deployed, tmp_path):
+    """A run of a flow that does nothing for some seconds."""
+    (tmp_path / "sleeper.py").write_text(SLEEPER)
+    made = deployed.create_deployment(
+        deployed.create_flow_from_name("sleeper"),
+        "gpu",
+        entrypoint="sleeper.py:sleeper",
+        path=str(tmp_path),
+        work_pool_name="gpu",
+    )
+    yield deployed.create_flow_run_from_deployment(made)
+    deployed.delete_deployment(made)
+
+
+@pytest.fixture
+def working(address, tmp_path):
+    """A worker of the pool gpu."""
+    worker = Worker(pool="gpu", name="sleepless")
+    environment = {"PREFECT_API_URL": address.api, "PREFECT_WORKER_QUERY_SECONDS": "1"}
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen(
+            worker.command(),
+            env=worker.environment({**os.environ, **environment}),
+            stdout=log,
+            stderr=log,
+            cwd=tmp_path,
+        )
+    yield process
+    process.terminate()
+    process.wait(60)
+
+
+def test_a_worker_outlives_a_run_that_is_retried_while_its_process_is_there(
+    deployed, sleeping, working, eventually
+):
+    def run():
+        return deployed.read_flow_run(sleeping.id)
+
+    eventually(lambda: run().state_name == "Running")
+    deployed.set_flow_run_state(sleeping.id, AwaitingRetry(), force=True)
+    eventually(lambda: working.poll() is not None or run().state.is_completed())
+    assert working.poll() is None
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,12 @@ made before stays, and no pair is delivered with two different contents.
 """
 
 import hashlib
+import json
 import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 
 import pytest
@@ -40,6 +42,15 @@ def catalogue(installation, sounds, pairs, tmp_path):
         data[-64:] = bytes(byte & 0x0F for byte in salt)
         path.write_bytes(data)
     return pairs(inputs, 8), tmp_path / "output"
+
+
+@pytest.fixture
+def working(installation):
+    """The installation with its worker for shards, whatever another test has made of that."""
+    worker = installation.processes.get("gpu")
+    if worker is None or worker.poll() is not None:
+        installation.start_worker("gpu")
+    return installation
 
 
 def under_way(installation, catalogue, n_made=2):
@@ -87,66 +98,110 @@ def test_a_worker_of_another_version_renders_nothing(installation, catalogue, tm
     assert_all_is_well(installation.run(run_id), output)
 
 
-def test_the_same_manifest_twice_at_once_is_rendered_to_the_same_bytes(installation, catalogue):
+def test_the_same_manifest_twice_at_once_is_rendered_to_the_same_bytes(working, catalogue):
     manifest, output = catalogue
-    installation.start_worker("second")
-    runs = [installation.submit(manifest, output) for _ in range(2)]
+    working.start_worker("second")
+    runs = [working.submit(manifest, output) for _ in range(2)]
     for run_id in runs:
-        assert_all_is_well(installation.wait(run_id), output)
-    installation.kill("second")
+        assert_all_is_well(working.wait(run_id), output)
+    working.kill("second")
 
 
-def test_s3_may_be_away_for_20_s(installation, catalogue):
-    run_id = under_way(installation, catalogue)
-    installation.kill("s3")
+WATCH = """
+import json, sys, time
+from flows.watch_inbox import InboxRequest, watch_inbox
+
+request = InboxRequest.model_validate(json.loads(sys.argv[1]))
+time.sleep(float(sys.argv[2]) - time.time())
+watch_inbox(request)
+"""
+
+
+def watch_twice(installation, request):
+    """Let two flow runs of `watch-inbox` begin at once; no deployment holds one back."""
+    arguments = (sys.executable, "-c", WATCH, json.dumps(request), str(time.time() + 30))
+    names = ["watcher0", "watcher1"]
+    for name in names:
+        installation.spawn(name, *arguments)
+    assert [installation.processes.pop(name).wait(120) for name in names] == [0, 0]
+    watches = [run for run in installation.runs() if "inbox" in run.parameters.get("request", {})]
+    first, second = watches[-2:]
+    assert max(first.start_time, second.start_time) < min(first.end_time, second.end_time)
+
+
+def test_two_watchers_of_one_inbox_render_a_manifest_once(working, catalogue):
+    manifest, output = catalogue
+    inbox = f"s3://{working.bucket}/inbox"
+    dropped = f"{inbox}/songs.csv"
+    working.s3().pipe_file(dropped, manifest.read_bytes())
+    roots = [str(manifest.parent)]
+    request = {"inbox": inbox, "output": str(output), "settle_s": 0, "input_roots": roots}
+    watch_twice(working, request)
+
+    def renders():
+        given = [(run, run.parameters.get("request", {})) for run in working.runs()]
+        return [run for run, request in given if request.get("manifest") == dropped]
+
+    (run,) = renders()
+    assert_all_is_well(working.wait(str(run.id)), output / "songs")
+    watch_twice(working, request)
+    assert len(renders()) == 1
+    done = json.loads(working.s3().cat_file(f"{dropped}.done.json"))
+    assert done["run_id"] == str(run.id)
+
+
+def test_s3_may_be_away_for_20_s(working, catalogue):
+    run_id = under_way(working, catalogue)
+    working.kill("s3")
     time.sleep(20)
-    installation.start_s3()
-    assert_all_is_well(installation.wait(run_id), catalogue[1])
+    working.start_s3()
+    assert_all_is_well(working.wait(run_id), catalogue[1])
 
 
-def test_the_server_may_be_killed_and_be_away_for_15_s(installation, catalogue):
-    run_id = under_way(installation, catalogue)
-    made = installation.records("transfer")
-    installation.kill("server")
+def test_the_server_may_be_killed_and_be_away_for_15_s(working, catalogue):
+    run_id = under_way(working, catalogue)
+    made = working.records("transfer")
+    working.kill("server")
     time.sleep(15)
-    installation.start_server()
-    assert_all_is_well(installation.wait(run_id), catalogue[1])
-    after = installation.records("transfer")
+    working.start_server()
+    assert_all_is_well(working.wait(run_id), catalogue[1])
+    after = working.records("transfer")
     assert {name: after[name] for name in made} == made
 
 
-def test_postgresql_may_be_restarted(installation, catalogue):
-    run_id = under_way(installation, catalogue)
-    installation.processes["postgres"].send_signal(signal.SIGINT)  # a fast shutdown
-    installation.processes.pop("postgres").wait(30)
+def test_postgresql_may_be_restarted(working, catalogue):
+    run_id = under_way(working, catalogue)
+    working.processes["postgres"].send_signal(signal.SIGINT)  # a fast shutdown
+    working.processes.pop("postgres").wait(30)
     time.sleep(5)
-    installation.start_postgres()
-    assert_all_is_well(installation.wait(run_id), catalogue[1])
+    working.start_postgres()
+    assert_all_is_well(working.wait(run_id), catalogue[1])
+    assert working.processes["gpu"].poll() is None, working.log("gpu")
 
 
-def test_a_worker_and_its_flow_may_be_killed(installation, catalogue):
-    run_id = under_way(installation, catalogue)
-    installation.kill("gpu")
-    made = installation.records("transfer")
-    installation.start_worker("gpu")
-    run = installation.wait(run_id, timeout_s=420)
+def test_a_worker_and_its_flow_may_be_killed(working, catalogue):
+    run_id = under_way(working, catalogue)
+    working.kill("gpu")
+    made = working.records("transfer")
+    working.start_worker("gpu")
+    run = working.wait(run_id, timeout_s=420)
     assert_all_is_well(run, catalogue[1])
-    after = installation.records("transfer")
+    after = working.records("transfer")
     assert {name: after[name] for name in made} == made, "what was finished stays"
-    (shard,) = installation.shards(run_id).values()
+    (shard,) = working.shards(run_id).values()
     assert shard.run_count == 2, "marked as crashed for want of a heartbeat, and started again"
 
 
-def test_the_secret_of_the_store_is_in_no_log_and_not_in_the_database(installation, catalogue):
+def test_the_secret_of_the_store_is_in_no_log_and_not_in_the_database(working, catalogue):
     manifest, output = catalogue
-    installation.wait(installation.submit(manifest, output))
+    working.wait(working.submit(manifest, output))
     dump = subprocess.run(
-        [POSTGRES.with_name("pg_dump"), *installation.database_arguments],
+        [POSTGRES.with_name("pg_dump"), *working.database_arguments],
         capture_output=True,
         check=True,
     ).stdout
     assert b"render-shard" in dump, "runs, parameters, logs and artifacts are in it"
     assert b"catalog-" in dump
     assert SECRET.encode() not in dump
-    for log in installation.folder.glob("*.log"):
+    for log in working.folder.glob("*.log"):
         assert SECRET not in log.read_text(errors="replace"), log.name
