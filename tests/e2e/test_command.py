@@ -51,7 +51,7 @@ def workplace(tmp_path_factory):
 
 def start(folder):
     """Start `amnst render --json` as a process group of its own, as a shell does."""
-    keep = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV")
+    keep = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "PYTHONPATH")
     environment = {name: os.environ[name] for name in keep if name in os.environ}
     environment |= {
         "AMNST_STORE_URI": "store",

@@ -7,7 +7,7 @@ from prefect.states import Completed, Failed
 
 from nst_core.errors import AudioError, ConfigError
 from tasks.files import StorageError, describe, read_bytes
-from tasks.retry import is_transient, retry_transient
+from tasks.retry import DELAYS_S, is_transient, patiently, retry_transient
 
 
 @pytest.mark.parametrize(
@@ -40,6 +40,45 @@ def test_what_will_not_change_fails_at_once(error: BaseException) -> None:
 
 def test_a_state_without_an_exception_is_not_tried_again() -> None:
     assert not retry_transient(None, None, Completed(data=1))
+
+
+@pytest.fixture
+def waits(monkeypatch):
+    """How long was slept, without sleeping."""
+    slept: list[float] = []
+    monkeypatch.setattr("tasks.retry.time.sleep", slept.append)
+    return slept
+
+
+def test_a_flow_waits_for_a_store_that_comes_back(waits) -> None:
+    answers = [ConnectionResetError("away"), TimeoutError("away"), "there"]
+
+    def call() -> object:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    assert patiently(call) == "there"
+    assert waits == DELAYS_S[:2]
+
+
+def test_a_flow_gives_up_a_store_that_stays_away_after_four_minutes(waits) -> None:
+    def call() -> None:
+        raise ConnectionResetError("away")
+
+    with pytest.raises(ConnectionResetError):
+        patiently(call)
+    assert 200 < sum(waits) < 240
+
+
+def test_a_flow_does_not_wait_for_what_stays_wrong(waits) -> None:
+    def call() -> None:
+        raise ConfigError("strength = 3")
+
+    with pytest.raises(ConfigError):
+        patiently(call)
+    assert waits == []
 
 
 def test_a_server_that_is_gone_is_transient_and_a_missing_file_is_not(tmp_path) -> None:
