@@ -8,6 +8,7 @@ from nst_core.config import MelConfig, TransferConfig
 from nst_core.errors import ConfigError, SignalError
 from nst_core.mel import power_mel
 from nst_core.metrics import evaluate
+from nst_core.optimize import compiled_descent
 from nst_core.rendering import render
 from nst_core.synth import ambience, music_piece
 from nst_core.transfer import stylise, transfer_style
@@ -214,6 +215,25 @@ def test_the_curves_of_a_stylisation_are_those_of_its_steps(classifier, music, r
     assert found.best_iteration == loss.argmin()
     assert loss.min() < loss[0]
     assert np.abs(found.gain_db).mean() > 0.1
+
+
+def test_lengths_weights_and_steps_cost_no_second_trace(classifier, music, rain):
+    # Layers that no other test listens with, so that the first trace is seen here.
+    config = dataclasses.replace(FEW, style_layers=("conv1", "conv2"), style_lags=(1, 3))
+    descent = compiled_descent(MEL.n_mels, classifier.taps, config)
+    assert descent.experimental_get_tracing_count() == 0
+
+    def run(y_music, y_ambience, **changes):
+        analysed = analyse(y_music, MEL, name="music"), analyse(y_ambience, MEL, name="ambience")
+        stylise(*analysed, classifier, dataclasses.replace(config, **changes))
+
+    run(music, rain)
+    assert descent.experimental_get_tracing_count() == 1
+    run(music[:SR], rain[: 2 * SR])
+    run(np.tile(music, 5), rain, window_s=10.0)
+    run(music, rain, content_weight=2.0, style_weight=1.0, learning_rate=0.3, n_iterations=7)
+    assert descent.experimental_get_tracing_count() == 1
+    assert compiled_descent(MEL.n_mels, classifier.taps, config) is descent
 
 
 @pytest.mark.parametrize("name", ["music", "ambience"])
