@@ -254,7 +254,14 @@ def _gaussian_along_time(x: FloatArray, deviation: float) -> FloatArray:
     return smooth
 
 
-def impose(y: FloatArray, target: FloatArray, sr: int, config: CarrierConfig) -> FloatArray:
+def impose(
+    y: FloatArray,
+    target: FloatArray,
+    sr: int,
+    config: CarrierConfig,
+    *,
+    peak: float | None = None,
+) -> FloatArray:
     """Scale `y` in time and frequency towards the band powers `target`.
 
     Parameters
@@ -262,6 +269,9 @@ def impose(y: FloatArray, target: FloatArray, sr: int, config: CarrierConfig) ->
     y : shape (n_samples,), float32
     target : shape (n_frames, n_bands), float32
         Band powers under ``band_n_fft`` and `erb_bank`.
+    peak
+        What counts as silence is measured by it: of the whole track's powers, if this is a
+        stretch of it; else the largest of `target`.
 
     Returns
     -------
@@ -272,7 +282,7 @@ def impose(y: FloatArray, target: FloatArray, sr: int, config: CarrierConfig) ->
     n_frames, overlap = len(target), n_fft // hop
     layout = _bands_of_bins(config.n_bands, n_fft, sr)
     padded = np.pad(y, (n_fft // 2, n_fft // 2 + hop))
-    floor = np.float32(1e-12 * target.max() + 1e-14)
+    floor = np.float32(1e-12 * (target.max() if peak is None else peak) + 1e-14)
 
     def impose_on(first: int) -> FloatArray:
         part = target[first : first + _PART_FRAMES]
@@ -378,7 +388,10 @@ def carrier(
     """
     target = band_target(music, ambience, sr, config, levels=levels, contour=contour)
     excited = excite(music, ambience, config)
-    levelled = impose(excited, target.smooth_music, sr, config) if min(weights) < 1 else excited
+    levelled = excited
+    if min(weights) < 1:
+        peak = target.levels.peak
+        levelled = impose(excited, target.smooth_music, sr, config, peak=peak)
     return [_at_weight(music, excited, levelled, target, sr, config, w) for w in weights]
 
 
@@ -395,5 +408,5 @@ def _at_weight(
     y = excited if weight >= 1 else np.sqrt(1 - w * w) * music + w * levelled
     goal = target.at(weight, config)
     for _ in range(config.n_impositions):
-        y = impose(y, goal, sr, config)
+        y = impose(y, goal, sr, config, peak=target.levels.peak)
     return y
