@@ -100,7 +100,7 @@ def set_loudness(y: Waveform, sr: int, target: float) -> Waveform:
     if not math.isfinite(loudness):
         raise SignalError("the signal is silent, so no loudness can be set", code="silent")
     gain: float = 10.0 ** ((target - loudness) / 20.0)
-    return (y * gain).astype(np.float32)
+    return (y * np.float32(gain)).astype(np.float32, copy=False)
 
 
 def rms(y: Waveform) -> float:
@@ -121,7 +121,7 @@ def set_rms(y: Waveform, level: float = 0.1) -> Waveform:
     current = rms(y)
     if not current > 0:
         raise SignalError("the signal is silent, so no level can be set", code="silent")
-    return (y * (level / current)).astype(np.float32)
+    return (y * np.float32(level / current)).astype(np.float32, copy=False)
 
 
 class RunningLevels:

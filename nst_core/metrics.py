@@ -15,6 +15,7 @@ import numpy.typing as npt
 from scipy.ndimage import maximum_filter1d, uniform_filter1d
 
 from nst_core.erb import erb_bank
+from nst_core.levels import rms
 from nst_core.stft import FloatArray, band_spectrogram, power_spectrogram
 from nst_core.texture import texture_moved, wide_bank
 
@@ -111,8 +112,7 @@ def evaluate(y: FloatArray, music: FloatArray, ambience: FloatArray, sr: int) ->
 
 
 def _unit_rms(y: FloatArray) -> FloatArray:
-    level = float(np.sqrt(np.mean(np.square(y, dtype=np.float64))))
-    return (y / max(level, 1e-9) * 0.1).astype(np.float32)
+    return (y * np.float32(0.1 / max(rms(y), 1e-9))).astype(np.float32, copy=False)
 
 
 def _rescaled(value: float, chance: float) -> float:
@@ -207,7 +207,10 @@ def carrier_deviation(y: FloatArray, music: FloatArray, sr: int) -> float:
     bins = slice(low + 1, high + 1)
     M, Y = (power_spectrogram(x, n_fft, hop, bins=bins) for x in (music, y))
     is_loud = np.quantile(M, 0.95) <= M
-    gain_db = 10 * np.log10((Y + 1e-9) / (M + 1e-9))
+    M += np.float32(1e-9)
+    Y += np.float32(1e-9)
+    gain_db = np.log10(np.divide(Y, M, out=Y), out=Y)
+    gain_db *= 10
     total, count = 0.0, 0
     for k in range(M.shape[1]):
         gains = gain_db[is_loud[:, k], k]

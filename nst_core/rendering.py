@@ -94,7 +94,7 @@ def render(
     render_one = _render_mono if music.y.ndim == 1 else _render_stereo
     with fft.set_workers(n_threads):
         y = render_one(music, ambience, stylisation, mel, config, n_threads)
-    if not np.isfinite(y).all():
+    if not math.isfinite(rms(y)):
         raise SignalError("the rendered waveform holds NaN or infinity", code="non_finite")
     return set_rms(y, rms(music.y))
 
@@ -118,7 +118,9 @@ def _render_stereo(
     if rms(side) < _NO_SIDE * rms(mid):
         y_mid = render_one(Analysis(mid, music.M), ambience, n_threads)
         return left_right(y_mid, np.zeros_like(y_mid))
-    of_side = Analysis(side, power_mel(set_rms(side, LEVEL), mel))
+    # A carrier is given by its samples: its mel would be a fifth of the memory, for nothing.
+    M_side = music.M if config.start == "carrier" else power_mel(set_rms(side, LEVEL), mel)
+    of_side = Analysis(side, M_side)
     later = Analysis(_from_the_middle(ambience.levelled(), len(side), mel.sr), ambience.M)
     with ThreadPoolExecutor(min(n_threads, 2)) as pool:
         each = max(1, n_threads // 2)
