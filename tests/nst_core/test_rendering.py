@@ -174,10 +174,9 @@ def test_a_gain_that_is_not_finite_does_not_reach_a_listener(pair):
     assert caught.value.code == "non_finite"
 
 
-@pytest.mark.parametrize("strength", [0.3, 1.0])
-@pytest.mark.parametrize("sides", [1, 2])
+@pytest.mark.parametrize(("sides", "strength"), [(1, 1.0), (2, 0.3)])
 def test_a_render_in_stretches_is_that_of_the_whole_track(
-    quiet_then_loud, monkeypatch, strength, sides
+    quiet_then_loud, monkeypatch, sides, strength
 ):
     music, rain = quiet_then_loud
     if sides == 2:
