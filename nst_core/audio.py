@@ -60,7 +60,8 @@ class Audio:
     sr: int
     warnings: tuple[str, ...] = ()
     """What a listener may want to know: ``dc_offset=0.05``, ``clipped``, ``peak=1.20``,
-    ``very_quiet``, ``downmix_6ch``, ``mono_cancels``, ``low_rate=11025``."""
+    ``very_quiet``, ``downmix_6ch``, ``mono_cancels``, ``low_rate=11025``, and
+    ``cut_at=300s``: so many seconds after the wanted start."""
 
 
 def read_audio(
@@ -111,10 +112,11 @@ def read_audio(
         is_cut = section.may_end_early and sound.tell() >= section.stop and bool(len(sound.read(1)))
     _check_audible(levels, sr_file, path, limits, mono=mono)
     y = np.concatenate(kept)
+    cut = (f"cut_at={levels.n / sr_file:g}s",) if is_cut else ()
     return Audio(
         y=y if sr is None else resample(y, sr_file, sr),
         sr=sr_file if sr is None else sr,
-        warnings=_warnings(levels, sr_file, sr) + ((f"cut_at={at_most_s:g}s",) if is_cut else ()),
+        warnings=_warnings(levels, sr_file, sr) + cut,
     )
 
 
@@ -143,9 +145,10 @@ def _section(
     if duration_s is not None and not (math.isfinite(duration_s) and duration_s > 0):
         raise AudioError("bad_range", path, f"duration_s = {duration_s:g} is not above 0")
     sr = sound.samplerate
-    cap = int(limits.max_duration_s * sr) + 1
+    most = int(limits.max_duration_s * sr)
+    cap = most + 1
     if duration_s is None and at_most_s is not None:
-        stop = min(round((start_s + at_most_s) * sr), cap)
+        stop = min(round((start_s + at_most_s) * sr), most)
         return _Section(round(start_s * sr), stop, whole=False, may_end_early=True)
     if duration_s is None:
         declared_s = sound.frames / sr

@@ -24,6 +24,7 @@ from nst_core.pairs import BLOCK_FRAMES, load_pairs, overlap_add_pairs
 from nst_core.stft import (
     ComplexArray,
     FloatArray,
+    band_spectrogram,
     hann,
     istft,
     normalise_overlap,
@@ -143,7 +144,9 @@ def _recursive_smooth(x: FloatArray, feedback: FloatArray) -> None:
             x[t, b] += feedback[t + 1, b] * (x[t + 1, b] - x[t, b])
 
 
-def edge_aware_smooth(power: FloatArray, config: CarrierConfig) -> FloatArray:
+def edge_aware_smooth(
+    power: FloatArray, config: CarrierConfig, *, mean: float | None = None
+) -> FloatArray:
     """Smooth band powers along time, but not across onsets.
 
     Domain-transform recursive filter (Gastal & Oliveira 2011, eq. 21), guided by the
@@ -153,12 +156,14 @@ def edge_aware_smooth(power: FloatArray, config: CarrierConfig) -> FloatArray:
     Parameters
     ----------
     power : shape (n_frames, n_bands), float32, >= 0
+    mean
+        Of the whole track's `power`, if this is a stretch of it.
 
     Returns
     -------
     shape (n_frames, n_bands), float32, >= 0
     """
-    floor = np.float32(1e-5 * power.mean() + 1e-12)
+    floor = np.float32(1e-5 * (power.mean() if mean is None else mean) + 1e-12)
     guide = np.log(gaussian_filter1d(power, 3, axis=0) + floor)
     guide = uniform_filter1d(guide, 2 * config.edge_bands + 1, axis=1, mode="nearest")
     rise = np.maximum(np.diff(guide, axis=0, prepend=guide[:1]), 0)
@@ -170,12 +175,59 @@ def edge_aware_smooth(power: FloatArray, config: CarrierConfig) -> FloatArray:
 
 
 @dataclass(frozen=True)
+class BandLevels:
+    """Of the band powers of a whole track: what a stretch of it cannot know.
+
+    Attributes
+    ----------
+    music, ambience : shape (n_bands,), float32
+        Means over time.
+    peak
+        The music's largest.
+    """
+
+    music: FloatArray
+    ambience: FloatArray
+    peak: float
+
+    @classmethod
+    def of(cls, music: FloatArray, ambience: FloatArray) -> "BandLevels":
+        """From band powers of shape (n_frames, n_bands)."""
+        return cls(music.mean(axis=0), ambience.mean(axis=0), float(music.max()))
+
+
+@dataclass(frozen=True)
+class Contour:
+    """How loud a whole track's target is before it is expanded, and what is made of it.
+
+    Attributes
+    ----------
+    loudness
+        Mean over time of the target's total.
+    gain
+        Of the expanded target: it gets the energy of the music.
+    """
+
+    loudness: float
+    gain: float
+
+    @classmethod
+    def of(cls, totals: FloatArray, music_total: float, config: CarrierConfig) -> "Contour":
+        """From a target's totals per frame, and the sum of the music's band powers."""
+        loudness = gaussian_filter1d(totals, config.expand_frames)
+        mean = float(loudness.mean())
+        expanded = totals * (loudness / mean + 1e-3) ** config.expand
+        return cls(mean, music_total / float(expanded.sum(dtype=np.float64)))
+
+
+@dataclass(frozen=True)
 class BandTarget:
     """Band powers to impose, shape (n_frames, n_bands): the music's own and the transfer's."""
 
     music: FloatArray
     transfer: FloatArray
     smooth_music: FloatArray
+    levels: BandLevels
 
     def at(self, weight: float, config: CarrierConfig) -> FloatArray:
         """Between 0, the music, and 1, the transfer: less of the grain, and less smoothed."""
@@ -184,16 +236,29 @@ class BandTarget:
         width = config.edge_frames * weight**_SMOOTHING_EXPONENT
         # Narrower than half a frame the filter does nothing but leak.
         narrower = replace(config, edge_frames=max(width, 0.5))
-        music = edge_aware_smooth(self.music, narrower) if width > 0.5 else self.music
-        floor = np.float32(1e-7 * self.music.max())
+        mean = float(self.levels.music.mean())
+        music = edge_aware_smooth(self.music, narrower, mean=mean) if width > 0.5 else self.music
+        floor = np.float32(1e-7 * self.levels.peak)
         mixed: FloatArray = (self.transfer + floor) / (self.smooth_music + floor)
         np.power(mixed, np.float32(weight), out=mixed)
         mixed *= music + floor
         return mixed
 
 
+def band_powers(y: FloatArray, sr: int, config: CarrierConfig) -> FloatArray:
+    """Power in ERB bands, shape (n_frames, n_bands), float32."""
+    bank = erb_bank(config.n_bands, config.band_n_fft, sr)
+    return band_spectrogram(y, config.band_n_fft, config.band_hop_length, bank)
+
+
 def band_target(
-    music: FloatArray, ambience: FloatArray, sr: int, config: CarrierConfig
+    music: FloatArray,
+    ambience: FloatArray,
+    sr: int,
+    config: CarrierConfig,
+    *,
+    levels: BandLevels | None = None,
+    contour: Contour | None = None,
 ) -> BandTarget:
     """Part B: the music's slow envelope times the ambience's fast grain, per band.
 
@@ -203,23 +268,36 @@ def band_target(
         Same length, RMS 0.1.
     sr
         Hz.
+    levels, contour
+        Of the whole track, if this is a stretch of it.
     """
-    bank = erb_bank(config.n_bands, config.band_n_fft, sr)
-    music_power = squared_magnitude(stft(music, config.band_n_fft, config.band_hop_length)) @ bank
-    ambience_power = (
-        squared_magnitude(stft(ambience, config.band_n_fft, config.band_hop_length)) @ bank
-    )
+    target = unexpanded_target(music, ambience, sr, config, levels=levels)
+    totals = target.transfer.sum(axis=1)
+    contour = contour or Contour.of(totals, float(target.music.sum(dtype=np.float64)), config)
+    loudness = gaussian_filter1d(totals, config.expand_frames)
+    gain = contour.gain * (loudness / contour.loudness + 1e-3) ** config.expand
+    return replace(target, transfer=(target.transfer * gain[:, None]).astype(np.float32))
+
+
+def unexpanded_target(
+    music: FloatArray,
+    ambience: FloatArray,
+    sr: int,
+    config: CarrierConfig,
+    *,
+    levels: BandLevels | None = None,
+) -> BandTarget:
+    """`band_target` before its loudness is expanded, at no particular level."""
+    music_power, ambience_power = (band_powers(y, sr, config) for y in (music, ambience))
+    levels = levels or BandLevels.of(music_power, ambience_power)
     slow = np.maximum(_gaussian_along_time(ambience_power, config.texture_frames), 0)
-    smooth_music = edge_aware_smooth(music_power, config)
+    smooth_music = edge_aware_smooth(music_power, config, mean=float(levels.music.mean()))
     target = np.minimum(ambience_power / (slow + np.float32(1e-12)), config.texture_cap)
     np.power(target, config.texture_exponent, out=target)
     target *= smooth_music
-    long_term = (ambience_power.mean(axis=0) + _EPS) / (music_power.mean(axis=0) + _EPS)
+    long_term = (levels.ambience + _EPS) / (levels.music + _EPS)
     target *= np.clip(long_term, 1 / _EQ_LIMIT, _EQ_LIMIT) ** np.float32(config.eq)
-    loudness = gaussian_filter1d(target.sum(axis=1), config.expand_frames)
-    target *= ((loudness / loudness.mean() + 1e-3) ** config.expand)[:, None]
-    target *= music_power.sum() / target.sum()
-    return BandTarget(music_power, target.astype(np.float32, copy=False), smooth_music)
+    return BandTarget(music_power, target, smooth_music, levels)
 
 
 def _gaussian_along_time(x: FloatArray, deviation: float) -> FloatArray:
@@ -235,7 +313,14 @@ def _gaussian_along_time(x: FloatArray, deviation: float) -> FloatArray:
     return smooth
 
 
-def impose(y: FloatArray, target: FloatArray, sr: int, config: CarrierConfig) -> FloatArray:
+def impose(
+    y: FloatArray,
+    target: FloatArray,
+    sr: int,
+    config: CarrierConfig,
+    *,
+    peak: float | None = None,
+) -> FloatArray:
     """Scale `y` in time and frequency towards the band powers `target`.
 
     Parameters
@@ -243,6 +328,9 @@ def impose(y: FloatArray, target: FloatArray, sr: int, config: CarrierConfig) ->
     y : shape (n_samples,), float32
     target : shape (n_frames, n_bands), float32
         Band powers under ``band_n_fft`` and `erb_bank`.
+    peak
+        What counts as silence is measured by it: of the whole track's powers, if this is a
+        stretch of it; else the largest of `target`.
 
     Returns
     -------
@@ -253,7 +341,7 @@ def impose(y: FloatArray, target: FloatArray, sr: int, config: CarrierConfig) ->
     n_frames, overlap = len(target), n_fft // hop
     layout = _bands_of_bins(config.n_bands, n_fft, sr)
     padded = np.pad(y, (n_fft // 2, n_fft // 2 + hop))
-    floor = np.float32(1e-12 * target.max() + 1e-14)
+    floor = np.float32(1e-12 * (target.max() if peak is None else peak) + 1e-14)
 
     def impose_on(first: int) -> FloatArray:
         part = target[first : first + _PART_FRAMES]
@@ -336,6 +424,8 @@ def carrier(
     config: CarrierConfig,
     *,
     weights: tuple[float, ...] = (1.0,),
+    levels: BandLevels | None = None,
+    contour: Contour | None = None,
 ) -> list[FloatArray]:
     """The closed-form transfer at one or more strengths (parts A, B and D).
 
@@ -348,15 +438,20 @@ def carrier(
     weights
         Each in 0..1: the share of the ambience. 1 is the whole transfer; below it the
         music itself is mixed in at constant power before the target is imposed.
+    levels, contour
+        Of the whole track, if this is a stretch of it.
 
     Returns
     -------
     One waveform of shape (n_samples,), float32, per weight.
     """
-    target = band_target(music, ambience, sr, config)
+    target = band_target(music, ambience, sr, config, levels=levels, contour=contour)
     of_music = partials(music, config)
     excited = excite(of_music, ambience, config)
-    levelled = impose(excited, target.smooth_music, sr, config) if min(weights) < 1 else excited
+    levelled = excited
+    if min(weights) < 1:
+        peak = target.levels.peak
+        levelled = impose(excited, target.smooth_music, sr, config, peak=peak)
     return [_at_weight(music, excited, levelled, of_music, target, sr, config, w) for w in weights]
 
 
@@ -376,5 +471,5 @@ def _at_weight(
     for i in range(config.n_impositions):
         if i and weight > 0:
             y = refocus(y, of_music, weight, sr, config)
-        y = impose(y, goal, sr, config)
+        y = impose(y, goal, sr, config, peak=target.levels.peak)
     return y

@@ -1,6 +1,7 @@
 """How loud a waveform is: peak, root mean square, loudness; full scale is 1."""
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +12,11 @@ from nst_core.errors import SignalError
 Waveform = npt.NDArray[np.float32]
 
 _GATE_BLOCK_S = 0.4
+_GATE_LUFS = -70.0
+_METERED_S = 60
 _CLIPPED = 0.999
+_BLOCK = 1 << 18
+"""Samples squared at a time: in double precision all would be twice the signal."""
 
 
 def to_mono(y: Waveform) -> Waveform:
@@ -58,7 +63,29 @@ def loudness_lufs(y: Waveform, sr: int) -> float:
     # The factor keeps a block that is the whole signal from exceeding it by rounding.
     block_s = min(_GATE_BLOCK_S, len(y) / sr * (1 - 1e-9))
     meter = pyloudnorm.Meter(sr, block_size=block_s)
-    return float(meter.integrated_loudness(y.astype(np.float64)))
+    blocks = np.concatenate(list(_block_loudness(y, sr, meter)))
+    power = 10 ** (blocks / 10)
+    # The standard's two gates: -70 LUFS, then 10 below the mean of what has passed.
+    passed = power[blocks >= _GATE_LUFS]
+    if not len(passed):
+        return -math.inf
+    relative = 10 * math.log10(passed.mean()) - 10
+    return 10 * math.log10(power[(blocks > relative) & (blocks > _GATE_LUFS)].mean())
+
+
+def _block_loudness(
+    y: Waveform, sr: int, meter: pyloudnorm.Meter
+) -> Iterator[npt.NDArray[np.float64]]:
+    """Yield the loudness of the gating blocks, one every 0.1 s; a minute is filtered at a time.
+
+    Whole at double precision, a long track would need several times its own memory. A
+    second before each minute lets the filters settle, and its last block ends 0.3 s later.
+    """
+    for second in range(0, max(1, len(y) // sr), _METERED_S):
+        settle_s = min(second, 1)
+        first, last = (second - settle_s) * sr, (second + _METERED_S) * sr + round(0.3 * sr)
+        meter.integrated_loudness(y[first:last].astype(np.float64))
+        yield np.array(meter.blockwise_loudness[10 * settle_s :])
 
 
 def set_loudness(y: Waveform, sr: int, target: float) -> Waveform:
@@ -73,12 +100,14 @@ def set_loudness(y: Waveform, sr: int, target: float) -> Waveform:
     if not math.isfinite(loudness):
         raise SignalError("the signal is silent, so no loudness can be set", code="silent")
     gain: float = 10.0 ** ((target - loudness) / 20.0)
-    return (y * gain).astype(np.float32)
+    return (y * np.float32(gain)).astype(np.float32, copy=False)
 
 
 def rms(y: Waveform) -> float:
     """Root mean square over all samples and channels, full scale 1."""
-    return math.sqrt(float(np.mean(np.square(y, dtype=np.float64))))
+    blocks = (y[start : start + _BLOCK] for start in range(0, len(y), _BLOCK))
+    energy = math.fsum(float(np.square(block, dtype=np.float64).sum()) for block in blocks)
+    return math.sqrt(energy / y.size)
 
 
 def set_rms(y: Waveform, level: float = 0.1) -> Waveform:
@@ -92,7 +121,7 @@ def set_rms(y: Waveform, level: float = 0.1) -> Waveform:
     current = rms(y)
     if not current > 0:
         raise SignalError("the signal is silent, so no level can be set", code="silent")
-    return (y * (level / current)).astype(np.float32)
+    return (y * np.float32(level / current)).astype(np.float32, copy=False)
 
 
 class RunningLevels:

@@ -134,6 +134,14 @@ def power_mel(y: FloatArray, config: MelConfig) -> FloatArray:
     return M
 
 
+def power_mel_of_frames(y: FloatArray, frames: slice, config: MelConfig) -> FloatArray:
+    """Some frames of `power_mel`, bit for bit, from the samples that they see."""
+    margin = config.n_fft // config.hop_length
+    low = max(0, frames.start - margin)
+    M = power_mel(y[low * config.hop_length : (frames.stop + margin) * config.hop_length], config)
+    return M[:, frames.start - low : frames.stop - low]
+
+
 def check_signal(y: npt.ArrayLike, *, name: str = "the waveform") -> FloatArray:
     """Return `y` as float32, or say why `name` cannot be processed.
 

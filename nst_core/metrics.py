@@ -15,8 +15,9 @@ import numpy.typing as npt
 from scipy.ndimage import maximum_filter1d, uniform_filter1d
 
 from nst_core.erb import erb_bank
-from nst_core.stft import FloatArray
-from nst_core.texture import power_spectrogram, texture_moved, wide_bank
+from nst_core.levels import rms
+from nst_core.stft import FloatArray, band_spectrogram, power_spectrogram
+from nst_core.texture import texture_moved, wide_bank
 
 GATES = {"content": 0.55, "texture": 0.55, "carrier_db": 3.4, "follow": 0.25}
 """What a pair at strength 1 must reach, all together, to be a transfer and no mix."""
@@ -111,8 +112,7 @@ def evaluate(y: FloatArray, music: FloatArray, ambience: FloatArray, sr: int) ->
 
 
 def _unit_rms(y: FloatArray) -> FloatArray:
-    level = float(np.sqrt(np.mean(np.square(y, dtype=np.float64))))
-    return (y / max(level, 1e-9) * 0.1).astype(np.float32)
+    return (y * np.float32(0.1 / max(rms(y), 1e-9))).astype(np.float32, copy=False)
 
 
 def _rescaled(value: float, chance: float) -> float:
@@ -147,8 +147,8 @@ def _semitone_bank(n_fft: int, sr: int) -> FloatArray:
 
 def _content_features(y: FloatArray, sr: int) -> _Content:
     n_fft, hop = 4096, 1024
-    semitones = power_spectrogram(y, n_fft, hop) @ _semitone_bank(n_fft, sr)
-    bands = power_spectrogram(y, 1024, 256) @ erb_bank(40, 1024, sr)
+    semitones = band_spectrogram(y, n_fft, hop, _semitone_bank(n_fft, sr))
+    bands = band_spectrogram(y, 1024, 256, erb_bank(40, 1024, sr))
     log_bands = np.log(bands + 1e-4)
     flux = np.maximum(log_bands[2:] - log_bands[:-2], 0).mean(axis=1)
     return _Content(
@@ -203,12 +203,14 @@ def carrier_deviation(y: FloatArray, music: FloatArray, sr: int) -> float:
     absolute deviation of ``10 log10(result / music)`` from its median.
     """
     n_fft, hop = 2048, 512
-    M, Y = power_spectrogram(music, n_fft, hop), power_spectrogram(y, n_fft, hop)
-    frequency = np.fft.rfftfreq(n_fft, 1 / sr)
-    band = (frequency > 80) & (frequency < 5000)
-    M, Y = M[:, band], Y[:, band]
+    low, high = (int(hz * n_fft / sr) for hz in (80, 5000))
+    bins = slice(low + 1, high + 1)
+    M, Y = (power_spectrogram(x, n_fft, hop, bins=bins) for x in (music, y))
     is_loud = np.quantile(M, 0.95) <= M
-    gain_db = 10 * np.log10((Y + 1e-9) / (M + 1e-9))
+    M += np.float32(1e-9)
+    Y += np.float32(1e-9)
+    gain_db = np.log10(np.divide(Y, M, out=Y), out=Y)
+    gain_db *= 10
     total, count = 0.0, 0
     for k in range(M.shape[1]):
         gains = gain_db[is_loud[:, k], k]
@@ -226,7 +228,7 @@ def follow(y: FloatArray, music: FloatArray, sr: int) -> float:
     """
     n_fft, hop = 1024, 256
     bank = wide_bank(n_fft, 32, sr)
-    M, Y = power_spectrogram(music, n_fft, hop) @ bank, power_spectrogram(y, n_fft, hop) @ bank
+    M, Y = (band_spectrogram(x, n_fft, hop, bank) for x in (music, y))
     explained = np.quantile(Y / (M + 1e-3 * M.mean(axis=0) + 1e-9), 0.1, axis=0)
     rest = np.maximum(Y - explained * M, 0)
     a = uniform_filter1d(np.log(rest + 1e-9 + 1e-3 * Y.mean(axis=0)), 9, axis=0)

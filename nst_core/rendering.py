@@ -3,10 +3,11 @@
 Changing only the strength of a row needs this half alone.
 """
 
-from collections.abc import Iterator
+import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,12 +15,12 @@ from scipy import fft
 
 from nst_core.analysis import LEVEL, Analysis
 from nst_core.audio import rms, set_rms
-from nst_core.carrier import carrier
+from nst_core.carry import carry
 from nst_core.config import MelConfig, TransferConfig
 from nst_core.errors import SignalError
 from nst_core.inversion import mel_to_audio
 from nst_core.mel import mel_bank, n_frames, power_mel
-from nst_core.segments import join_windows, window_bounds
+from nst_core.segments import Stretch, in_stretches, stretches
 from nst_core.stereo import left_right, mid_side, pan_as
 from nst_core.stft import FloatArray, istft, stft
 
@@ -29,7 +30,8 @@ GAIN_FLOOR = 1e-6
 _STRENGTH_EXPONENT = 0.7
 """Warps the knob so that the texture grows evenly with it."""
 _MAX_FADE_S = 1.0
-_SILENT_RMS = 1e-6
+_LONGEST_S = 30.0
+"""Carried at a time: bounds memory, and changes nothing that is heard."""
 _NO_SIDE = 1e-3
 """Below this share of the middle, 60 dB, a side is the noise of a codec."""
 
@@ -53,28 +55,6 @@ class Stylisation:
     content_loss: FloatArray
     style_loss: FloatArray
     best_iteration: int
-
-
-@dataclass(frozen=True)
-class Window:
-    """A stretch, worked on at a time, of a track at `nst_core.analysis.LEVEL`.
-
-    Attributes
-    ----------
-    start
-        Sample of the track it begins with.
-    frames
-        Its frames of the track's mel.
-    music, ambience : shape (n_samples,), float32
-        The ambience looped to the music's length.
-    M_music : shape (n_mels, n_frames), float32
-    """
-
-    start: int
-    frames: slice
-    music: FloatArray
-    ambience: FloatArray
-    M_music: FloatArray
 
 
 def render(
@@ -114,7 +94,7 @@ def render(
     render_one = _render_mono if music.y.ndim == 1 else _render_stereo
     with fft.set_workers(n_threads):
         y = render_one(music, ambience, stylisation, mel, config, n_threads)
-    if not np.isfinite(y).all():
+    if not math.isfinite(rms(y)):
         raise SignalError("the rendered waveform holds NaN or infinity", code="non_finite")
     return set_rms(y, rms(music.y))
 
@@ -138,7 +118,9 @@ def _render_stereo(
     if rms(side) < _NO_SIDE * rms(mid):
         y_mid = render_one(Analysis(mid, music.M), ambience, n_threads)
         return left_right(y_mid, np.zeros_like(y_mid))
-    of_side = Analysis(side, power_mel(set_rms(side, LEVEL), mel))
+    # A carrier is given by its samples: its mel would be a fifth of the memory, for nothing.
+    M_side = music.M if config.start == "carrier" else power_mel(set_rms(side, LEVEL), mel)
+    of_side = Analysis(side, M_side)
     later = Analysis(_from_the_middle(ambience.levelled(), len(side), mel.sr), ambience.M)
     with ThreadPoolExecutor(min(n_threads, 2)) as pool:
         each = max(1, n_threads // 2)
@@ -162,50 +144,51 @@ def _render_mono(
     config: TransferConfig,
     n_threads: int,
 ) -> FloatArray:
-    pieces = (
-        (w.start, _render_window(w, stylisation, mel, config, n_threads))
-        for w in windows(music, ambience, mel, config)
-    )
-    overlap = _overlap_hops(mel, config) * mel.hop_length
-    return join_windows(pieces, n_samples=len(music.y), overlap=overlap)
-
-
-def _render_window(
-    window: Window,
-    stylisation: Stylisation,
-    mel: MelConfig,
-    config: TransferConfig,
-    n_threads: int,
-) -> FloatArray:
-    gain_db = stylisation.gain_db[:, window.frames].astype(np.float32)
     weight = config.strength**_STRENGTH_EXPONENT
     if config.start == "carrier":
-        limited = np.clip(gain_db, -config.max_gain_db, config.max_gain_db)
-        return apply_mel_gain(carry(window, mel, config, weight), weight * limited, mel)
-    M = window.M_music + np.float32(GAIN_FLOOR)
-    M *= 10 ** (weight * gain_db / 10)
-    M = np.maximum(M - np.float32(GAIN_FLOOR), 0)
-    return mel_to_audio(M, mel, config.inversion, n_samples=len(window.music), n_threads=n_threads)
+        y = carried(music, ambience, mel, config, weight)
+        return apply_mel_gain(y, stylisation.gain_db, mel, weight=weight, most=config.max_gain_db)
+    M = stylisation.gain_db.astype(np.float32)
+    M *= np.float32(weight / 10)
+    np.power(np.float32(10), M, out=M)
+    M *= music.M + np.float32(GAIN_FLOOR)
+    M -= np.float32(GAIN_FLOOR)
+    return mel_to_audio(
+        np.maximum(M, 0, out=M), mel, config.inversion, n_samples=len(music.y), n_threads=n_threads
+    )
 
 
-def carry(window: Window, mel: MelConfig, config: TransferConfig, weight: float) -> FloatArray:
-    """The closed-form transfer of a window, as loud as its music: silence stays silent."""
-    level = rms(window.music)
-    if level < _SILENT_RMS:
-        return np.zeros_like(window.music)
-    (y,) = carrier(window.music, window.ambience, mel.sr, config.carrier, weights=(weight,))
-    return set_rms(y, level)
+def carried(
+    music: Analysis, ambience: Analysis, mel: MelConfig, config: TransferConfig, weight: float
+) -> FloatArray:
+    """The closed-form transfer at `nst_core.analysis.LEVEL`."""
+    y = music.levelled()
+    looped = loop_to_length(ambience.levelled(), len(y), mel.sr)
+    longest = round(_LONGEST_S * mel.sr)
+    y = carry(y, looped, mel.sr, config.carrier, weight=weight, longest=longest)
+    return set_rms(y, LEVEL)
 
 
-def apply_mel_gain(y: FloatArray, gain_db: FloatArray, mel: MelConfig) -> FloatArray:
+def apply_mel_gain(
+    y: FloatArray,
+    gain_db: npt.NDArray[np.floating[Any]],
+    mel: MelConfig,
+    *,
+    weight: float = 1.0,
+    most: float = math.inf,
+) -> FloatArray:
     """Inversion by gain mask: lay a mel gain on a waveform's own STFT, phases kept.
 
     Parameters
     ----------
     y : shape (n_samples,), float32
-    gain_db : shape (n_mels, n_frames), float32
+    gain_db : shape (n_mels, n_frames)
         Spread to bins by the column-normalised transpose of the bank: the log gain of a
         bin is the mean of its bands', weighted as they see it.
+    weight
+        Of the gain in decibels, once it is bounded.
+    most
+        Bound of the gain either way, in dB.
 
     Returns
     -------
@@ -213,31 +196,19 @@ def apply_mel_gain(y: FloatArray, gain_db: FloatArray, mel: MelConfig) -> FloatA
     """
     spread = mel_bank(mel).weights.T
     spread = spread / (spread.sum(axis=1, keepdims=True) + np.float32(1e-9))
-    D = stft(y, mel.n_fft, mel.hop_length)
-    D *= 10 ** (gain_db.T @ spread.T / 20)
-    return istft(D, mel.hop_length, len(y))
-
-
-def windows(
-    music: Analysis, ambience: Analysis, mel: MelConfig, config: TransferConfig
-) -> Iterator[Window]:
-    """The windows of a transfer; one, but for very long music.
-
-    The level is that of the whole track and the loop runs through, so that two windows
-    agree where they overlap. Windows start on whole hops: their frames coincide.
-    """
-    y = music.levelled()
-    looped = loop_to_length(ambience.levelled(), len(y), mel.sr)
     hop = mel.hop_length
-    window = round(config.window_s * mel.sr / hop)
-    for first, last in window_bounds(-(-len(y) // hop), window, _overlap_hops(mel, config)):
-        part = slice(first * hop, min(last * hop, len(y)))
-        frames = slice(first, first + n_frames(part.stop - part.start, mel))
-        yield Window(part.start, frames, y[part], looped[part], music.M[:, frames])
 
+    def mask(part: Stretch) -> FloatArray:
+        x = y[part.around]
+        first = part.around.start // hop
+        gain = gain_db[:, first : first + n_frames(len(x), mel)].astype(np.float32)
+        gain = np.float32(weight) * np.clip(gain, -most, most)
+        D = stft(x, mel.n_fft, hop)
+        D *= 10 ** (gain.T @ spread.T / 20)
+        return istft(D, hop, len(x))
 
-def _overlap_hops(mel: MelConfig, config: TransferConfig) -> int:
-    return round(config.window_overlap_s * mel.sr / mel.hop_length)
+    longest = round(_LONGEST_S * mel.sr)
+    return in_stretches(mask, stretches(len(y), longest, 2 * mel.n_fft, hop))
 
 
 def loop_to_length(y: FloatArray, n_samples: int, sr: int) -> FloatArray:

@@ -1,7 +1,9 @@
 """Windows of a waveform: short ones to train on, long ones to render in bounded memory."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +13,7 @@ from nst_core.errors import SignalError
 
 Waveform = npt.NDArray[np.float32]
 Bounds = tuple[int, int]
+_Float = TypeVar("_Float", bound=np.floating[Any])
 
 
 def segment_samples(sr: int, config: SegmentConfig) -> int:
@@ -109,7 +112,67 @@ def window_bounds(n_samples: int, window: int, overlap: int) -> list[Bounds]:
     return [(start, min(start + length, n_samples)) for start in starts]
 
 
-def join_windows(windows: Iterable[tuple[int, Waveform]], n_samples: int, overlap: int) -> Waveform:
+@dataclass(frozen=True)
+class Stretch:
+    """Samples to keep of a track, and those around them that are worked on for their sake."""
+
+    core: slice
+    around: slice
+
+    @property
+    def inner(self) -> slice:
+        """Where the core lies in what is worked on."""
+        return slice(self.core.start - self.around.start, self.core.stop - self.around.start)
+
+    def frames(self, hop_length: int) -> slice:
+        """Frames of the core among those of what is worked on; the last has the track's end."""
+        inner = self.inner
+        is_last = self.core.stop == self.around.stop
+        return slice(inner.start // hop_length, inner.stop // hop_length + is_last)
+
+
+def stretches(n_samples: int, longest: int, halo: int, grid: int) -> list[Stretch]:
+    """Cover a signal with stretches of one length and at least `halo` samples around each.
+
+    Parameters
+    ----------
+    n_samples, longest
+        Samples: of the signal, and of a core at most, to the next multiple of `grid`.
+    halo
+        Samples on either side, where the signal has them.
+    grid
+        Every stretch begins on a multiple of it, so that frames coincide.
+
+    Returns
+    -------
+    One stretch without a halo for a signal that fits.
+    """
+    if n_samples <= longest:
+        return [Stretch(slice(0, n_samples), slice(0, n_samples))]
+    even = n_samples / math.ceil(n_samples / longest)
+    length, halo = (math.ceil(each / grid) * grid for each in (even, halo))
+    cores = [(a, min(a + length, n_samples)) for a in range(0, n_samples, length)]
+    return [
+        Stretch(slice(a, b), slice(max(0, a - halo), min(n_samples, b + halo))) for a, b in cores
+    ]
+
+
+def in_stretches(make: Callable[[Stretch], Waveform], parts: Sequence[Stretch]) -> Waveform:
+    """Lay the cores of what `make` makes of the stretches end to end."""
+    first = make(parts[0])
+    if len(parts) == 1:
+        return first
+    whole = np.empty((parts[-1].core.stop, *first.shape[1:]), first.dtype)
+    whole[parts[0].core] = first[parts[0].inner]
+    del first
+    for part in parts[1:]:
+        whole[part.core] = make(part)[part.inner]
+    return whole
+
+
+def join_windows(
+    windows: Iterable[tuple[int, npt.NDArray[_Float]]], n_samples: int, overlap: int
+) -> npt.NDArray[_Float]:
     """Join processed windows by linear cross-fades; the inverse of cutting by `window_bounds`.
 
     Parameters
@@ -123,7 +186,7 @@ def join_windows(windows: Iterable[tuple[int, Waveform]], n_samples: int, overla
 
     Returns
     -------
-    shape (n_samples,) or (n_samples, n_channels), float32
+    shape (n_samples,) or (n_samples, n_channels), of the windows' type
         Linear fades: where both windows agree the result is what they agree on.
 
     Raises
@@ -131,12 +194,12 @@ def join_windows(windows: Iterable[tuple[int, Waveform]], n_samples: int, overla
     SignalError
         For windows that leave a gap, share another number of samples, or end elsewhere.
     """
-    joined = np.zeros(0, dtype=np.float32)
+    joined: npt.NDArray[_Float] | None = None
     ramp = (np.arange(overlap, dtype=np.float32) + 0.5) / max(overlap, 1)
     filled = 0
     for start, y in windows:
-        if filled == 0:
-            joined = np.zeros((n_samples, *y.shape[1:]), dtype=np.float32)
+        if joined is None:
+            joined = np.zeros((n_samples, *y.shape[1:]), y.dtype)
         shared = overlap if filled else 0
         _check_window(start, len(y), filled - shared, shared, n_samples)
         fade = ramp[:shared].reshape(-1, *[1] * (y.ndim - 1))
@@ -144,7 +207,7 @@ def join_windows(windows: Iterable[tuple[int, Waveform]], n_samples: int, overla
         joined[start : start + shared] = old + fade * (y[:shared] - old)
         filled = start + len(y)
         joined[start + shared : filled] = y[shared:]
-    if filled != n_samples:
+    if joined is None or filled != n_samples:
         raise SignalError(f"the windows end at sample {filled}, the signal at {n_samples}")
     return joined
 

@@ -10,12 +10,15 @@ import numpy as np
 from scipy.ndimage import uniform_filter1d
 
 from nst_core.erb import erb_bank
+from nst_core.segments import in_stretches, stretches
 from nst_core.stft import ComplexArray, FloatArray, istft, squared_magnitude, stft
 
 _N_FFT, _HOP, _N_BANDS = 1024, 256, 40
 _SMOOTH_FRAMES = 8
 _MAX_RATIO = 100.0
 """Bound of what a channel is raised by: 20 dB."""
+_LONGEST = 1 << 19
+"""Samples panned at a time: bounds memory."""
 
 
 def mid_side(y: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -52,6 +55,12 @@ def pan_as(y: FloatArray, music: FloatArray, sr: int) -> FloatArray:
     shape (n_samples, 2), float32
         Width is that of `y`: a gain per channel leaves the coherence alone.
     """
+    halo = _N_FFT + _SMOOTH_FRAMES * _HOP
+    parts = stretches(len(y), _LONGEST, halo, _HOP)
+    return in_stretches(lambda part: _panned(y[part.around], music[part.around], sr), parts)
+
+
+def _panned(y: FloatArray, music: FloatArray, sr: int) -> FloatArray:
     bank = erb_bank(_N_BANDS, _N_FFT, sr)
 
     def shares(channels: list[ComplexArray]) -> FloatArray:

@@ -5,6 +5,7 @@ transforms, the phase retrieval and TensorFlow want; `nst_core.mel` transposes
 once, at the public boundary.
 """
 
+from collections.abc import Iterator
 from functools import lru_cache
 
 import numpy as np
@@ -15,6 +16,9 @@ FloatArray = npt.NDArray[np.float32]
 ComplexArray = npt.NDArray[np.complex64]
 
 _TINY = np.float32(1e-8)
+_BLOCK_SAMPLES = 1 << 20
+"""Of windowed frames that are held at a time."""
+_ALL = slice(None)
 
 
 @lru_cache(maxsize=16)
@@ -54,6 +58,29 @@ def stft(y: FloatArray, n_fft: int, hop_length: int) -> ComplexArray:
         padded_frames(y, n_fft, hop_length) * hann(n_fft), axis=1, overwrite_x=True
     )
     return spectrum
+
+
+def stft_blocks(y: FloatArray, n_fft: int, hop_length: int) -> Iterator[ComplexArray]:
+    """Yield `stft` some frames at a time, in at most a few megabytes."""
+    frames = padded_frames(y, n_fft, hop_length)
+    n_block = max(1, _BLOCK_SAMPLES // n_fft)
+    for start in range(0, len(frames), n_block):
+        block = frames[start : start + n_block] * hann(n_fft)
+        yield fft.rfft(block, axis=1, overwrite_x=True)
+
+
+def power_spectrogram(
+    y: FloatArray, n_fft: int, hop_length: int, *, bins: slice = _ALL
+) -> FloatArray:
+    """Squared magnitudes of some bins, shape (n_frames, n_bins), float32."""
+    blocks = stft_blocks(y, n_fft, hop_length)
+    return np.concatenate([squared_magnitude(D[:, bins]) for D in blocks])
+
+
+def band_spectrogram(y: FloatArray, n_fft: int, hop_length: int, bank: FloatArray) -> FloatArray:
+    """Powers in the bands of a bank of shape (n_bins, n_bands): (n_frames, n_bands), float32."""
+    blocks = stft_blocks(y, n_fft, hop_length)
+    return np.concatenate([squared_magnitude(D) @ bank for D in blocks])
 
 
 @lru_cache(maxsize=16)

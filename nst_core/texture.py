@@ -15,7 +15,7 @@ from scipy.signal import butter, resample_poly, sosfreqz, welch
 from nst_core.config import MelConfig
 from nst_core.erb import erb_frequency, erb_rate
 from nst_core.mel import mel_bank
-from nst_core.stft import FloatArray, squared_magnitude, stft
+from nst_core.stft import FloatArray, band_spectrogram
 
 _N_FFT, _HOP, _N_BANDS = 512, 64, 32
 _MODULATION_EDGES_HZ = np.geomspace(4, 172, 10)
@@ -31,11 +31,6 @@ _LAGS = (3, 7, 14, 28, 55, 110)
 Statistics = dict[str, FloatArray]
 
 
-def power_spectrogram(y: FloatArray, n_fft: int, hop_length: int) -> FloatArray:
-    """Squared magnitudes, shape (n_frames, n_bins), float32."""
-    return squared_magnitude(stft(y, n_fft, hop_length))
-
-
 @lru_cache(maxsize=4)
 def wide_bank(n_fft: int, n_bands: int, sr: int) -> FloatArray:
     """Mel bands wide enough to hold several bins, 60 Hz to 8 kHz, without area norm."""
@@ -46,7 +41,7 @@ def wide_bank(n_fft: int, n_bands: int, sr: int) -> FloatArray:
 
 def _band_envelopes(y: FloatArray, sr: int) -> FloatArray:
     """Band powers, shape (n_frames, n_bands)."""
-    return power_spectrogram(y, _N_FFT, _HOP) @ wide_bank(_N_FFT, _N_BANDS, sr)
+    return band_spectrogram(y, _N_FFT, _HOP, wide_bank(_N_FFT, _N_BANDS, sr))
 
 
 def texture_statistics(y: FloatArray, sr: int, *, music: FloatArray | None = None) -> Statistics:

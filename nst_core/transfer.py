@@ -5,9 +5,11 @@
 A batch caches the two apart.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 from scipy import fft
 
 from nst_core.analysis import Analysis, analyse
@@ -15,10 +17,11 @@ from nst_core.audio import Waveform, resample, to_mono
 from nst_core.blend import blend, shares
 from nst_core.config import AudioLimits, MelConfig, TransferConfig
 from nst_core.errors import SignalError
-from nst_core.mel import check_signal, compress, expand, power_mel
+from nst_core.mel import check_signal, compress, expand, power_mel_of_frames
 from nst_core.model import Classifier, load_classifier
 from nst_core.optimize import Optimised, optimise
-from nst_core.rendering import GAIN_FLOOR, Stylisation, Window, carry, render, windows
+from nst_core.rendering import GAIN_FLOOR, Stylisation, carried, loop_to_length, render
+from nst_core.segments import join_windows, window_bounds
 from nst_core.stft import FloatArray
 
 
@@ -116,35 +119,56 @@ def stylise(
     """
     mel = classifier.mel
     u_ambience = compress(ambience.M)
-    gain_db = np.zeros(music.M.shape, np.float16)
-    first: Optimised | None = None
-    with fft.set_workers(n_threads):
-        for window in windows(music, ambience, mel, config):
-            M_ambience = power_mel(window.ambience, mel)
-            reference, begin = _starting_mels(window, M_ambience, mel, config)
+    carrier, looped = None, loop_to_length(ambience.levelled(), len(music.y), mel.sr)
+    found: list[Optimised] = []
+
+    def gains() -> Iterator[tuple[int, npt.NDArray[np.float16]]]:
+        for frames in windows(music.M.shape[1], mel, config):
+            M_music, M_ambience = music.M[:, frames], power_mel_of_frames(looped, frames, mel)
+            M_carrier = None if carrier is None else power_mel_of_frames(carrier, frames, mel)
+            reference, begin = _starting_mels(M_music, M_ambience, M_carrier, config)
             optimised = optimise(
                 compress(begin),
-                compress(window.M_music),
+                compress(M_music),
                 compress(M_ambience),
                 u_ambience,
                 classifier.taps,
                 config,
             )
-            gain_db[:, window.frames] = _gain_db(expand(optimised.u), reference)
-            first = first or optimised
-    if first is None:
-        raise SignalError("music has no samples")
-    return Stylisation(gain_db, first.content_loss, first.style_loss, first.best_iteration)
+            gain_db = _gain_db(expand(optimised.u), reference)
+            found.append(replace(optimised, u=optimised.u[:, :0]))
+            yield frames.start, gain_db.T.astype(np.float16)
+
+    with fft.set_workers(n_threads):
+        if config.start == "carrier":
+            carrier = carried(music, ambience, mel, config, 1.0)
+        gain_db = join_windows(gains(), music.M.shape[1], _overlap_frames(mel, config)).T
+    first = found[0]
+    return Stylisation(
+        np.ascontiguousarray(gain_db), first.content_loss, first.style_loss, first.best_iteration
+    )
+
+
+def windows(n_frames: int, mel: MelConfig, config: TransferConfig) -> list[slice]:
+    """Frames that are optimised at a time; all of them, but for very long music."""
+    longest = round(config.window_s * mel.sr / mel.hop_length)
+    bounds = window_bounds(n_frames, longest, _overlap_frames(mel, config))
+    return [slice(first, last) for first, last in bounds]
+
+
+def _overlap_frames(mel: MelConfig, config: TransferConfig) -> int:
+    return round(config.window_overlap_s * mel.sr / mel.hop_length)
 
 
 def _starting_mels(
-    window: Window, M_ambience: FloatArray, mel: MelConfig, config: TransferConfig
+    M_music: FloatArray,
+    M_ambience: FloatArray,
+    M_carrier: FloatArray | None,
+    config: TransferConfig,
 ) -> tuple[FloatArray, FloatArray]:
     """The mel that the gain refers to, and the one the optimisation starts from."""
-    M_music = window.M_music
-    if config.start == "carrier":
-        M = power_mel(carry(window, mel, config, 1.0), mel)
-        return M, M
+    if M_carrier is not None:
+        return M_carrier, M_carrier
     if config.start == "music":
         return M_music, M_music
     if config.start == "ambience":

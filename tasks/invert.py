@@ -13,6 +13,7 @@ from nst_core.config import OutputConfig
 from nst_core.mastering import write_master
 from nst_core.metrics import evaluate
 from nst_core.rendering import load_stylisation, render
+from nst_core.runtime import return_freed_memory
 from tasks.caching import ArtefactPolicy, Workspace, artefact, parameters, produce
 from tasks.retry import DELAYS_S, retry_transient
 from tasks.store import Json, Record, artefact_key
@@ -64,6 +65,7 @@ def invert_pair(job: RenderJob, workspace: Workspace, row_id: str) -> Record:
             music, ambience = load_analysis(music_path), load_analysis(ambience_path)
             stylisation = load_stylisation(stylised_path)
         y = render(music, ambience, stylisation, mel, pair.config, n_threads=workspace.n_threads)
+        return_freed_memory()
         levels = write_master(path, y, mel.sr, job.output)
         figures = evaluate(to_mono(y), to_mono(music.y), to_mono(ambience.y), mel.sr)
         return {

@@ -10,7 +10,7 @@ from nst_core.analysis import load_analysis
 from nst_core.config import TransferConfig
 from nst_core.errors import ModelError
 from nst_core.rendering import save_stylisation
-from nst_core.runtime import setup_tensorflow
+from nst_core.runtime import return_freed_memory, setup_tensorflow
 from tasks.blend import BlendJob
 from tasks.caching import ArtefactPolicy, Workspace, artefact, parameters, produce
 from tasks.mels import AnalysisJob
@@ -68,6 +68,7 @@ def transfer_pair(job: TransferJob, workspace: Workspace, row_id: str) -> Record
                 job.config,
                 n_threads=workspace.n_threads,
             )
+        return_freed_memory()
         save_stylisation(path, stylisation)
         best = stylisation.best_iteration
         return {

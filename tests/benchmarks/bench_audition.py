@@ -15,7 +15,7 @@ from nst_core.encoding import write_audio
 from nst_core.levels import set_rms
 from nst_core.metrics import high_share
 from nst_core.runtime import setup_tensorflow
-from nst_core.texture import power_spectrogram
+from nst_core.stft import power_spectrogram
 from nst_core.transfer import transfer_style
 from tests.benchmarks.bench_sound import SR, STRENGTHS, load_pair
 

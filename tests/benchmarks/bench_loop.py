@@ -13,7 +13,7 @@ from nst_core.analysis import analyse
 from nst_core.audio import read_audio
 from nst_core.config import TransferConfig
 from nst_core.mel import compress, power_mel
-from nst_core.rendering import windows
+from nst_core.rendering import loop_to_length
 from nst_core.runtime import setup_tensorflow
 from tests.benchmarks.bench_transfer import flops_per_iteration
 
@@ -44,8 +44,8 @@ def _arguments(data: Path):
         )
         for name in ("music/guitar", "ambience/rain")
     )
-    window = next(windows(music, rain, mel, config))
-    u_music, u_looped = compress(music.M), compress(power_mel(window.ambience, mel))
+    looped = loop_to_length(rain.levelled(), len(music.y), mel.sr)
+    u_music, u_looped = compress(music.M), compress(power_mel(looped, mel))
     return (u_music, u_music, u_looped, compress(rain.M)), classifier, config
 
 

@@ -5,6 +5,7 @@ import time
 import tracemalloc
 
 import numpy as np
+import pyloudnorm
 import pytest
 import soundfile as sf
 
@@ -346,6 +347,14 @@ def test_a_full_scale_tone_of_997_hz_has_the_loudness_of_the_standard():
 def test_a_short_sound_is_as_loud_as_the_long_one_it_was_cut_from():
     y = noise(3.0)
     assert loudness_lufs(y[:4410], SR) == pytest.approx(loudness_lufs(y, SR), abs=0.5)
+
+
+@pytest.mark.parametrize("duration_s", [60.2, 119.95, 130.7])
+def test_loudness_a_minute_at_a_time_is_that_of_the_whole(duration_s):
+    y = np.stack([noise(duration_s), np.roll(noise(duration_s), 5)], axis=1)
+    y[: 20 * SR] *= 0.01
+    whole = pyloudnorm.Meter(SR).integrated_loudness(y.astype(float))
+    assert loudness_lufs(y, SR) == pytest.approx(whole, abs=1e-6)
 
 
 def test_loudness_and_level_are_set():

@@ -9,7 +9,7 @@ import soundfile as sf
 
 from nst_core.analysis import analyse
 from nst_core.audio import read_audio
-from nst_core.config import PRESETS, MelConfig, TransferConfig
+from nst_core.config import PRESETS, AudioLimits, MelConfig, TransferConfig
 from nst_core.errors import AudioError, SignalError
 from nst_core.synth import ambience, music_piece
 from nst_core.transfer import stylise, transfer_style
@@ -128,6 +128,14 @@ def test_of_a_file_over_the_limit_an_ambiences_stretch_is_read_with_a_warning(tm
     audio = read_audio(path, at_most_s=300)
     assert len(audio.y) == 300 * rate
     assert audio.warnings == ("cut_at=300s",)
+
+
+def test_the_warning_names_the_second_at_which_the_duration_limit_cuts(tmp_path, sounds):
+    sf.write(tmp_path / "a.wav", sounds["ambience"], SR)
+    limits = AudioLimits(max_duration_s=2.0)
+    audio = read_audio(tmp_path / "a.wav", start_s=1.5, at_most_s=1.0, limits=limits)
+    assert len(audio.y) == pytest.approx(0.5 * SR, abs=1)
+    assert audio.warnings == ("cut_at=0.5s",)
 
 
 def test_a_file_shorter_than_what_is_wanted_at_most_is_read_whole(tmp_path, sounds):

@@ -12,6 +12,7 @@ from nst_core.mel import (
     mel_bank,
     n_frames,
     power_mel,
+    power_mel_of_frames,
     power_mel_tf,
 )
 from nst_core.synth import ambience, music_piece
@@ -134,6 +135,13 @@ def test_the_block_that_bounds_memory_changes_no_bit(monkeypatch):
     whole = power_mel(y, MEL)
     monkeypatch.setattr(mel_module, "_BLOCK_FRAMES", 50)
     np.testing.assert_array_equal(power_mel(y, MEL), whole)
+
+
+@pytest.mark.parametrize("frames", [slice(0, 9), slice(3, 50), slice(60, 87), slice(0, 87)])
+def test_the_mel_of_some_frames_is_that_part_of_the_whole(frames):
+    y = music_piece("folk", 1.0, seed=0)
+    part = power_mel_of_frames(y, frames, MelConfig())
+    np.testing.assert_array_equal(part, power_mel(y, MelConfig())[:, frames])
 
 
 def test_compression_is_undone_and_turns_the_axes_once():

@@ -3,17 +3,17 @@ import dataclasses
 import numpy as np
 import pytest
 
+from nst_core import rendering, stereo
 from nst_core.analysis import LEVEL, analyse, load_analysis, save_analysis
 from nst_core.config import MelConfig, TransferConfig
 from nst_core.errors import SignalError
 from nst_core.mel import mel_bank, n_frames, power_mel
-from nst_core.rendering import Stylisation, apply_mel_gain, loop_to_length, render, windows
+from nst_core.rendering import Stylisation, apply_mel_gain, loop_to_length, render
 from nst_core.synth import ambience, music_piece
 
 SR = 22_050
 MEL = MelConfig()
 FULL = TransferConfig(strength=1.0)
-IN_WINDOWS = TransferConfig(window_s=10.0, window_overlap_s=1.0)
 
 
 def rms(y):
@@ -30,10 +30,6 @@ def gain_of(db, music):
     shape = (384, n_frames(len(music.y), MEL))
     nothing = np.zeros(1, "f4")
     return Stylisation(np.broadcast_to(db, shape).astype("f2"), nothing, nothing, 0)
-
-
-def seconds(y):
-    return y[: len(y) // SR * SR].reshape(-1, SR)
 
 
 @pytest.fixture(scope="module")
@@ -178,43 +174,34 @@ def test_a_gain_that_is_not_finite_does_not_reach_a_listener(pair):
     assert caught.value.code == "non_finite"
 
 
-def test_short_music_is_one_window_and_long_music_overlapping_ones(pair, quiet_then_loud):
-    assert [w.start for w in windows(*pair, MEL, IN_WINDOWS)] == [0]
-    first, second = windows(*quiet_then_loud, MEL, IN_WINDOWS)
-    assert second.start % MEL.hop_length == 0
-    assert len(first.music) - second.start == round(SR / 256) * 256
-    assert second.start + len(second.music) == 14 * SR
-    whole = quiet_then_loud[0].levelled()
-    for window in (first, second):
-        stop = window.start + len(window.music)
-        np.testing.assert_array_equal(window.music, whole[window.start : stop])
-        assert len(window.ambience) == len(window.music)
-        assert window.M_music.shape[1] == n_frames(len(window.music), MEL)
-        assert window.frames.start * MEL.hop_length == window.start
-    shared = slice(second.start, len(first.music))
-    np.testing.assert_array_equal(
-        first.ambience[shared], second.ambience[: len(first.music) - second.start]
-    )
+@pytest.mark.parametrize(("sides", "strength"), [(1, 1.0), (2, 0.3)])
+def test_a_render_in_stretches_is_that_of_the_whole_track(
+    quiet_then_loud, monkeypatch, sides, strength
+):
+    music, rain = quiet_then_loud
+    if sides == 2:
+        panned = np.stack([music.y, np.roll(0.5 * music.y, 300)], axis=1)
+        music = analyse(panned, MEL, name="music")
+    rng = np.random.default_rng(0)
+    stylisation = gain_of(rng.uniform(-9, 9, (384, n_frames(len(music.y), MEL))), music)
+    config = TransferConfig(strength=strength)
+    whole = render(music, rain, stylisation, MEL, config)
+    monkeypatch.setattr(rendering, "_LONGEST_S", 3.0)
+    monkeypatch.setattr(stereo, "_LONGEST", 1 << 15)
+    parts = render(music, rain, stylisation, MEL, config)
+    assert np.abs(parts - whole).max() < 1e-4 * rms(whole)
 
 
-def test_windows_render_nearly_what_one_window_does(quiet_then_loud):
-    stylisation = gain_of(0.0, quiet_then_loud[0])
-    one = render(*quiet_then_loud, stylisation, MEL, TransferConfig())
-    several = render(*quiet_then_loud, stylisation, MEL, IN_WINDOWS)
-    for a, b in zip(seconds(one), seconds(several), strict=True):
-        assert np.corrcoef(a, b)[0, 1] > 0.98
-        assert abs(20 * np.log10(rms(a) / rms(b))) < 3.0
-
-
-def test_a_quiet_window_stays_quiet_and_a_silent_one_silent(quiet_then_loud):
+def test_a_quiet_stretch_stays_quiet_and_a_silent_one_silent(quiet_then_loud, monkeypatch):
     music, rain = quiet_then_loud
     stylisation = gain_of(0.0, music)
-    y = render(music, rain, stylisation, MEL, IN_WINDOWS)
+    monkeypatch.setattr(rendering, "_LONGEST_S", 5.0)
+    y = render(music, rain, stylisation, MEL, TransferConfig())
     assert rms(y[: 6 * SR]) < 0.15 * rms(y[8 * SR :])
     cut = music.y.copy()
     cut[: 8 * SR] = 0
     half_silent = analyse(cut, MEL, name="music")
-    y = render(half_silent, rain, stylisation, MEL, IN_WINDOWS)
+    y = render(half_silent, rain, stylisation, MEL, TransferConfig())
     assert rms(y[: 7 * SR]) < 1e-4
     assert rms(y[9 * SR :]) == pytest.approx(rms(cut[9 * SR :]), rel=0.2)
 

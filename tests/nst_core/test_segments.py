@@ -5,9 +5,11 @@ from nst_core.config import SegmentConfig
 from nst_core.errors import SignalError
 from nst_core.segments import (
     cut_segments,
+    in_stretches,
     join_windows,
     segment_bounds,
     segment_samples,
+    stretches,
     window_bounds,
 )
 
@@ -119,3 +121,39 @@ def test_windows_that_do_not_continue_are_refused(windows):
 def test_an_impossible_cover_is_refused(n, window, overlap):
     with pytest.raises(SignalError):
         window_bounds(n, window, overlap)
+
+
+@pytest.mark.parametrize("n", [1, 99, 100, 101, 355, 1000, 1003])
+def test_stretches_keep_every_sample_once_and_begin_on_the_grid(n):
+    parts = stretches(n, 100, 21, 8)
+    kept = np.concatenate([np.arange(n)[part.core] for part in parts])
+    np.testing.assert_array_equal(kept, np.arange(n))
+    for part in parts:
+        assert part.core.start % 8 == part.around.start % 8 == 0
+        assert part.core.stop - part.core.start <= 104
+        assert part.around.start == 0 or part.core.start - part.around.start >= 21
+        assert part.around.stop == n or part.around.stop - part.core.stop >= 21
+
+
+def test_a_filter_in_stretches_is_the_filter_of_the_whole_if_the_halo_is_long_enough():
+    y, kernel = np.random.default_rng(0).standard_normal(1000), np.hanning(41)
+
+    def in_parts(halo):
+        parts = stretches(len(y), 100, halo, 8)
+        return in_stretches(lambda part: np.convolve(y[part.around], kernel, "same"), parts)
+
+    whole = np.convolve(y, kernel, "same")
+    np.testing.assert_allclose(in_parts(20), whole, atol=1e-12)
+    assert np.abs(in_parts(0) - whole).max() > 0.1
+
+
+def test_the_frames_of_the_cores_are_those_of_the_track_each_once():
+    n, hop = 1003, 8
+    parts = stretches(n, 100, 21, hop)
+    found = [part.around.start // hop + np.arange(200)[part.frames(hop)] for part in parts]
+    np.testing.assert_array_equal(np.concatenate(found), np.arange(1 + n // hop))
+
+
+def test_windows_join_in_their_own_type():
+    halves = np.ones((60, 2), np.float16)
+    assert join_windows([(0, halves), (40, halves)], 100, 20).dtype == np.float16

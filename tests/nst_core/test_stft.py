@@ -2,7 +2,17 @@ import librosa
 import numpy as np
 import pytest
 
-from nst_core.stft import frame_count, hann, istft, overlap_add, padded_frames, stft
+from nst_core.stft import (
+    band_spectrogram,
+    frame_count,
+    hann,
+    istft,
+    overlap_add,
+    padded_frames,
+    power_spectrogram,
+    stft,
+    stft_blocks,
+)
 from nst_core.synth import music_piece
 
 SR = 22_050
@@ -89,3 +99,19 @@ def test_the_window_is_periodic_and_nobody_can_change_the_cached_one():
     np.testing.assert_allclose(overlap_add(np.tile(window, (8, 1)), 256)[1024:2048], 2, atol=1e-6)
     with pytest.raises(ValueError, match="read-only"):
         window[0] = 1
+
+
+def test_blocks_end_to_end_are_the_transform():
+    y = music_piece("folk", 40.0, seed=0)
+    blocks = list(stft_blocks(y, 4096, 1024))
+    assert len(blocks) > 2
+    whole = stft(y, 4096, 1024)
+    np.testing.assert_array_equal(np.concatenate(blocks), whole)
+    np.testing.assert_array_equal(
+        power_spectrogram(y, 4096, 1024, bins=slice(5, 90)),
+        (whole.real**2 + whole.imag**2)[:, 5:90],
+    )
+    bank = np.eye(2049, 7, dtype="f4")
+    np.testing.assert_allclose(
+        band_spectrogram(y, 4096, 1024, bank), power_spectrogram(y, 4096, 1024)[:, :7], rtol=1e-6
+    )

@@ -1,0 +1,41 @@
+import numpy as np
+import pytest
+
+from nst_core.carry import carry, reach
+from nst_core.config import CarrierConfig
+from nst_core.rendering import loop_to_length
+from nst_core.synth import ambience, music_piece
+
+SR = 22_050
+CONFIG = CarrierConfig()
+
+
+def rms(y):
+    return np.sqrt(np.mean(np.square(y, dtype=float)))
+
+
+@pytest.fixture(scope="module")
+def track():
+    """Music of 13 s: 30 dB down at first, then with a second of digital silence in it."""
+    music = music_piece("rock", 13.0, seed=0)
+    music[: 4 * SR] *= 0.03
+    music[6 * SR : 7 * SR] = 0
+    return music * np.float32(0.1 / rms(music)), loop_to_length(
+        ambience("rain", 5.0, seed=0), len(music), SR
+    )
+
+
+@pytest.mark.parametrize("weight", [0.5, 1.0])
+def test_a_track_in_stretches_is_the_track_carried_whole(track, weight):
+    whole, parts = (
+        carry(*track, SR, CONFIG, weight=weight, longest=n) for n in (13 * SR, 3 * SR + 1000)
+    )
+    assert np.abs(parts - whole).max() < 1e-4 * rms(whole)
+
+
+def test_a_stretch_that_does_not_know_its_track_has_levels_of_its_own(track):
+    music, texture = track
+    whole = carry(music, texture, SR, CONFIG, weight=1.0, longest=len(music))
+    alone = carry(music[: 3 * SR], texture[: 3 * SR], SR, CONFIG, weight=1.0, longest=3 * SR)
+    inner = slice(0, 3 * SR - reach(CONFIG))
+    assert np.abs(alone[inner] - whole[inner]).max() > 0.01 * rms(whole[inner])
