@@ -10,7 +10,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from nst_core.carrier import BandLevels, Contour, band_powers, carrier, unexpanded_target
+from nst_core.band_target import BandLevels, Contour, band_powers, unexpanded_target
+from nst_core.carrier import carrier
 from nst_core.config import CarrierConfig
 from nst_core.segments import Stretch, in_stretches, stretches
 from nst_core.stft import FloatArray

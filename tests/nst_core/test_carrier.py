@@ -5,18 +5,12 @@ import pytest
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import hilbert
 
-from nst_core.carrier import (
-    _gaussian_along_time,
-    band_target,
-    carrier,
-    edge_aware_smooth,
-    excite,
-    impose,
-    partials,
-    refocus,
-)
+from nst_core.band_target import _gaussian_along_time, band_target, edge_aware_smooth
+from nst_core.carrier import carrier
 from nst_core.config import CarrierConfig
 from nst_core.erb import erb_bank
+from nst_core.imposition import impose
+from nst_core.partials import excite, partials, refocus
 from nst_core.stft import stft
 from nst_core.synth import ambience, music_piece
 

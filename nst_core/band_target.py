@@ -1,0 +1,203 @@
+"""Band powers with the music's slow envelope and the ambience's fast grain: part B's target.
+
+Arrays are time-major, ``(n_frames, n_bands)``; signals are at RMS 0.1.
+"""
+
+from dataclasses import dataclass, replace
+
+import numba
+import numpy as np
+from scipy.ndimage import gaussian_filter1d, uniform_filter1d
+from scipy.signal import oaconvolve
+
+from nst_core.config import CarrierConfig
+from nst_core.erb import erb_bank
+from nst_core.stft import FloatArray, band_spectrogram
+
+_EPS = np.float32(1e-9)
+_EQ_LIMIT = 1e3
+"""Bound of the long-term band power ratio: 30 dB."""
+_SMOOTHING_EXPONENT = 4
+"""The music's own grain gives way late: while little of the ambience's is there, smoothing
+it takes the texture further from the ambience."""
+
+
+@numba.njit(error_model="numpy", cache=True, nogil=True)
+def _recursive_smooth(x: FloatArray, feedback: FloatArray) -> None:
+    """First-order low-pass along time, forward then backward, in place."""
+    n_frames, n_bands = x.shape
+    for t in range(1, n_frames):
+        for b in range(n_bands):
+            x[t, b] += feedback[t, b] * (x[t - 1, b] - x[t, b])
+    for t in range(n_frames - 2, -1, -1):
+        for b in range(n_bands):
+            x[t, b] += feedback[t + 1, b] * (x[t + 1, b] - x[t, b])
+
+
+def edge_aware_smooth(
+    power: FloatArray, config: CarrierConfig, *, mean: float | None = None
+) -> FloatArray:
+    """Smooth band powers along time, but not across onsets.
+
+    Domain-transform recursive filter (Gastal & Oliveira 2011, eq. 21), guided by the
+    rises of the log envelope averaged over neighbouring bands; one forward and one
+    backward pass.
+
+    Parameters
+    ----------
+    power : shape (n_frames, n_bands), float32, >= 0
+    mean
+        Of the whole track's `power`, if this is a stretch of it.
+
+    Returns
+    -------
+    shape (n_frames, n_bands), float32, >= 0
+    """
+    floor = np.float32(1e-5 * (power.mean() if mean is None else mean) + 1e-12)
+    guide = np.log(gaussian_filter1d(power, 3, axis=0) + floor)
+    guide = uniform_filter1d(guide, 2 * config.edge_bands + 1, axis=1, mode="nearest")
+    rise = np.maximum(np.diff(guide, axis=0, prepend=guide[:1]), 0)
+    width = config.edge_frames
+    feedback = np.exp(-np.sqrt(2) / width * (1 + config.edge_sharpness * width * rise))
+    smooth = power.copy()
+    _recursive_smooth(smooth, feedback.astype(np.float32))
+    return smooth
+
+
+@dataclass(frozen=True)
+class BandLevels:
+    """Of the band powers of a whole track: what a stretch of it cannot know.
+
+    Attributes
+    ----------
+    music, ambience : shape (n_bands,), float32
+        Means over time.
+    peak
+        The music's largest.
+    """
+
+    music: FloatArray
+    ambience: FloatArray
+    peak: float
+
+    @classmethod
+    def of(cls, music: FloatArray, ambience: FloatArray) -> "BandLevels":
+        """From band powers of shape (n_frames, n_bands)."""
+        return cls(music.mean(axis=0), ambience.mean(axis=0), float(music.max()))
+
+
+@dataclass(frozen=True)
+class Contour:
+    """How loud a whole track's target is before it is expanded, and what is made of it.
+
+    Attributes
+    ----------
+    loudness
+        Mean over time of the target's total.
+    gain
+        Of the expanded target: it gets the energy of the music.
+    """
+
+    loudness: float
+    gain: float
+
+    @classmethod
+    def of(cls, totals: FloatArray, music_total: float, config: CarrierConfig) -> "Contour":
+        """From a target's totals per frame, and the sum of the music's band powers."""
+        loudness = gaussian_filter1d(totals, config.expand_frames)
+        mean = float(loudness.mean())
+        expanded = totals * (loudness / mean + 1e-3) ** config.expand
+        return cls(mean, music_total / float(expanded.sum(dtype=np.float64)))
+
+
+@dataclass(frozen=True)
+class BandTarget:
+    """Band powers to impose, shape (n_frames, n_bands): the music's own and the transfer's."""
+
+    music: FloatArray
+    transfer: FloatArray
+    smooth_music: FloatArray
+    levels: BandLevels
+
+    def at(self, weight: float, config: CarrierConfig) -> FloatArray:
+        """Between 0, the music, and 1, the transfer: less of the grain, and less smoothed."""
+        if weight >= 1:
+            return self.transfer
+        width = config.edge_frames * weight**_SMOOTHING_EXPONENT
+        # Narrower than half a frame the filter does nothing but leak.
+        narrower = replace(config, edge_frames=max(width, 0.5))
+        mean = float(self.levels.music.mean())
+        music = edge_aware_smooth(self.music, narrower, mean=mean) if width > 0.5 else self.music
+        floor = np.float32(1e-7 * self.levels.peak)
+        mixed: FloatArray = (self.transfer + floor) / (self.smooth_music + floor)
+        np.power(mixed, np.float32(weight), out=mixed)
+        mixed *= music + floor
+        return mixed
+
+
+def band_powers(y: FloatArray, sr: int, config: CarrierConfig) -> FloatArray:
+    """Power in ERB bands, shape (n_frames, n_bands), float32."""
+    bank = erb_bank(config.n_bands, config.band_n_fft, sr)
+    return band_spectrogram(y, config.band_n_fft, config.band_hop_length, bank)
+
+
+def band_target(
+    music: FloatArray,
+    ambience: FloatArray,
+    sr: int,
+    config: CarrierConfig,
+    *,
+    levels: BandLevels | None = None,
+    contour: Contour | None = None,
+) -> BandTarget:
+    """Part B: the music's slow envelope times the ambience's fast grain, per band.
+
+    Parameters
+    ----------
+    music, ambience : shape (n_samples,), float32
+        Same length, RMS 0.1.
+    sr
+        Hz.
+    levels, contour
+        Of the whole track, if this is a stretch of it.
+    """
+    target = unexpanded_target(music, ambience, sr, config, levels=levels)
+    totals = target.transfer.sum(axis=1)
+    contour = contour or Contour.of(totals, float(target.music.sum(dtype=np.float64)), config)
+    loudness = gaussian_filter1d(totals, config.expand_frames)
+    gain = contour.gain * (loudness / contour.loudness + 1e-3) ** config.expand
+    return replace(target, transfer=(target.transfer * gain[:, None]).astype(np.float32))
+
+
+def unexpanded_target(
+    music: FloatArray,
+    ambience: FloatArray,
+    sr: int,
+    config: CarrierConfig,
+    *,
+    levels: BandLevels | None = None,
+) -> BandTarget:
+    """`band_target` before its loudness is expanded, at no particular level."""
+    music_power, ambience_power = (band_powers(y, sr, config) for y in (music, ambience))
+    levels = levels or BandLevels.of(music_power, ambience_power)
+    slow = np.maximum(_gaussian_along_time(ambience_power, config.texture_frames), 0)
+    smooth_music = edge_aware_smooth(music_power, config, mean=float(levels.music.mean()))
+    target = np.minimum(ambience_power / (slow + np.float32(1e-12)), config.texture_cap)
+    np.power(target, config.texture_exponent, out=target)
+    target *= smooth_music
+    long_term = (levels.ambience + _EPS) / (levels.music + _EPS)
+    target *= np.clip(long_term, 1 / _EQ_LIMIT, _EQ_LIMIT) ** np.float32(config.eq)
+    return BandTarget(music_power, target, smooth_music, levels)
+
+
+def _gaussian_along_time(x: FloatArray, deviation: float) -> FloatArray:
+    """`gaussian_filter1d` along the first axis, the edges repeated; fast where it is wide.
+
+    In double precision: an error of 1e-7 of a peak is a quiet passage's whole power.
+    """
+    radius = int(4 * deviation + 0.5)
+    kernel = np.exp(-0.5 * (np.arange(-radius, radius + 1) / deviation) ** 2)
+    kernel /= kernel.sum()
+    padded = np.pad(x.astype(np.float64), ((radius, radius), (0, 0)), mode="edge")
+    smooth: FloatArray = oaconvolve(padded, kernel[:, None], "valid", axes=0).astype(np.float32)
+    return smooth
