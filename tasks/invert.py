@@ -2,6 +2,7 @@
 
 import dataclasses
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from prefect import task
@@ -30,7 +31,7 @@ class RenderJob:
 
     stage = "audio"
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Of the transfer, the strength and the file's format."""
         return artefact_key(
