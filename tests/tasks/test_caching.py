@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from nst_core.config import PRESETS
 from nst_core.errors import SignalError
 from tasks.caching import ArtefactPolicy, Workspace, artefact, parameters, produce
 from tasks.files import StorageError
@@ -101,6 +102,11 @@ def test_every_cached_stage_asks_that_policy() -> None:
     )
     assert {type(stage.cache_policy) for stage in stages} == {ArtefactPolicy}
     assert not isinstance(upload_pair.cache_policy, ArtefactPolicy)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_parameters_are_all_that_a_configuration_holds(name: str) -> None:
+    assert parameters(PRESETS[name]) == dataclasses.asdict(PRESETS[name])
 
 
 def test_parameters_leave_out_what_is_named(pair: UploadJob) -> None:
