@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from prefect import task
-
 from nst_core import ALGORITHM_VERSION
 from nst_core.analysis import load_analysis
 from nst_core.audio import to_mono
@@ -14,8 +12,7 @@ from nst_core.config import OutputConfig
 from nst_core.mastering import write_master
 from nst_core.metrics import evaluate
 from nst_core.rendering import load_stylisation, render
-from tasks.caching import ArtefactPolicy, Workspace, artefact, parameters, produce
-from tasks.retry import DELAYS_S, retry_transient
+from tasks.caching import Workspace, artefact, parameters, produce
 from tasks.store import Json, Record, artefact_key
 from tasks.transfer import TransferJob
 
@@ -42,17 +39,8 @@ class RenderJob:
         )
 
 
-@task(
-    name="invert-pair",
-    task_run_name="invert-{row_id}",
-    cache_policy=ArtefactPolicy(),
-    retries=len(DELAYS_S),
-    retry_delay_seconds=DELAYS_S,
-    retry_condition_fn=retry_transient,
-)
-def invert_pair(job: RenderJob, workspace: Workspace, row_id: str) -> Record:
+def invert_pair(job: RenderJob, workspace: Workspace) -> Record:
     """Render one pair and measure it; the figures are in the record."""
-    del row_id  # names the run in the UI
 
     def make(path: Path) -> dict[str, Json]:
         pair = job.transfer

@@ -11,7 +11,7 @@ from nst_core.config import OutputConfig, TransferConfig, preset
 from nst_core.errors import NSTError
 from tasks.blend import BlendJob
 from tasks.caching import Workspace
-from tasks.files import StorageError, is_remote, join, local
+from tasks.files import StorageError, is_remote, join, local_text
 from tasks.invert import RenderJob
 from tasks.mels import AnalysisJob
 from tasks.row import ManifestRow
@@ -97,7 +97,7 @@ def _ambience_job(row: ManifestRow, sha256: Mapping[str, str]) -> AnalysisJob | 
 
 def place_of(uri: str) -> str:
     """The one name of a place, however it is written."""
-    return uri if is_remote(uri) else os.path.realpath(local(uri))
+    return uri if is_remote(uri) else os.path.realpath(local_text(uri))
 
 
 def transfer_config(row: ManifestRow, defaults: RenderDefaults) -> TransferConfig:
