@@ -170,10 +170,11 @@ def _lost(shard: Shard, run: FlowRun | None, workspace: Workspace) -> list[RowRe
         code="shard_lost",
     )
     identities: dict[str, str | NSTError] = {}
+    defaults = catalog.defaults
     return [
         result
         for row in catalog.rows[shard.first : shard.stop]
-        for result in finished_results([row], identities, catalog.defaults, workspace)
+        for result in finished_results([row], identities, defaults, workspace)
         or [failure(row, "shard", error)]
     ]
 

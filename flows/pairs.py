@@ -9,16 +9,19 @@ from typing import Any
 
 from prefect.futures import PrefectFuture
 
-from tasks.blend import BlendJob, blend_ambiences, parts_of
-from tasks.caching import Workspace
-from tasks.invert import invert_pair
+from tasks.blend import BlendJob, blend_ambiences
+from tasks.caching import Job, Workspace
+from tasks.finish import failed_stage, finish_pair
 from tasks.mels import AnalysisJob, compute_mels
 from tasks.results import RowResult, failure, success
+from tasks.retry import patiently
 from tasks.row import ManifestRow
 from tasks.transfer import transfer_pair
-from tasks.upload import UploadJob, upload_pair
+from tasks.upload import UploadJob
 
+Futures = list[PrefectFuture[Any]]
 Stages = list[tuple[str, PrefectFuture[Any]]]
+_FINISH = "finish"
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +42,7 @@ def render_pairs(
     stops its own later stages and nothing else. `under_way`, empty at first, holds those
     that have begun and are not yielded; after an interruption `settle` tells of them.
     """
-    analyses: dict[str, PrefectFuture[Any]] = {}
+    analyses: dict[str, Futures] = {}
     for row, job in pairs:
         under_way.append((row, job, _start(job, workspace, analyses)))
         while under_way and (len(under_way) > _BACKLOG or _is_over(under_way[0][2])):
@@ -56,9 +59,9 @@ def settle(under_way: UnderWay, workspace: Workspace) -> Iterator[RowResult]:
     """
     give_up = time.monotonic() + _GRACE_S
     for row, job, stages in under_way:
-        *_, (_, transferred), _, (_, uploaded) = stages
+        *_, (_, transferred), (_, finished) = stages
         if transferred.state.is_completed():  # its inversion may be at work
-            uploaded.wait(timeout=max(give_up - time.monotonic(), 0))
+            finished.wait(timeout=max(give_up - time.monotonic(), 0))
         if _is_over(stages):
             try:
                 yield _finish(row, job, stages, workspace)
@@ -78,54 +81,65 @@ def _is_over(stages: Stages) -> bool:
     return over.is_set()
 
 
-def _start(job: UploadJob, workspace: Workspace, analyses: dict[str, PrefectFuture[Any]]) -> Stages:
+def _start(job: UploadJob, workspace: Workspace, analyses: dict[str, Futures]) -> Stages:
     """Submit a pair's stages, and wait until its transfer is over."""
     transfer, row_id = job.render.transfer, job.row_id
-    inputs = [_analyse(transfer.music, workspace, analyses)]
-    inputs += _prepare(transfer.ambience, workspace, row_id, analyses)
+    inputs = [
+        *_analyse(transfer.music, workspace, analyses),
+        *_prepare(transfer.ambience, workspace, row_id, analyses),
+    ]
     transferred = transfer_pair.submit(
         transfer, workspace, row_id, return_state=False, wait_for=inputs
     )
-    inverted = invert_pair.submit(
-        job.render, workspace, row_id, return_state=False, wait_for=[transferred]
+    finished = finish_pair.submit(
+        job, workspace, row_id, return_state=False, wait_for=[transferred]
     )
-    uploaded = upload_pair.submit(job, workspace, row_id, return_state=False, wait_for=[inverted])
     transferred.wait()
-    later = ("transfer", transferred), ("invert", inverted), ("upload", uploaded)
+    later = ("transfer", transferred), (_FINISH, finished)
     return [*(("mels", each) for each in inputs), *later]
 
 
-def _analyse(
-    job: AnalysisJob, workspace: Workspace, analyses: dict[str, PrefectFuture[Any]]
-) -> PrefectFuture[Any]:
-    """Submit the analysis of an input once, however many pairs use it."""
+def _analyse(job: AnalysisJob, workspace: Workspace, analyses: dict[str, Futures]) -> Futures:
+    """Submit the analysis of an input once, however many pairs use it; not if it is stored."""
     if job.key not in analyses:
-        analyses[job.key] = compute_mels.submit(job, workspace)
+        known = _is_stored(job, workspace)
+        analyses[job.key] = [] if known else [compute_mels.submit(job, workspace)]
     return analyses[job.key]
+
+
+def _is_stored(job: Job, workspace: Workspace) -> bool:
+    return patiently(lambda: workspace.store.exists(job.stage, job.key))
 
 
 def _prepare(
     ambience: AnalysisJob | BlendJob,
     workspace: Workspace,
     row_id: str,
-    analyses: dict[str, PrefectFuture[Any]],
-) -> list[PrefectFuture[Any]]:
+    analyses: dict[str, Futures],
+) -> Futures:
     """Submit the analyses of an ambience's files, and then their blend if there are several."""
-    futures = [_analyse(part, workspace, analyses) for part, _ in parts_of(ambience)]
     if isinstance(ambience, AnalysisJob):
-        return futures
+        return _analyse(ambience, workspace, analyses)
     if ambience.key not in analyses:
-        analyses[ambience.key] = blend_ambiences.submit(
-            ambience, workspace, row_id, return_state=False, wait_for=futures
-        )
-    return [*futures, analyses[ambience.key]]
+        analyses[ambience.key] = []
+        if not _is_stored(ambience, workspace):
+            parts = [
+                each for part in ambience.parts for each in _analyse(part, workspace, analyses)
+            ]
+            blended = blend_ambiences.submit(
+                ambience, workspace, row_id, return_state=False, wait_for=parts
+            )
+            analyses[ambience.key] = [*parts, blended]
+    return analyses[ambience.key]
 
 
 def _finish(row: ManifestRow, job: UploadJob, stages: Stages, workspace: Workspace) -> RowResult:
     for stage, future in stages:
         future.wait()
         if not future.state.is_completed():
-            result = failure(row, stage, _reason(future))
+            reason = _reason(future)
+            named = failed_stage(reason) if stage == _FINISH else stage
+            result = failure(row, named, reason)
             break
     else:
         result = success(row, job, workspace, "ok")

@@ -18,16 +18,16 @@ from nst_core.errors import NSTError
 from tasks.caching import Workspace
 from tasks.jobs import (
     RenderDefaults,
+    find_finished,
     forget,
     inputs_of,
-    is_finished,
     needs_transfer,
     plan_job,
 )
 from tasks.mels import identify_inputs
 from tasks.model import load_model
 from tasks.parts import ResultLog, is_over, report_run, result_log
-from tasks.results import RowResult, Tally, failure, success
+from tasks.results import RowResult, Tally, cached, failure
 from tasks.retry import patiently
 from tasks.row import ManifestRow
 from tasks.shards import ShardError
@@ -112,8 +112,8 @@ def finished_results(
     """
     results = []
     for row in rows:
-        unknown = [uri for uri in inputs_of([row]) if uri not in identities]
-        identities.update(identify_inputs(unknown, str(workspace.scratch_root())))
+        if unknown := [uri for uri in inputs_of([row]) if uri not in identities]:
+            identities.update(identify_inputs(unknown, str(workspace.scratch_root())))
         job = plan_job(row, identities, defaults)
         result = None if isinstance(job, NSTError) else _if_finished(row, job, workspace)
         if result is None:
@@ -124,8 +124,8 @@ def finished_results(
 
 def _if_finished(row: ManifestRow, job: UploadJob, workspace: Workspace) -> RowResult | None:
     def look() -> RowResult | None:
-        done = is_finished(job, workspace)
-        return success(row, job, workspace, "cached") if done else None
+        finished = find_finished(job, workspace)
+        return cached(row, job, finished) if finished else None
 
     return patiently(look)
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from prefect import task
@@ -26,7 +27,7 @@ class BlendJob:
 
     stage = "blend"
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Of the analyses and the shares, in the order of the row."""
         keys = [part.key for part in self.parts]

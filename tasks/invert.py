@@ -2,9 +2,8 @@
 
 import dataclasses
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-
-from prefect import task
 
 from nst_core import ALGORITHM_VERSION
 from nst_core.analysis import load_analysis
@@ -14,8 +13,7 @@ from nst_core.mastering import write_master
 from nst_core.metrics import evaluate
 from nst_core.rendering import load_stylisation, render
 from nst_core.runtime import return_freed_memory
-from tasks.caching import ArtefactPolicy, Workspace, artefact, parameters, produce
-from tasks.retry import DELAYS_S, retry_transient
+from tasks.caching import Workspace, artefact, parameters, produce
 from tasks.store import Json, Record, artefact_key
 from tasks.transfer import TransferJob
 
@@ -31,7 +29,7 @@ class RenderJob:
 
     stage = "audio"
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Of the transfer, the strength and the file's format."""
         return artefact_key(
@@ -42,17 +40,8 @@ class RenderJob:
         )
 
 
-@task(
-    name="invert-pair",
-    task_run_name="invert-{row_id}",
-    cache_policy=ArtefactPolicy(),
-    retries=len(DELAYS_S),
-    retry_delay_seconds=DELAYS_S,
-    retry_condition_fn=retry_transient,
-)
-def invert_pair(job: RenderJob, workspace: Workspace, row_id: str) -> Record:
+def invert_pair(job: RenderJob, workspace: Workspace) -> Record:
     """Render one pair and measure it; the figures are in the record."""
-    del row_id  # names the run in the UI
 
     def make(path: Path) -> dict[str, Json]:
         pair = job.transfer

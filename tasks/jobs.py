@@ -4,17 +4,18 @@ import dataclasses
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from nst_core.blend import shares
 from nst_core.config import OutputConfig, TransferConfig, preset
 from nst_core.errors import NSTError
 from tasks.blend import BlendJob
 from tasks.caching import Workspace
-from tasks.files import StorageError, is_remote, join, local
+from tasks.files import StorageError, is_remote, join, local_text
 from tasks.invert import RenderJob
 from tasks.mels import AnalysisJob
 from tasks.row import ManifestRow
+from tasks.store import Record
 from tasks.transfer import TransferJob
 from tasks.upload import UploadJob, is_published
 
@@ -48,10 +49,10 @@ def plan_job(
     defaults
         What holds where the row is silent; the row's own cells win.
     """
-    found = [identities[uri] for uri in inputs_of([row])]
-    if reasons := [each for each in found if isinstance(each, NSTError)]:
+    found = {uri: identities[uri] for uri in inputs_of([row])}
+    if reasons := [each for each in found.values() if isinstance(each, NSTError)]:
         return reasons[0]
-    sha256 = {uri: str(each) for uri, each in zip(inputs_of([row]), found, strict=True)}
+    sha256 = {uri: str(each) for uri, each in found.items()}
     try:
         transfer = transfer_config(row, defaults)
         output = output_config(row, defaults)
@@ -96,7 +97,7 @@ def _ambience_job(row: ManifestRow, sha256: Mapping[str, str]) -> AnalysisJob | 
 
 def place_of(uri: str) -> str:
     """The one name of a place, however it is written."""
-    return uri if is_remote(uri) else os.path.realpath(local(uri))
+    return uri if is_remote(uri) else os.path.realpath(local_text(uri))
 
 
 def transfer_config(row: ManifestRow, defaults: RenderDefaults) -> TransferConfig:
@@ -111,21 +112,25 @@ def output_config(row: ManifestRow, defaults: RenderDefaults) -> OutputConfig:
     return dataclasses.replace(defaults.output, **{**values, **row.output_overrides})
 
 
-def is_finished(job: UploadJob, workspace: Workspace) -> bool:
-    """Say whether nothing is left to make: transfer and audio are there, the output in place."""
-    store = workspace.store
-    record = store.find(job.render.stage, job.render.key)
-    transfer = job.render.transfer
+class Finished(NamedTuple):
+    """The records of a pair of which nothing is left to make."""
+
+    audio: Record
+    transfer: Record
+
+
+def find_finished(job: UploadJob, workspace: Workspace) -> Finished | None:
+    """The records of a pair if transfer and audio are there and the output is in place."""
+    store, transfer = workspace.store, job.render.transfer
+    audio = store.find(job.render.stage, job.render.key)
+    neural = audio and store.find(transfer.stage, transfer.key)
     try:
-        return (
-            record is not None
-            and store.exists(transfer.stage, transfer.key)
-            and is_published(job, record)
-        )
+        done = audio and neural and is_published(job, audio)
     except StorageError as error:
         if error.transient:
             raise
-        return False  # an output that cannot be looked at fails its own row, in its upload
+        return None  # an output that cannot be looked at fails its own row, in its upload
+    return Finished(audio, neural) if audio and neural and done else None
 
 
 def needs_transfer(jobs: Iterable[UploadJob], workspace: Workspace) -> bool:

@@ -139,7 +139,9 @@ class _RowReader:
         self.problems.append(problem)
 
     def _claim(self, values: dict[str, Any], column: str, seen: dict[str, int]) -> None:
-        name = unicodedata.normalize("NFC", values[column]).lower()
+        given = values[column]
+        folded = unicodedata.normalize("NFC", given).lower()
+        name = given if folded == given else folded  # not the same text twice in memory
         first = seen.setdefault(name, values["line"])
         if first != values["line"]:
             rule = f"is already used in line {first}; each row needs its own, whatever the case"

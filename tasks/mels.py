@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from prefect import task
@@ -39,7 +40,7 @@ class AnalysisJob:
 
     stage = "mels"
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Of the file's bytes, the section, what it is for, and the mel."""
         section = {"start_s": self.start_s, "duration_s": self.duration_s, "name": self.name}
@@ -57,7 +58,7 @@ class SegmentMelJob:
 
     stage = "segment-mels"
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Of the segments and the mel."""
         return artefact_key(

@@ -7,7 +7,6 @@ import io
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from tasks.files import join, publish, read_bytes
 from tasks.results import RowResult
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-_CHUNK = 5_000
+_CHUNK = 1_000
 _ARROW = {"str": pa.string(), "Int64": pa.int64(), "boolean": pa.bool_(), "float64": pa.float64()}
 
 
@@ -73,9 +72,9 @@ class _Sorted:
 
 
 def _flat(result: RowResult) -> dict[str, Any]:
-    columns = asdict(result)
-    facts = columns.pop("facts")
-    return {**columns, **facts}
+    columns = dict(vars(result))
+    facts: dict[str, Any] = columns.pop("facts")
+    return columns | facts
 
 
 def _column_type(types: set[type]) -> str:

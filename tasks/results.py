@@ -5,7 +5,7 @@ import os
 import socket
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -15,9 +15,10 @@ from tasks.caching import Workspace
 from tasks.files import scrub
 from tasks.inputs import SEPARATOR
 from tasks.invert import RenderJob
+from tasks.jobs import Finished
 from tasks.problems import RowProblem
 from tasks.row import ManifestRow
-from tasks.store import Record, Store
+from tasks.store import Record
 from tasks.upload import UploadJob
 
 Status = Literal["ok", "cached", "failed", "skipped", "invalid", "not_run"]
@@ -56,7 +57,7 @@ class RowResult:
 
     def to_json(self) -> str:
         """One line."""
-        return json.dumps(asdict(self), allow_nan=False)
+        return json.dumps(vars(self), allow_nan=False)
 
     @classmethod
     def from_json(cls, line: str | bytes) -> "RowResult":
@@ -98,21 +99,34 @@ def skipped(rows: Iterable[ManifestRow]) -> list[RowResult]:
 
 def success(row: ManifestRow, job: UploadJob, workspace: Workspace, status: Status) -> RowResult:
     """The result of a row whose output is in place, with the figures of its record."""
-    record = workspace.store.find(job.render.stage, job.render.key)
-    if record is None:
+    store, transfer = workspace.store, job.render.transfer
+    audio = store.find(job.render.stage, job.render.key)
+    if audio is None:
         raise LookupError(f"{job.row_id} was published and its record is gone")
+    return _told(row, job, audio, store.find(transfer.stage, transfer.key), status)
+
+
+def cached(row: ManifestRow, job: UploadJob, finished: Finished) -> RowResult:
+    """The result of a row of which nothing was left to make."""
+    return _told(row, job, finished.audio, finished.transfer, "cached")
+
+
+def _told(
+    row: ManifestRow, job: UploadJob, audio: Record, transfer: Record | None, status: Status
+) -> RowResult:
     return RowResult(
         line=row.line,
         id=row.id,
         status=status,
         output=scrub(job.output_uri),
-        sha256=record.sha256,
-        facts=_facts(row, job.render, record, workspace.store),
+        sha256=audio.sha256,
+        facts=_facts(row, job.render, audio, transfer),
     )
 
 
-def _facts(row: ManifestRow, job: RenderJob, audio: Record, store: Store) -> dict[str, Any]:
-    transfer = store.find(job.transfer.stage, job.transfer.key)
+def _facts(
+    row: ManifestRow, job: RenderJob, audio: Record, transfer: Record | None
+) -> dict[str, Any]:
     neural = dict(transfer.meta) if transfer else {}
     figures = dict(audio.meta)
     return {

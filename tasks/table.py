@@ -4,13 +4,15 @@ import csv
 import difflib
 import io
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
 
 from tasks.problems import ManifestError, RowProblem, refusal
 from tasks.row import COLUMNS
 
 
-def read_table(data: bytes, source: str = "") -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """Return the columns, and the rows that are not blank with the line each starts on.
+def read_table(data: bytes, source: str = "") -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
+    """Return the columns, and one by one the rows that are not blank with their first lines.
 
     Parameters
     ----------
@@ -23,25 +25,46 @@ def read_table(data: bytes, source: str = "") -> tuple[list[str], list[tuple[int
     ------
     ManifestError
         ``not_csv``, ``wrong_encoding``, ``empty``, ``wrong_separator``, or for a column
-        that is missing, unknown or there twice.
+        that is missing, unknown or there twice. ``not_csv`` may come with a later row.
     """
+    with _named(source):
+        _check_text(data)
+        rows = _rows(data)
+        first = list(islice(rows, 2))
+        if len(first) < 2:
+            message = "has no rows; a header with ambience and music and one row are needed"
+            raise ManifestError(message, code="empty")
+        (_, header), row = first
+        return _columns(header), _lines(row, rows, source)
+
+
+def _lines(
+    first: tuple[int, list[str]], rows: Iterator[tuple[int, list[str]]], source: str
+) -> Iterator[tuple[int, list[str]]]:
+    with _named(source):
+        yield first
+        yield from rows
+
+
+@contextmanager
+def _named(source: str) -> Iterator[None]:
+    """Let a refusal say which file it is about."""
     try:
-        (_, header), *lines = _rows(_decoded(data))
-        return _columns(header), lines
+        yield
     except ManifestError as error:
         if error.problems:
             raise refusal(error.problems, source) from error
         raise ManifestError(f"{source or 'the manifest'}: {error}", code=error.code) from error
 
 
-def _decoded(data: bytes) -> str:
+def _check_text(data: bytes) -> None:
     advice = "save it as CSV UTF-8"
     if data.startswith(b"PK\x03\x04"):
         raise ManifestError(f"is an Excel workbook or a zip file; {advice}", code="not_csv")
     if data.startswith((b"\xff\xfe", b"\xfe\xff")) or data[:200].count(b"\0") > 20:
         raise ManifestError(f"is encoded in UTF-16; {advice}", code="wrong_encoding")
     try:
-        return data.decode("utf-8-sig")
+        data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         byte = f"line {line} holds the byte 0x{data[error.start]:02X}"
@@ -49,22 +72,18 @@ def _decoded(data: bytes) -> str:
         raise ManifestError(message, code="wrong_encoding") from error
 
 
-def _rows(text: str) -> list[tuple[int, list[str]]]:
-    """Return the rows that are not blank, each with the line it starts on."""
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    rows, line = [], 1
+def _rows(data: bytes) -> Iterator[tuple[int, list[str]]]:
+    """Yield the rows that are not blank, each with the line it starts on."""
+    text = io.TextIOWrapper(io.BytesIO(data), "utf-8-sig", newline="")
+    reader, line = csv.reader(text, strict=True), 1
     try:
         for cells in reader:
             if any(cell.strip() for cell in cells):
-                rows.append((line, cells))
+                yield line, cells
             line = reader.line_num + 1
     except csv.Error as error:
         message = f"line {line}: {error}; close every quote, and double those inside a cell"
         raise ManifestError(message, code="not_csv") from error
-    if len(rows) < 2:
-        message = "has no rows; a header with ambience and music and one row are needed"
-        raise ManifestError(message, code="empty")
-    return rows
 
 
 def _columns(header: Sequence[str]) -> list[str]:

@@ -1,6 +1,7 @@
 """Transfer a pair: the neural stage, one at a time on a GPU."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from prefect import task
@@ -30,7 +31,7 @@ class TransferJob:
 
     stage = "transfer"
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Of both inputs, the model, and all parameters but the strength."""
         return artefact_key(

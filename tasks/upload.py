@@ -5,9 +5,6 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from prefect import task
-from prefect.cache_policies import NO_CACHE
-
 from nst_core import ALGORITHM_VERSION, __version__
 from tasks.blend import BlendJob, parts_of
 from tasks.caching import Workspace, artefact, missing
@@ -15,7 +12,7 @@ from tasks.files import (
     Description,
     describe,
     is_remote,
-    local,
+    local_text,
     publish,
     read_if_present,
     scrub,
@@ -23,7 +20,6 @@ from tasks.files import (
 )
 from tasks.invert import RenderJob
 from tasks.mels import AnalysisJob
-from tasks.retry import DELAYS_S, retry_transient
 from tasks.store import Record
 
 
@@ -50,17 +46,8 @@ class Published:
     size: int
 
 
-@task(
-    name="upload-pair",
-    task_run_name="upload-{row_id}",
-    cache_policy=NO_CACHE,
-    retries=len(DELAYS_S),
-    retry_delay_seconds=DELAYS_S,
-    retry_condition_fn=retry_transient,
-)
-def upload_pair(job: UploadJob, workspace: Workspace, row_id: str) -> Published:
+def upload_pair(job: UploadJob, workspace: Workspace) -> Published:
     """Put audio and provenance in place, unless the right bytes are there already."""
-    del row_id  # names the run in the UI
     record = workspace.store.find(job.render.stage, job.render.key)
     if record is None:
         raise missing(job.render, workspace)
@@ -86,7 +73,7 @@ def is_published(job: UploadJob, record: Record) -> bool:
         return False
     if is_remote(job.output_uri):
         return not _is_newer(audio, describe(job.provenance_uri))
-    return sha256_file(local(job.output_uri)) == record.sha256
+    return sha256_file(local_text(job.output_uri)) == record.sha256
 
 
 def _claim(provenance: bytes) -> dict[str, Any]:

@@ -49,7 +49,7 @@ for number, row in enumerate(catalog.rows):
     workspace.store.commit("audio", job.render.key, artefact, "wav", {"seconds": 1.0})
     transfer = job.render.transfer
     workspace.store.commit("transfer", transfer.key, artefact, "npz", {"seconds": 1.0})
-    upload_pair.fn(job, workspace, row.id)
+    upload_pair(job, workspace)
 """
 
 RENDER = """

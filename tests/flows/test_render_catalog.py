@@ -1,10 +1,14 @@
 """What a catalogue costs, what it survives, and what its report says."""
 
 import shutil
+import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import TaskRunFilter, TaskRunFilterFlowRunId
+from prefect.client.schemas.sorting import TaskRunSort
 
 from nst_core.errors import NSTError
 
@@ -19,6 +23,18 @@ BAD_ROWS = (
 
 def temporary_files(folder):
     return [path for path in folder.rglob("*") if path.name.startswith(".tmp-")]
+
+
+def task_runs(state):
+    """The task runs of a flow by name, each with its state."""
+    wanted = TaskRunFilter(
+        flow_run_id=TaskRunFilterFlowRunId(any_=[state.state_details.flow_run_id])
+    )
+    with get_client(sync_client=True) as client:
+        found = client.read_task_runs(
+            task_run_filter=wanted, sort=TaskRunSort.ID_DESC, limit=100, offset=0
+        )
+    return sorted((run.name, run.state_name) for run in found)
 
 
 class Recorder:
@@ -123,6 +139,37 @@ def test_listener_hears_of_every_row_that_was_asked_for_and_how_it_ends(mixed):
 def test_an_input_of_several_rows_is_analysed_once(finished):
     assert Counter(finished.work) == {"mels": 4, "transfer": 3, "audio": 3}
     assert len(finished.records("mels")) == 4
+
+
+def test_an_output_that_cannot_be_written_fails_its_row_in_the_upload(rendered, finished):
+    (rendered.output / "taken").write_text("a file where the row wants a folder")
+    rendered.rows = [{**finished.rows[0], "output": "taken/rain-folk.wav"}]
+    state = rendered.render()
+    assert state.is_failed()
+    report = rendered.report()
+    assert list(report["stage"]) == ["upload"]
+    assert "taken" in report["error"][0]
+    assert rendered.work == []
+
+
+def test_the_ui_shows_two_task_runs_a_pair_and_one_an_input(make_catalogue, tmp_path):
+    catalogue = make_catalogue(tmp_path / "shown")
+    catalogue.rows = [*catalogue.rows[:1], BAD_ROWS[0]]
+    state = catalogue.render()
+    assert state.is_failed()
+    expected = [
+        ("finish-rain-folk", "Completed"),
+        ("finish-short", "NotReady"),
+        ("mels-ambience", "Completed"),
+        ("mels-ambience", "Failed"),
+        ("mels-music", "Completed"),
+        ("transfer-rain-folk", "Completed"),
+        ("transfer-short", "NotReady"),
+    ]
+    deadline = time.monotonic() + 60
+    while task_runs(state) != expected and time.monotonic() < deadline:
+        time.sleep(0.5)  # the server records them in batches
+    assert task_runs(state) == expected
 
 
 def test_a_second_run_renders_nothing(rendered):

@@ -144,8 +144,8 @@ def _render(job: UploadJob, workspace: Workspace) -> Published:
     compute_mels.fn(transfer.music, workspace)
     compute_mels.fn(transfer.ambience, workspace)
     transfer_pair.fn(transfer, workspace, job.row_id)
-    invert_pair.fn(job.render, workspace, job.row_id)
-    return upload_pair.fn(job, workspace, job.row_id)
+    invert_pair(job.render, workspace)
+    return upload_pair(job, workspace)
 
 
 @pytest.fixture(scope="session")

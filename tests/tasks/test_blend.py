@@ -29,8 +29,8 @@ def test_a_blend_is_rendered_and_told_of_with_all_its_ambiences(
     compute_mels.fn(wind, rendered)
     blend_ambiences.fn(job, rendered, "blended")
     transfer_pair.fn(transfer, rendered, "blended")
-    invert_pair.fn(blended.render, rendered, "blended")
-    upload_pair.fn(blended, rendered, "blended")
+    invert_pair(blended.render, rendered)
+    upload_pair(blended, rendered)
     assert made() == ["mels", "blend", "transfer", "audio"]
     with (
         artefact(job, rendered) as path,

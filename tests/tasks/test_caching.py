@@ -6,15 +6,17 @@ from pathlib import Path
 
 import pytest
 
+from nst_core.config import PRESETS
 from nst_core.errors import SignalError
+from tasks.blend import blend_ambiences
 from tasks.caching import ArtefactPolicy, Workspace, artefact, parameters, produce
 from tasks.files import StorageError
-from tasks.invert import invert_pair
+from tasks.finish import finish_pair
 from tasks.mels import compute_mels, compute_segment_mels
 from tasks.segment import segment_tracks
 from tasks.train import train_cnn
 from tasks.transfer import transfer_pair
-from tasks.upload import UploadJob, upload_pair
+from tasks.upload import UploadJob
 
 Render = Callable[[UploadJob, Workspace], object]
 Made = Callable[[], list[str]]
@@ -96,11 +98,16 @@ def test_prefect_is_given_a_key_only_while_the_artefact_is_there(workspace: Work
 
 def test_every_cached_stage_asks_that_policy() -> None:
     stages = (
-        *(compute_mels, transfer_pair, invert_pair),
+        *(compute_mels, blend_ambiences, transfer_pair),
         *(segment_tracks, compute_segment_mels, train_cnn),
     )
     assert {type(stage.cache_policy) for stage in stages} == {ArtefactPolicy}
-    assert not isinstance(upload_pair.cache_policy, ArtefactPolicy)
+    assert not isinstance(finish_pair.cache_policy, ArtefactPolicy)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_parameters_are_all_that_a_configuration_holds(name: str) -> None:
+    assert parameters(PRESETS[name]) == dataclasses.asdict(PRESETS[name])
 
 
 def test_parameters_leave_out_what_is_named(pair: UploadJob) -> None:

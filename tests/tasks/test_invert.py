@@ -21,7 +21,7 @@ def _at(pair: UploadJob, strength: float, **output: object) -> RenderJob:
 
 
 def _sound(job: RenderJob, workspace: Workspace) -> tuple[np.ndarray, sf.SoundFile]:
-    invert_pair.fn(job, workspace, "row")
+    invert_pair(job, workspace)
     with artefact(job, workspace) as path:
         return sf.read(path)[0], sf.info(path)
 
@@ -83,5 +83,5 @@ def test_audio_without_its_transfer_says_so(
     job = _at(pair, 0.2)
     rendered.store.delete("transfer", job.transfer.key)
     with pytest.raises(StorageError, match=r"transfer artefact .* start the flow again"):
-        invert_pair.fn(job, rendered, "row")
+        invert_pair(job, rendered)
     assert made() == []

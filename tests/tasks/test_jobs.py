@@ -10,9 +10,9 @@ from tasks.caching import Workspace
 from tasks.files import StorageError
 from tasks.jobs import (
     RenderDefaults,
+    find_finished,
     forget,
     inputs_of,
-    is_finished,
     output_config,
     place_of,
     plan_job,
@@ -114,22 +114,22 @@ def test_rows_share_keys_by_content_and_not_by_name() -> None:
 def test_a_pair_is_finished_until_something_of_it_is_missing(
     rendered: Workspace, pair: UploadJob
 ) -> None:
-    assert is_finished(pair, rendered)
+    assert find_finished(pair, rendered)
     elsewhere = dataclasses.replace(pair, output_uri=f"{pair.output_uri}.elsewhere.wav")
-    assert not is_finished(elsewhere, rendered)
+    assert not find_finished(elsewhere, rendered)
     quieter = dataclasses.replace(pair.render, output=OutputConfig(loudness_lufs=-30.0))
-    assert not is_finished(dataclasses.replace(pair, render=quieter), rendered)
+    assert not find_finished(dataclasses.replace(pair, render=quieter), rendered)
     rendered.store.delete("transfer", pair.render.transfer.key)
-    assert not is_finished(pair, rendered)
+    assert not find_finished(pair, rendered)
 
 
 def test_a_pair_whose_audio_or_output_is_gone_is_not_finished(
     rendered: Workspace, pair: UploadJob
 ) -> None:
     Path(pair.provenance_uri).write_text("{")
-    assert not is_finished(pair, rendered)
+    assert not find_finished(pair, rendered)
     rendered.store.delete("audio", pair.render.key)
-    assert not is_finished(pair, rendered)
+    assert not find_finished(pair, rendered)
 
 
 def test_a_forgotten_pair_is_made_again_from_the_analyses_that_stay(
@@ -140,7 +140,7 @@ def test_a_forgotten_pair_is_made_again_from_the_analyses_that_stay(
 ) -> None:
     before = rendered.store.find("audio", pair.render.key).sha256
     forget([pair], rendered)
-    assert not is_finished(pair, rendered)
+    assert not find_finished(pair, rendered)
     render(pair, rendered)
     assert made() == ["transfer", "audio"]
     assert rendered.store.find("audio", pair.render.key).sha256 == before

@@ -299,6 +299,7 @@ def test_every_problem_of_a_row_is_reported_with_its_line_in_the_file(root: Path
         ("", "empty", "has no rows"),
         ("ambience,music\n", "empty", "has no rows"),
         ('ambience,music\n"a,b\n', "not_csv", "close every quote"),
+        ('ambience,music\na,b\nc,"d\n', "not_csv", "the manifest: line 3: .* close every quote"),
         ("ambience,music\na,é\n".encode("cp1252"), "wrong_encoding", "line 2 .* Windows-1252"),
         ("ambience,music\na,b\n".encode("utf-16"), "wrong_encoding", "UTF-16"),
         ("ambience,music\nabcdef,b\n".encode("utf-16-le"), "wrong_encoding", "UTF-16"),

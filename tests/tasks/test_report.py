@@ -11,9 +11,10 @@ import pytest
 from nst_core.errors import AudioError
 from tasks.caching import Workspace
 from tasks.files import StorageError, join, read_bytes
+from tasks.jobs import find_finished
 from tasks.problems import RowProblem
 from tasks.report import read_report_lines, write_report
-from tasks.results import RowResult, Tally, failure, invalid, skipped, success
+from tasks.results import RowResult, Tally, cached, failure, invalid, skipped, success
 from tasks.row import ManifestRow
 from tasks.upload import UploadJob
 
@@ -65,6 +66,17 @@ def test_the_result_of_a_rendered_row_holds_its_figures(
     assert facts["music_sha256"] == pair.render.transfer.music.sha256
     assert (facts["note"], facts["x_scene"]) == ("for Anna", "4")
     assert facts["worker"].endswith(f":{os.getpid()}")
+
+
+def test_a_finished_row_is_told_of_as_when_it_was_made(
+    rendered: Workspace, pair: UploadJob
+) -> None:
+    finished = find_finished(pair, rendered)
+    assert finished is not None
+    now, then = cached(_row(), pair, finished), success(_row(), pair, rendered, "ok")
+    assert now.status == "cached"
+    same = {"ended_at": then.facts["ended_at"]}
+    assert dataclasses.replace(now, status="ok", facts=now.facts | same) == then
 
 
 def test_a_record_that_is_gone_is_not_reported_as_done(

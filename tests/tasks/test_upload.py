@@ -24,7 +24,7 @@ def _names(folder: Path) -> list[str]:
 def test_audio_and_provenance_stand_side_by_side(
     rendered: Workspace, pair: UploadJob, sounds: Path
 ) -> None:
-    published = upload_pair.fn(pair, rendered, pair.row_id)
+    published = upload_pair(pair, rendered)
     audio = Path(pair.output_uri)
     assert _names(audio.parent) == ["rain-tune.wav", "rain-tune.wav.json"]
     assert published == Published(str(audio), sha256_file(audio), audio.stat().st_size)
@@ -42,7 +42,7 @@ def test_audio_and_provenance_stand_side_by_side(
 def test_an_output_in_place_is_not_written_again(rendered: Workspace, pair: UploadJob) -> None:
     places = [Path(pair.output_uri), Path(pair.provenance_uri)]
     before = [(place.stat().st_mtime_ns, place.stat().st_ino) for place in places]
-    upload_pair.fn(pair, rendered, pair.row_id)
+    upload_pair(pair, rendered)
     assert [(place.stat().st_mtime_ns, place.stat().st_ino) for place in places] == before
 
 
@@ -72,7 +72,7 @@ def test_what_is_wrong_in_the_output_folder_is_put_right(
     suffix, harm = DAMAGE[kind]
     harm(audio.with_suffix(f".{suffix}"))
     assert not is_published(pair, record)
-    upload_pair.fn(pair, rendered, pair.row_id)
+    upload_pair(pair, rendered)
     assert is_published(pair, record)
     assert sha256_file(audio) == record.sha256
     assert json.loads(card.read_text())["sha256"] == record.sha256
@@ -83,7 +83,7 @@ def test_another_row_of_the_same_sound_gets_its_own_provenance(
     rendered: Workspace, pair: UploadJob
 ) -> None:
     renamed = dataclasses.replace(pair, row_id="renamed")
-    upload_pair.fn(renamed, rendered, renamed.row_id)
+    upload_pair(renamed, rendered)
     assert json.loads(Path(pair.provenance_uri).read_text())["id"] == "renamed"
 
 
@@ -100,7 +100,7 @@ def test_an_output_appears_whole_or_not_at_all(rendered: Workspace, pair: Upload
     watcher.start()
     for _ in range(10):
         Path(pair.provenance_uri).unlink()
-        upload_pair.fn(pair, rendered, pair.row_id)
+        upload_pair(pair, rendered)
     done.set()
     watcher.join()
     assert sizes == {expected}
@@ -111,7 +111,7 @@ def test_an_upload_without_audio_says_so_and_publishes_nothing(
     workspace: Workspace, pair: UploadJob
 ) -> None:
     with pytest.raises(StorageError, match="audio artefact"):
-        upload_pair.fn(pair, workspace, pair.row_id)
+        upload_pair(pair, workspace)
     assert not Path(pair.output_uri).parent.exists()
 
 
@@ -169,14 +169,14 @@ def test_on_s3_a_pair_has_the_same_bytes_and_the_same_keys(
 def test_on_s3_an_exchanged_output_is_put_right(
     on_s3: UploadJob, rendered: Workspace, tmp_path: Path
 ) -> None:
-    upload_pair.fn(on_s3, rendered, on_s3.row_id)
+    upload_pair(on_s3, rendered)
     record = rendered.store.find("audio", on_s3.render.key)
     (tmp_path / "forged").write_bytes(bytes(record.size))
     # A bucket tells the time in whole seconds.
     threading.Event().wait(1.1)
     publish(tmp_path / "forged", on_s3.output_uri)
     assert not is_published(on_s3, record)
-    upload_pair.fn(on_s3, rendered, on_s3.row_id)
+    upload_pair(on_s3, rendered)
     assert is_published(on_s3, record)
     assert sha256_file(Path(rendered.store_uri, record.blob)) == record.sha256
     assert read_bytes(on_s3.output_uri) != bytes(record.size)
