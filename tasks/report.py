@@ -72,8 +72,9 @@ class _Sorted:
 
 
 def _flat(result: RowResult) -> dict[str, Any]:
-    columns = dict(vars(result))
-    return columns | columns.pop("facts")
+    columns: dict[str, Any] = dict(vars(result))
+    facts: dict[str, Any] = columns.pop("facts")
+    return columns | facts
 
 
 def _column_type(types: set[type]) -> str:
