@@ -30,7 +30,7 @@ from tasks.shards import ShardError
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
-_POLL_S = 3.0
+_POLL_S = 5.0
 _PAGE = 200
 """Runs that the server lists at a time."""
 _MAX_STARTS = 3

@@ -34,7 +34,7 @@ from tasks.shards import ShardError
 from tasks.upload import UploadJob
 
 THREADS = 3
-"""A transfer, an inversion and an upload side by side."""
+"""A transfer, and two pairs that are inverted or uploaded, side by side."""
 
 
 @flow(

@@ -3,7 +3,7 @@
 Every stage takes a *job*, a frozen dataclass whose `key` is a hash of what decides the
 bytes of its result. The task asks the store first and computes only what is missing.
 Prefect's cache sees the same key, and sees none while the artefact is missing, so a
-task run shows as Cached exactly when nothing had to be made.
+task run of a single stage shows as Cached exactly when nothing had to be made.
 """
 
 import contextlib

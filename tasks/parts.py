@@ -13,7 +13,16 @@ from pathlib import Path, PurePosixPath
 from typing import TextIO
 
 from tasks.caching import Workspace
-from tasks.files import Entry, delete, describe, join, list_files, publish, read_if_present
+from tasks.files import (
+    Entry,
+    StorageError,
+    copy_to_local,
+    delete,
+    describe,
+    join,
+    list_files,
+    publish,
+)
 from tasks.report import write_report
 from tasks.results import RowResult, Tally
 
@@ -54,9 +63,17 @@ def result_log(workspace: Workspace) -> Iterator[ResultLog]:
 
 
 def read_part(workspace: Workspace, run_id: str, name: str) -> Iterator[RowResult]:
-    """The results of a part, none if it is not there."""
-    for line in (read_if_present(_uri(workspace, run_id, name)) or b"").splitlines():
-        yield RowResult.from_json(line)
+    """The results of a part, none if it is not there; one at a time, as it may be large."""
+    with workspace.scratch_folder() as folder:
+        path = folder / "part.jsonl"
+        try:
+            copy_to_local(_uri(workspace, run_id, name), path)
+        except StorageError as error:
+            if error.code != "not_found":
+                raise
+            return
+        with path.open("rb") as stream:
+            yield from map(RowResult.from_json, stream)
 
 
 def forget_part(workspace: Workspace, run_id: str, name: str) -> None:

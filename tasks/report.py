@@ -72,7 +72,7 @@ class _Sorted:
 
 
 def _flat(result: RowResult) -> dict[str, Any]:
-    columns = dict(vars(result))
+    columns: dict[str, Any] = dict(vars(result))
     facts: dict[str, Any] = columns.pop("facts")
     return columns | facts
 

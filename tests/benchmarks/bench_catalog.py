@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-N_PLANNED, N_FINISHED = 100_000, 10_000
+N_PLANNED, N_FINISHED, N_SMALL = 100_000, 10_000, 2_000
 
 PLAN = """
 import json, resource, sys, time
@@ -60,17 +60,15 @@ start_server()
 from flows.catalog import RenderRequest
 from flows.render_catalog import render_catalog
 
-def memory_mb():
-    return int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize() / 1e6
-
-before, started = memory_mb(), time.perf_counter()
+started, cpu_started = time.perf_counter(), time.process_time()
 state = render_catalog(
     RenderRequest(manifest=sys.argv[1], output=sys.argv[2]), return_state=True
 )
-seconds = time.perf_counter() - started
 print(json.dumps({
-    "message": state.message, "seconds": seconds, "bytes_per_row":
-    1e6 * (memory_mb() - before) / int(sys.argv[3]),
+    "message": state.message,
+    "seconds": time.perf_counter() - started,
+    "cpu_seconds": time.process_time() - cpu_started,
+    "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3,
 }))
 """
 
@@ -90,18 +88,24 @@ def run(data: Path) -> dict:
             (folder / f"{number}.wav").write_bytes(b"%d" % number)
         finished = _manifest(folder / "finished.csv", N_FINISHED, "{}.wav")
         _run(folder, BUILD, finished, folder / "out")
-        again = _run(folder, RENDER, finished, folder / "out", str(N_FINISHED))
+        small = _manifest(folder / "small.csv", N_FINISHED, "{}.wav", stop=N_SMALL)
+        few = _run(folder, RENDER, small, folder / "out")
+        again = _run(folder, RENDER, finished, folder / "out")
+        growth = 1e6 * (again["peak_mb"] - few["peak_mb"]) / (N_FINISHED - N_SMALL)
+        again["bytes_per_row"] = growth
         print(
             f"a finished catalogue of {N_FINISHED:,} rows is recognised in "
-            f"{again['seconds']:.1f} s ({again['message']}), {again['bytes_per_row']:.0f} bytes "
-            "of memory a row"
+            f"{again['seconds']:.1f} s, {again['cpu_seconds']:.1f} of CPU ({again['message']}); "
+            f"peak {again['peak_mb']:.0f} MB, which grows by {growth:.0f} bytes a row from "
+            f"{N_SMALL:,} rows on"
         )
     return {"plan": plan, "finished": again}
 
 
-def _manifest(path: Path, n_rows: int, music: str) -> Path:
-    side = int(n_rows**0.5) + 1
-    rows = (f"row-{n:06d},{n % side}.wav,{music.format(n // side)}\n" for n in range(n_rows))
+def _manifest(path: Path, n_rows: int, music: str, *, stop: int | None = None) -> Path:
+    """A cross product of so many rows, or its first ones."""
+    side, numbers = int(n_rows**0.5) + 1, range(stop or n_rows)
+    rows = (f"row-{n:06d},{n % side}.wav,{music.format(n // side)}\n" for n in numbers)
     path.write_text("id,ambience,music\n" + "".join(rows), "utf-8")
     return path
 

@@ -28,12 +28,12 @@ AMNST = Path(sys.executable).with_name("amnst")
 _OURS = ("PREFECT_", "AMNST_")
 
 
-def until(met: Callable[[], Any], *, timeout_s: float, what: str) -> Any:
+def until(met: Callable[[], Any], *, timeout_s: float, what: str, poll_s: float = 0.3) -> Any:
     """The first true value of `met`."""
     deadline = time.monotonic() + timeout_s
     while not (value := met()):
         assert time.monotonic() < deadline, f"{what}: not within {timeout_s:.0f} s"
-        time.sleep(0.3)
+        time.sleep(poll_s)
     return value
 
 
@@ -168,7 +168,7 @@ class Cluster:
         """The shard runs of a catalogue, by name."""
         return {run.name: run for run in self.runs() if run_id in run.tags}
 
-    def wait(self, run_id: str, *, timeout_s: float = 300) -> FlowRun:
+    def wait(self, run_id: str, *, timeout_s: float = 300, poll_s: float = 0.3) -> FlowRun:
         def final() -> FlowRun | None:
             try:
                 run = self.run(run_id)
@@ -176,7 +176,8 @@ class Cluster:
                 return None
             return run if run.state and run.state.is_final() else None
 
-        return until(final, timeout_s=timeout_s, what=f"the end of flow run {run_id}")
+        what = f"the end of flow run {run_id}"
+        return until(final, timeout_s=timeout_s, what=what, poll_s=poll_s)
 
     def records(self, stage: str) -> dict[str, int]:
         """When each result of a stage was made."""

@@ -3,7 +3,7 @@
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,7 +25,9 @@ from tests.servers import (
 class Installation(Cluster):
     """Server on PostgreSQL and Redis, store on S3, one worker for shards."""
 
-    def __init__(self, folder: Path, s3_ports: list[int], ports: list[int]) -> None:
+    def __init__(
+        self, folder: Path, s3_ports: list[int], ports: list[int], environment: Mapping[str, str]
+    ) -> None:
         self.s3_ports, (self.postgres_port, self.redis_port) = s3_ports, ports
         self.bucket = "amnst"
         database = f"postgresql+asyncpg://amnst@127.0.0.1:{self.postgres_port}/postgres"
@@ -39,6 +41,7 @@ class Installation(Cluster):
                 "PREFECT_SERVER_EVENTS_MESSAGING_CACHE": "prefect_redis.messaging",
                 "PREFECT_REDIS_MESSAGING_HOST": "127.0.0.1",
                 "PREFECT_REDIS_MESSAGING_PORT": str(self.redis_port),
+                **environment,
             },
         )
 
@@ -95,14 +98,16 @@ class Installation(Cluster):
 
 
 @contextmanager
-def installed(folder: Path) -> Iterator[Installation]:
+def installed(
+    folder: Path, *, environment: Mapping[str, str] | None = None
+) -> Iterator[Installation]:
     """All servers, the deployments, and a worker for catalogues."""
     home = Path(tempfile.mkdtemp(prefix="amnst-postgres-"))  # pytest's own folders are closed
     user = postgres_user()
     if user:
         shutil.chown(home, user)
     ports = free_ports(6)
-    ours = Installation(folder, ports[:4], ports[4:])
+    ours = Installation(folder, ports[:4], ports[4:], environment or {})
     ours.environment["PGDATA"] = str(home / "data")
     try:
         initdb = (POSTGRES.with_name("initdb"), "-D", home / "data", "-U", "amnst", "--auth=trust")
