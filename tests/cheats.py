@@ -67,9 +67,7 @@ def under_envelopes(music, ambience, sr):
     """Positive control: the ambience in 24 bands, each as loud as the music was over 30 ms."""
     bank = erb_bank(24, 1024, sr)
     D, goal = stft(ambience, 1024, 64), stft(music, 1024, 64)
-    width = 0.030 * sr / 64 / 2.355
-    wanted, own = (
-        gaussian_filter1d(np.abs(X) ** 2 @ bank, width, axis=0, mode="nearest") for X in (goal, D)
-    )
-    gain = np.sqrt(wanted / (own + 1e-9))
+    wanted, own = (np.abs(X) ** 2 @ bank for X in (goal, D))
+    wanted = gaussian_filter1d(wanted, 0.030 * sr / 64 / 2.355, axis=0, mode="nearest")
+    gain = np.sqrt(wanted / (own.mean(axis=0) + 1e-9))
     return set_rms(istft((D * (gain @ bank.T)).astype(np.complex64), 64, len(music)))
