@@ -1,44 +1,13 @@
-"""What a transfer is compared with: cheats that a metric may take for one, and two peers.
+"""Two peers that a transfer is compared with; the cheats are in `tests.cheats`.
 
 Each takes and returns waveforms of shape (n_samples,), float32, at RMS 0.1.
 """
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d, uniform_filter1d
 from scipy.optimize import fmin_l_bfgs_b
 
-from nst_core.erb import erb_bank
 from nst_core.levels import set_rms
-from nst_core.stft import istft, stft
-
-
-def mix(music, ambience, sr):
-    """Equal levels, one laid over the other."""
-    del sr
-    return set_rms(music + ambience)
-
-
-def eq_mix(music, ambience, sr):
-    """The music equalised to the ambience's long-term spectrum, then mixed."""
-    bank = erb_bank(40, 1024, sr)
-    M, A = stft(music, 1024, 256), stft(ambience, 1024, 256)
-    long_term = [(np.abs(D) ** 2 @ bank).mean(axis=0) + 1e-9 for D in (M, A)]
-    gain = np.sqrt(long_term[1] / long_term[0]).astype(np.float32) @ bank.T
-    return set_rms(set_rms(istft(M * gain, 256, len(music))) + ambience)
-
-
-def side_chain(music, ambience, sr):
-    """The ambience ducked wherever the music is quiet, then mixed."""
-    envelope = np.sqrt(gaussian_filter1d(music.astype(np.float64) ** 2, 0.03 * sr))
-    return set_rms(music + set_rms((ambience * envelope).astype(np.float32)))
-
-
-def vocoder(music, ambience, sr):
-    """The ambience over its smooth envelope, times the music's magnitudes."""
-    del sr
-    M, A = stft(music, 2048, 512), stft(ambience, 2048, 512)
-    smooth = np.sqrt(uniform_filter1d(np.abs(A) ** 2, 65, axis=1)) + 1e-6
-    return set_rms(istft((A / smooth * np.abs(M)).astype(np.complex64), 512, len(music)))
+from nst_core.stft import stft
 
 
 def ulyanov(music, ambience, sr, *, n_filters=4096, n_iterations=40):
