@@ -19,6 +19,7 @@ from nst_core.stft import FloatArray, band_spectrogram
 
 _N_FFT, _HOP, _N_BANDS = 512, 64, 32
 _MODULATION_EDGES_HZ = np.geomspace(4, 172, 10)
+_SEGMENT, _SEGMENTS = 256, 256
 _CORRELATED_BANDS = (1, 2, 3, 5, 8, 11, 16, 21)
 
 _FILTERS, _FILTER_EDGES_HZ = 20, (80.0, 8500.0)
@@ -62,31 +63,50 @@ def texture_statistics(y: FloatArray, sr: int, *, music: FloatArray | None = Non
 
 
 def _grain_statistics(E: FloatArray, sr: int, of_music: FloatArray | None = None) -> Statistics:
+    D = _grain(E, of_music)
+    mean, deviation = D.mean(axis=0), D.std(axis=0) + 1e-9
+    D -= mean
+    modulation = _modulation(D, sr / _HOP)
+    D /= deviation
+    squares = D * D  # a power of 3 or 4 goes through logarithms
+    together = D.T @ D / len(D)
+    return {
+        "variation": deviation / np.maximum(mean, 1e-9),
+        "skewness": np.tanh((squares * D).mean(axis=0) / 2),
+        "kurtosis": np.log((squares * squares).mean(axis=0) + 1e-9),
+        "correlation": np.concatenate([np.diag(together, k) for k in _CORRELATED_BANDS]),
+        "modulation": modulation,
+    }
+
+
+def _grain(E: FloatArray, of_music: FloatArray | None) -> FloatArray:
+    """Compressed envelopes without their slow part, where the music sounds."""
     is_active = np.ones(len(E), bool)
     if of_music is not None:
         own = gaussian_filter1d(of_music, 7, axis=0, mode="nearest")
         total = own.sum(axis=1)
         is_active = total > 0.02 * np.quantile(total, 0.95)
-        E = E / (own + 3e-3 * own.mean(axis=0) + 1e-7)
+        own += 3e-3 * own.mean(axis=0) + 1e-7
+        E = np.divide(E, own, out=own)
     slow = uniform_filter1d(E, 87, axis=0)
-    D = np.minimum(E / (slow + 1e-3 * slow.mean(axis=0) + 1e-12), 50) ** np.float32(0.3)
-    if is_active.sum() > 600:
-        D = D[is_active]
-    mean, deviation = D.mean(axis=0), D.std(axis=0) + 1e-9
-    z = (D - mean) / deviation
-    squares = z * z  # a power of 3 or 4 goes through logarithms
-    together = z.T @ z / len(z)
-    return {
-        "variation": deviation / np.maximum(mean, 1e-9),
-        "skewness": np.tanh((squares * z).mean(axis=0) / 2),
-        "kurtosis": np.log((squares * squares).mean(axis=0) + 1e-9),
-        "correlation": np.concatenate([np.diag(together, k) for k in _CORRELATED_BANDS]),
-        "modulation": _modulation(D - mean, sr / _HOP),
-    }
+    slow += 1e-3 * slow.mean(axis=0) + 1e-12
+    D = np.divide(E, slow, out=slow)
+    np.minimum(D, 50, out=D)
+    np.power(D, np.float32(0.3), out=D)
+    active: FloatArray = D[is_active] if is_active.sum() > 600 else D
+    return active
 
 
 def _modulation(D: FloatArray, rate: float) -> FloatArray:
-    frequency, power = welch(D, fs=rate, nperseg=min(256, len(D)), axis=0)
+    """Root shares of the modulation bands in Welch's spectrum, some segments at a time."""
+    n = min(_SEGMENT, len(D))
+    hop = n - n // 2
+    n_segments = (len(D) - n) // hop + 1
+    frequency, power = np.fft.rfftfreq(n, 1 / rate), np.zeros((n // 2 + 1, D.shape[1]))
+    for first in range(0, n_segments, _SEGMENTS):
+        count = min(_SEGMENTS, n_segments - first)
+        rows = D[first * hop : (first + count - 1) * hop + n]
+        power += count * welch(rows, fs=rate, nperseg=n, axis=0)[1]
     shares = [
         power[(frequency >= low) & (frequency < high)].sum(axis=0)
         for low, high in pairwise(_MODULATION_EDGES_HZ)

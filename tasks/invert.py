@@ -52,8 +52,14 @@ def invert_pair(job: RenderJob, workspace: Workspace) -> Record:
             artefact(pair, workspace) as stylised_path,
         ):
             music, ambience = load_analysis(music_path), load_analysis(ambience_path)
-            stylisation = load_stylisation(stylised_path)
-        y = render(music, ambience, stylisation, mel, pair.config, n_threads=workspace.n_threads)
+            y = render(
+                music,
+                ambience,
+                load_stylisation(stylised_path),
+                mel,
+                pair.config,
+                n_threads=workspace.n_threads,
+            )
         return_freed_memory()
         levels = write_master(path, y, mel.sr, job.output)
         figures = evaluate(to_mono(y), to_mono(music.y), to_mono(ambience.y), mel.sr)

@@ -29,12 +29,11 @@ def synthesised():
 
 def recorded(folder):
     for texture, piece in (("rain", "rock"), ("city", "percussion"), ("fireplace", "vocal_pop")):
-        section = {"sr": SR, "mono": True, "start_s": 5.0}
+        section = {"sr": SR, "mono": True, "start_s": 5.0, "duration_s": 2 * DURATION_S}
+        music = read_audio(folder / "music" / f"{piece}.ogg", **section).y
         yield (
-            read_audio(folder / "music" / f"{piece}.ogg", duration_s=DURATION_S, **section).y,
-            read_audio(
-                folder / "ambience" / f"{texture}.ogg", duration_s=2 * DURATION_S, **section
-            ).y,
+            music[: round(DURATION_S * SR)],
+            read_audio(folder / "ambience" / f"{texture}.ogg", **section).y,
         )
 
 
