@@ -158,7 +158,7 @@ def _uuid(run_id: str) -> UUID:
     try:
         return UUID(run_id)
     except ValueError:
-        message = f"{run_id!r} is no id of a flow run; the UI shows it, as `amnst submit` prints it"
+        message = f"{run_id!r} is no id of a flow run; `amnst submit` prints it, the UI shows it"
         raise ServerError(message, code="bad_id") from None
 
 
@@ -171,7 +171,12 @@ def _asked(call: Callable[[], T], *, what: str = f"deployment {CATALOG_DEPLOYMEN
     try:
         return call()
     except ObjectNotFound as error:
-        message = f"{what} is not known to {url}; `amnst deploy` makes the deployments"
+        remedy = (
+            "`amnst deploy` makes the deployments"
+            if what.startswith("deployment")
+            else "compare the id with the one in the UI"
+        )
+        message = f"{what} is not known to {url}; {remedy}"
         raise ServerError(message, code="not_found") from error
     except PrefectHTTPStatusError as error:
         message = f"{url} refused: {error.response.status_code} {error.response.text[:500]}"

@@ -133,5 +133,8 @@ class InputRoots:
             place = os.path.realpath(local(place))
         if not place.startswith(allowed):
             roots = ", ".join(self.folders + self.prefixes)
-            raise broken("outside_root", f"lies outside the input roots ({roots})")
+            raise broken(
+                "outside_root",
+                f"lies outside the input roots ({roots}); name its folder with --input-root",
+            )
         return place
