@@ -12,6 +12,7 @@ from contextlib import contextmanager
 logger = logging.getLogger(__name__)
 
 
+_LEAST_THREADS = 2
 _lock = threading.Lock()
 _is_set_up = threading.Event()
 
@@ -25,8 +26,9 @@ def setup_tensorflow(n_threads: int) -> None:
     Parameters
     ----------
     n_threads
-        Of one operation. Independent operations do not run side by side, so that a
-        result does not depend on which one finishes first.
+        Of one operation; one counts as two, which share a core if there is but one: sums are
+        split among the threads, and so one and two give the same bytes. More may differ from
+        them by rounding, which the optimisation amplifies.
     """
     with _lock:
         if not _is_set_up.is_set():
@@ -39,8 +41,8 @@ def _set_up(n_threads: int) -> None:
     with _native_stderr_logged():
         import tensorflow as tf  # noqa: PLC0415  # seconds to import, and must follow the line above
 
-        tf.config.threading.set_intra_op_parallelism_threads(n_threads)
-        tf.config.threading.set_inter_op_parallelism_threads(min(n_threads, 2))
+        tf.config.threading.set_intra_op_parallelism_threads(max(n_threads, _LEAST_THREADS))
+        tf.config.threading.set_inter_op_parallelism_threads(_LEAST_THREADS)
         tf.config.experimental.enable_op_determinism()
         for device in tf.config.list_physical_devices("GPU"):
             tf.config.experimental.set_memory_growth(device, enable=True)
