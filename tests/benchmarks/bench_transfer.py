@@ -1,4 +1,4 @@
-"""Warm pairs, stage by stage, beside the floor of their operations and the original's way."""
+"""Warm pairs, stage by stage, each beside its floor of work, and the original's way."""
 
 import time
 from pathlib import Path
@@ -80,7 +80,8 @@ def _shares(
     gflops, gb_s = peak_gflops(), peak_gb_s()
     print(f"peaks: {gflops:.0f} GFLOP/s, {gb_s:.1f} GB/s; per second of music:")
     print(
-        f"{'':<14}{'ms':>8}{'MFLOP':>8}{'GFLOP/s':>9}{'of peak':>9}{'MB':>7}{'GB/s':>7}{'of peak':>9}"
+        f"{'':<14}{'ms':>8}{'MFLOP':>8}{'GFLOP/s':>9}{'of peak':>9}"
+        f"{'MB':>7}{'GB/s':>7}{'of peak':>9}"
     )
     found = {}
     for stage, (flops, n_bytes) in floors(music, classifier, config).items():
