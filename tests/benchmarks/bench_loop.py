@@ -1,31 +1,41 @@
 """The neural loop: eager, graph and XLA; its share of the machine; threads and processes."""
 
+import dataclasses
 import hashlib
 import os
 import subprocess
 import sys
 import time
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 
 from nst_core.analysis import analyse
 from nst_core.audio import read_audio
-from nst_core.config import TransferConfig
+from nst_core.config import TransferConfig, preset
 from nst_core.mel import compress, power_mel
+from nst_core.metrics import evaluate
 from nst_core.rendering import loop_to_length
 from nst_core.runtime import setup_tensorflow
+from nst_core.transfer import transfer_style
+from tests.benchmarks.bench_sound import SR, load_pair
 from tests.benchmarks.bench_transfer import flops_per_iteration
+from tests.benchmarks.machine import best, peak_gflops
 
 N_THREADS = 2
 SEGMENT_FRAMES = 259
 DURATION_S = 30.0
 ITERATIONS = 20
+PAIRS = (("rain", "guitar"), ("fireplace", "vocal_pop"), ("waves", "strings"))
+"""Whose figures are compared at half precision."""
 
 
 def run(data: Path) -> dict:
     setup_tensorflow(N_THREADS)
-    found = {"peak_gflops": _peak_gflops(), "modes": _modes(data)}
+    peak = peak_gflops()
+    print(f"a large matrix product reaches {peak:.0f} GFLOP/s with {N_THREADS} threads")
+    found = {"peak_gflops": peak, "modes": _modes(data), "bfloat16": _bfloat16(data)}
     found["threads"] = _threads(data)
     return found
 
@@ -93,20 +103,47 @@ def _modes(data: Path) -> dict[str, dict[str, float]]:
     return found
 
 
-def _peak_gflops() -> float:
-    """What a large matrix product reaches here."""
+def _bfloat16(data: Path) -> dict[str, dict[str, float]]:
+    """The convolutions of the loop at half precision: time, and what becomes of the figures."""
+    from nst_core.optimize import compiled_descent
+
+    (arguments, full, config) = _arguments(data)
+    knobs = config.content_weight, config.style_weight, config.learning_rate, ITERATIONS
+    halved = dataclasses.replace(full, taps=_halved(full.taps))
+    pairs = [load_pair(data, *names) for names in PAIRS]
+    found = {}
+    for name, each in {"float32": full, "bfloat16": halved}.items():
+        descend = compiled_descent(arguments[0].shape[2], each.taps, config)
+        seconds = best(lambda descend=descend: descend(*arguments, *knobs)[0].numpy())
+        options = {"sr": SR, "config": preset("real", strength=1.0), "classifier": each}
+        results = [transfer_style(pair.music, pair.ambience, **options) for pair in pairs]
+        rows = [
+            evaluate(y, pair.music, pair.reference, SR)
+            for y, pair in zip(results, pairs, strict=True)
+        ]
+        found[name] = {"ms_per_iteration": 1e3 * seconds / (ITERATIONS + 1)}
+        for figure in ("content", "texture", "carrier_db", "follow", "onset_f1"):
+            found[name][figure] = float(np.mean([getattr(row, figure) for row in rows]))
+        listed = ", ".join(f"{figure} {value:.3f}" for figure, value in found[name].items())
+        print(f"convolutions in {name}: {listed}", flush=True)
+    return found
+
+
+def _halved(taps):
+    """The same layer, its products in bfloat16 and its sums in float32."""
     import tensorflow as tf
 
-    n = 2048
-    a = tf.ones((n, n))
-    best = np.inf
-    for _ in range(5):
-        started = time.perf_counter()
-        tf.linalg.matmul(a, a).numpy()
-        best = min(best, time.perf_counter() - started)
-    peak = 2 * n**3 / best / 1e9
-    print(f"a matrix product of {n} reaches {peak:.0f} GFLOP/s with {N_THREADS} threads")
-    return peak
+    from nst_core.cnn import FeatureTaps, group_bands
+
+    class HalvedTaps(FeatureTaps):
+        def features(self, u, names):
+            x = (group_bands(u, self.band_group) - self.mean) / self.deviation
+            x = tf.reshape(x, (tf.shape(x)[0], tf.shape(x)[1], x.shape[2] * x.shape[3]))
+            x, kernel = (tf.cast(each, tf.bfloat16) for each in (x, self.kernels[0]))
+            product = tf.cast(tf.nn.convolution(x, kernel, padding="SAME"), tf.float32)
+            return {name: tf.nn.relu(product + self.biases[0]) for name in names}
+
+    return HalvedTaps(**{field.name: getattr(taps, field.name) for field in fields(taps)})
 
 
 def _threads(data: Path) -> dict:

@@ -1,4 +1,4 @@
-"""Warm pairs, stage by stage, beside the floor of their operations and the original's way."""
+"""Warm pairs, stage by stage, each beside its floor of work, and the original's way."""
 
 import time
 from pathlib import Path
@@ -11,12 +11,15 @@ from nst_core.config import MelConfig, TransferConfig
 from nst_core.metrics import evaluate
 from nst_core.runtime import setup_tensorflow
 from tests.benchmarks import peers
+from tests.benchmarks.machine import peak_gb_s, peak_gflops
 
 N_THREADS = 2
 CASES = ((30.0, True), (30.0, False), (39.9, False))
 """Seconds of music, and whether it is mixed to mono as the original did."""
 SEGMENT_S = 3.0
 REPEATS = 5
+PASSES = 60
+"""Over an array of the mel's size, in an iteration."""
 
 
 def run(data: Path) -> dict:
@@ -48,6 +51,7 @@ def _original(data: Path) -> float:
 
 def _stages(data: Path, duration_s: float, *, mono: bool) -> dict:
     from nst_core.model import load_classifier
+    from nst_core.optimize import compiled_descent
 
     classifier, config = load_classifier(), TransferConfig()
     seconds: dict[str, list[float]] = {}
@@ -55,14 +59,73 @@ def _stages(data: Path, duration_s: float, *, mono: bool) -> dict:
         music, y_hat = _one_pair(data, duration_s, mono, classifier, config, seconds)
     first = {stage: sum(times[: len(times) // (REPEATS + 1)]) for stage, times in seconds.items()}
     warm = {stage: _per_pair(times) for stage, times in seconds.items()}
+    warm["loop"] = warm["transfer"] - warm["carrier"]
     for stage, value in warm.items():
-        print(f"{stage:<14}{value:6.2f} s   (first time {first[stage]:.2f} s)")
-    total = sum(warm.values())
+        once = f"   (first time {first[stage]:.2f} s)" if stage in first else ""
+        print(f"{stage:<14}{value:6.2f} s{once}")
+    total = sum(value for stage, value in warm.items() if stage not in {"carrier", "loop"})
     title = f"{len(y_hat) / classifier.mel.sr:.0f} s of {'mono' if mono else 'stereo'}"
     print(f"{'total, warm':<14}{total:6.2f} s for {title}")
-    floor = flops_per_iteration(music.M.shape[1], classifier) / 1e9
-    print(f"one iteration needs {floor:.2f} GFLOP in convolutions and Gram matrices")
-    return {"warm_s": warm, "first_s": first, "total_s": total, "gflop_per_iteration": floor}
+    descent = compiled_descent(classifier.mel.n_mels, classifier.taps, config)
+    print(f"traces of the loop so far: {descent.experimental_get_tracing_count()}")
+    shares = _shares(warm, music, y_hat, classifier, config) if mono else {}
+    return {"warm_s": warm, "first_s": first, "total_s": total, "shares": shares}
+
+
+def _shares(
+    warm: dict[str, float], music, y_hat, classifier, config: TransferConfig
+) -> dict[str, dict[str, float]]:
+    """Per stage: time, and the share of the machine that its floor of work reaches in it."""
+    duration_s = len(y_hat) / classifier.mel.sr
+    gflops, gb_s = peak_gflops(), peak_gb_s()
+    print(f"peaks: {gflops:.0f} GFLOP/s, {gb_s:.1f} GB/s; per second of music:")
+    print(
+        f"{'':<14}{'ms':>8}{'MFLOP':>8}{'GFLOP/s':>9}{'of peak':>9}"
+        f"{'MB':>7}{'GB/s':>7}{'of peak':>9}"
+    )
+    found = {}
+    for stage, (flops, n_bytes) in floors(music, classifier, config).items():
+        seconds = warm[stage] / duration_s
+        row = {
+            "ms": 1e3 * seconds, "mflop": flops / 1e6, "gflops": flops / seconds / 1e9,
+            "mb": n_bytes / 1e6, "gb_s": n_bytes / seconds / 1e9,
+        }  # fmt: skip
+        found[stage] = row
+        print(
+            f"{stage:<14}{row['ms']:8.2f}{row['mflop']:8.1f}{row['gflops']:9.2f}"
+            f"{row['gflops'] / gflops:9.1%}{row['mb']:7.1f}{row['gb_s']:7.2f}"
+            f"{row['gb_s'] / gb_s:9.1%}"
+        )
+    return found
+
+
+def floors(music, classifier, config: TransferConfig) -> dict[str, tuple[float, float]]:
+    """Operations and bytes that a second of mono music cannot do without, per stage.
+
+    A real transform of n is 2.5 n log2 n operations; it reads n samples and writes n / 2
+    bins. Of the loop, products count, and an array that goes in and out of a pass.
+    """
+    mel, carrier, sr = classifier.mel, config.carrier, classifier.mel.sr
+
+    def transforms(*counts: tuple[int, int, int]) -> np.ndarray:
+        return sum(
+            count * sr / hop * np.array([2.5 * n * np.log2(n), 8 * n]) for count, n, hop in counts
+        )
+
+    long, short = (carrier.n_fft, carrier.hop_length), (carrier.band_n_fft, carrier.band_hop_length)
+    own = mel.n_fft, mel.hop_length
+    passes = 2 * carrier.n_impositions
+    n_steps, duration_s = config.n_iterations + 1, len(music.y) / sr
+    loop = np.array([flops_per_iteration(music.M.shape[1], classifier), PASSES * music.M.nbytes])
+    judged = [(4096, 1024), (1024, 256), (1024, 256), (2048, 512), (512, 64), (2048, 2048)]
+    found = {
+        "compute mels": transforms((1, *own)),
+        "carrier": transforms((3, *long), (2 + passes, *short)),
+        "loop": n_steps * loop / duration_s,
+        "invert": transforms((3, *long), (4 + passes, *short), (2, *own)),
+        "judge": transforms(*((2, *size) for size in judged)),
+    }
+    return {stage: (float(flops), float(n_bytes)) for stage, (flops, n_bytes) in found.items()}
 
 
 def _one_pair(
@@ -73,7 +136,7 @@ def _one_pair(
     config: TransferConfig,
     seconds: dict[str, list[float]],
 ):
-    from nst_core.rendering import render
+    from nst_core.rendering import carried, render
     from nst_core.transfer import stylise
 
     mel = classifier.mel
@@ -90,6 +153,7 @@ def _one_pair(
         audio = timed("read", read_audio, data / f"{name}.ogg", sr=mel.sr, **section)
         inputs.append(timed("compute mels", analyse, audio.y, mel, name=name))
     options = {"n_threads": N_THREADS}
+    timed("carrier", carried, *inputs, mel, config, 1.0)  # which the transfer does again
     style = timed("transfer", stylise, *inputs, classifier, config, **options)
     y_hat = timed("invert", render, *inputs, style, mel, config, **options)
     timed("judge", evaluate, to_mono(y_hat), to_mono(inputs[0].y), inputs[1].y, mel.sr)
