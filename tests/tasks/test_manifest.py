@@ -175,7 +175,7 @@ def test_a_bad_part_of_a_blend_is_named(root: Path, cell: str, code: str, rule: 
 def test_a_row_takes_less_than_700_bytes(root: Path) -> None:
     lines = [f"r{n},amb/{n % 300}.wav,mus/{n % 700}.wav,0.5" for n in range(5_000)]
     data = "\n".join(["id,ambience,music,strength", *lines]).encode()
-    # Python's table of interned names may double at any moment, by megabytes: once, before we count.
+    # The table of interned names may double within any test, by megabytes: let it be done before.
     read_manifest(data, input_roots=[str(root)])
     tracemalloc.start()
     try:
