@@ -15,6 +15,7 @@ from flows.prefect_environment import refuse_pickles
 from flows.progress import listener
 from flows.settings import Settings
 from nst_core.errors import NSTError
+from nst_core.runtime import limit_blas
 from tasks.caching import Workspace
 from tasks.jobs import (
     RenderDefaults,
@@ -77,6 +78,7 @@ def render_rows(
     tell: Callable[[RowResult], None],
 ) -> None:
     """Render rows within a flow run; `tell` hears of every one, whatever happens."""
+    limit_blas()
     under_way: UnderWay = deque()
     told: set[int] = set()
 

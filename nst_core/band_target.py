@@ -10,9 +10,10 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d, uniform_filter1d
 from scipy.signal import oaconvolve
 
+from nst_core.bands import band_spectrogram
 from nst_core.config import CarrierConfig
 from nst_core.erb import erb_bank
-from nst_core.stft import FloatArray, band_spectrogram
+from nst_core.stft import FloatArray
 
 _EPS = np.float32(1e-9)
 _EQ_LIMIT = 1e3

@@ -6,6 +6,8 @@ have the music's slow envelope and the ambience's fast grain (B). `carrier` does
 any strength (D).
 """
 
+from functools import partial
+
 import numpy as np
 
 from nst_core.band_target import BandLevels, BandTarget, Contour, band_target
@@ -13,6 +15,7 @@ from nst_core.config import CarrierConfig
 from nst_core.imposition import impose
 from nst_core.partials import Partials, excite, partials, refocus
 from nst_core.stft import FloatArray
+from nst_core.threads import side_by_side
 
 
 def carrier(
@@ -43,14 +46,23 @@ def carrier(
     -------
     One waveform of shape (n_samples,), float32, per weight.
     """
-    target = band_target(music, ambience, sr, config, levels=levels, contour=contour)
-    of_music = partials(music, config)
-    excited = excite(of_music, ambience, config)
+
+    def goal() -> BandTarget:
+        return band_target(music, ambience, sr, config, levels=levels, contour=contour)
+
+    def excitation() -> tuple[Partials, FloatArray]:
+        of_music = partials(music, config)
+        return of_music, excite(of_music, ambience, config)
+
+    target, (of_music, excited) = side_by_side([goal, excitation])
     levelled = excited
     if min(weights) < 1:
         peak = target.levels.peak
         levelled = impose(excited, target.smooth_music, sr, config, peak=peak)
-    return [_at_weight(music, excited, levelled, of_music, target, sr, config, w) for w in weights]
+    sounds = music, excited, levelled
+    return side_by_side(
+        [partial(_at_weight, *sounds, of_music, target, sr, config, w) for w in weights]
+    )
 
 
 def _at_weight(

@@ -38,9 +38,9 @@ def carry(
     sr: int,
     config: CarrierConfig,
     *,
-    weight: float,
+    weights: tuple[float, ...],
     longest: int,
-) -> FloatArray:
+) -> list[FloatArray]:
     """`nst_core.carrier.carrier` of a whole track, in stretches if it is long.
 
     Parameters
@@ -49,30 +49,30 @@ def carry(
         Same length, RMS 0.1.
     sr
         Hz.
-    weight
-        Share of the ambience, 0..1.
+    weights
+        Shares of the ambience, each in 0..1.
     longest
         Samples that are carried at once.
 
     Returns
     -------
-    shape (n_samples,), float32
+    One of shape (n_samples,), float32, per weight
         Within 1e-4 of the RMS the same whatever `longest` is.
     """
     # Frames of all hops, and pairs of frames, begin where a stretch does.
     grid = 2 * math.lcm(config.hop_length, config.band_hop_length)
     parts = stretches(len(music), longest, reach(config), grid)
     if len(parts) == 1:
-        return carrier(music, ambience, sr, config, weights=(weight,))[0]
+        return carrier(music, ambience, sr, config, weights=weights)
     levels = _band_levels(music, ambience, sr, config, parts)
     contour = _contour(music, ambience, sr, config, parts, levels)
 
     def carry_one(part: Stretch) -> FloatArray:
         inputs = music[part.around], ambience[part.around]
-        (y,) = carrier(*inputs, sr, config, weights=(weight,), levels=levels, contour=contour)
-        return y
+        ys = carrier(*inputs, sr, config, weights=weights, levels=levels, contour=contour)
+        return np.stack(ys, axis=1)
 
-    return in_stretches(carry_one, parts)
+    return list(np.ascontiguousarray(in_stretches(carry_one, parts).T))
 
 
 def _band_levels(

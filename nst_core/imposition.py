@@ -1,7 +1,6 @@
 """A waveform scaled in time and frequency until its bands have given powers."""
 
-from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numba
 import numpy as np
@@ -13,6 +12,7 @@ from nst_core.erb import erb_bank
 from nst_core.mel import bands_of_bins
 from nst_core.pairs import BLOCK_FRAMES, load_pairs, overlap_add_pairs
 from nst_core.stft import ComplexArray, FloatArray, hann, normalise_overlap
+from nst_core.threads import side_by_side
 
 _MIN_GAIN, _MAX_GAIN = np.float32(1e-3), np.float32(1e3)
 _HALF, _QUARTER = np.float32(0.5), np.float32(0.25)
@@ -67,9 +67,9 @@ def impose(
     # Parts are the same whatever the threads, and are added in their order.
     whole = np.zeros((n_frames + overlap - 1) * hop, np.float32)
     firsts = range(0, n_frames, _PART_FRAMES)
-    with ThreadPoolExecutor(fft.get_workers()) as pool:
-        for first, part in zip(firsts, pool.map(impose_on, firsts), strict=True):
-            whole[first * hop : first * hop + len(part)] += part
+    parts = side_by_side([partial(impose_on, first) for first in firsts])
+    for first, part in zip(firsts, parts, strict=True):
+        whole[first * hop : first * hop + len(part)] += part
     return normalise_overlap(whole, n_fft, hop, len(y))
 
 

@@ -4,8 +4,9 @@ Changing only the strength of a row needs this half alone.
 """
 
 import math
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +24,12 @@ from nst_core.mel import mel_bank, n_frames, power_mel
 from nst_core.segments import Stretch, in_stretches, stretches
 from nst_core.stereo import left_right, mid_side, pan_as
 from nst_core.stft import FloatArray, istft, stft
+from nst_core.threads import side_by_side
 
 GAIN_FLOOR = 1e-6
 """Power added to both mels before their ratio: silence has no gain."""
 
 _STRENGTH_EXPONENT = 0.7
-"""Warps the knob so that the texture grows evenly with it."""
 _MAX_FADE_S = 1.0
 _LONGEST_S = 30.0
 """Carried at a time: bounds memory, and changes nothing that is heard."""
@@ -49,12 +50,16 @@ class Stylisation:
         Of the first window; 1 at the other input, 0 at the goal.
     best_iteration
         The state that was kept, of the first window.
+    carriers : of shape (n_samples,), float32
+        Of the mono mix, by strength: those at hand. They are not saved: one is as large as
+        the gain, and can be had again.
     """
 
     gain_db: npt.NDArray[np.float16]
     content_loss: FloatArray
     style_loss: FloatArray
     best_iteration: int
+    carriers: Mapping[float, FloatArray] = field(default_factory=dict)
 
 
 def render(
@@ -93,7 +98,7 @@ def render(
         )
     render_one = _render_mono if music.y.ndim == 1 else _render_stereo
     with fft.set_workers(n_threads):
-        y = render_one(music, ambience, stylisation, mel, config, n_threads)
+        y = render_one(music, ambience, stylisation, mel, config)
     if not math.isfinite(rms(y)):
         raise SignalError("the rendered waveform holds NaN or infinity", code="non_finite")
     return set_rms(y, rms(music.y))
@@ -105,28 +110,28 @@ def _render_stereo(
     stylisation: Stylisation,
     mel: MelConfig,
     config: TransferConfig,
-    n_threads: int,
 ) -> FloatArray:
     """Middle and side with one mel gain, each from its own stretch of the ambience."""
     mid, side = mid_side(music.y)
 
-    def render_one(own: Analysis, texture: Analysis, threads: int) -> FloatArray:
-        with fft.set_workers(threads):  # which a new thread does not inherit
-            y = _render_mono(own, texture, stylisation, mel, config, threads)
+    def render_one(own: Analysis, texture: Analysis, style: Stylisation) -> FloatArray:
+        y = _render_mono(own, texture, style, mel, config)
         return set_rms(y, rms(own.y))
 
+    of_mid = Analysis(mid, music.M)
     if rms(side) < _NO_SIDE * rms(mid):
-        y_mid = render_one(Analysis(mid, music.M), ambience, n_threads)
+        y_mid = render_one(of_mid, ambience, stylisation)
         return left_right(y_mid, np.zeros_like(y_mid))
     # A carrier is given by its samples: its mel would be a fifth of the memory, for nothing.
     M_side = music.M if config.start == "carrier" else power_mel(set_rms(side, LEVEL), mel)
     of_side = Analysis(side, M_side)
     later = Analysis(_from_the_middle(ambience.levelled(), len(side), mel.sr), ambience.M)
-    with ThreadPoolExecutor(min(n_threads, 2)) as pool:
-        each = max(1, n_threads // 2)
-        of_mid = pool.submit(render_one, Analysis(mid, music.M), ambience, each)
-        y_side = pool.submit(render_one, of_side, later, each).result()
-        y_mid = of_mid.result()
+    without = replace(stylisation, carriers={})  # they are of the middle
+    jobs = (of_mid, ambience, stylisation), (of_side, later, without)
+    if config.strength in stylisation.carriers:  # then the middle is little work
+        y_mid, y_side = (render_one(*job) for job in jobs)
+    else:
+        y_mid, y_side = side_by_side([partial(render_one, *job) for job in jobs])
     return pan_as(left_right(y_mid, y_side), music.y, mel.sr)
 
 
@@ -142,11 +147,12 @@ def _render_mono(
     stylisation: Stylisation,
     mel: MelConfig,
     config: TransferConfig,
-    n_threads: int,
 ) -> FloatArray:
-    weight = config.strength**_STRENGTH_EXPONENT
+    weight = texture_weight(config.strength)
     if config.start == "carrier":
-        y = carried(music, ambience, mel, config, weight)
+        y = stylisation.carriers.get(config.strength)
+        if y is None:
+            (y,) = carried(music, ambience, mel, config, (weight,))
         return apply_mel_gain(y, stylisation.gain_db, mel, weight=weight, most=config.max_gain_db)
     M = stylisation.gain_db.astype(np.float32)
     M *= np.float32(weight / 10)
@@ -154,19 +160,32 @@ def _render_mono(
     M *= music.M + np.float32(GAIN_FLOOR)
     M -= np.float32(GAIN_FLOOR)
     return mel_to_audio(
-        np.maximum(M, 0, out=M), mel, config.inversion, n_samples=len(music.y), n_threads=n_threads
+        np.maximum(M, 0, out=M),
+        mel,
+        config.inversion,
+        n_samples=len(music.y),
+        n_threads=fft.get_workers(),
     )
 
 
+def texture_weight(strength: float) -> float:
+    """Share of the ambience, 0 to 1, at a strength: the texture grows evenly with strength."""
+    return float(strength**_STRENGTH_EXPONENT)
+
+
 def carried(
-    music: Analysis, ambience: Analysis, mel: MelConfig, config: TransferConfig, weight: float
-) -> FloatArray:
-    """The closed-form transfer at `nst_core.analysis.LEVEL`."""
+    music: Analysis,
+    ambience: Analysis,
+    mel: MelConfig,
+    config: TransferConfig,
+    weights: tuple[float, ...],
+) -> list[FloatArray]:
+    """The closed-form transfer at `nst_core.analysis.LEVEL`, one for each share of the ambience."""
     y = music.levelled()
     looped = loop_to_length(ambience.levelled(), len(y), mel.sr)
     longest = round(_LONGEST_S * mel.sr)
-    y = carry(y, looped, mel.sr, config.carrier, weight=weight, longest=longest)
-    return set_rms(y, LEVEL)
+    found = carry(y, looped, mel.sr, config.carrier, weights=weights, longest=longest)
+    return [set_rms(each, LEVEL) for each in found]
 
 
 def apply_mel_gain(

@@ -77,12 +77,6 @@ def power_spectrogram(
     return np.concatenate([squared_magnitude(D[:, bins]) for D in blocks])
 
 
-def band_spectrogram(y: FloatArray, n_fft: int, hop_length: int, bank: FloatArray) -> FloatArray:
-    """Powers in the bands of a bank of shape (n_bins, n_bands): (n_frames, n_bands), float32."""
-    blocks = stft_blocks(y, n_fft, hop_length)
-    return np.concatenate([squared_magnitude(D) @ bank for D in blocks])
-
-
 @lru_cache(maxsize=16)
 def _window_power(n_fft: int, hop_length: int, n_frames: int) -> FloatArray:
     power = overlap_add(np.broadcast_to(hann(n_fft) ** 2, (n_frames, n_fft)), hop_length)

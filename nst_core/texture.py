@@ -12,10 +12,11 @@ from scipy import fft
 from scipy.ndimage import gaussian_filter1d, uniform_filter1d
 from scipy.signal import butter, resample_poly, sosfreqz, welch
 
+from nst_core.bands import band_spectrogram
 from nst_core.config import MelConfig
 from nst_core.erb import erb_frequency, erb_rate
 from nst_core.mel import mel_bank
-from nst_core.stft import FloatArray, band_spectrogram
+from nst_core.stft import FloatArray
 
 _N_FFT, _HOP, _N_BANDS = 512, 64, 32
 _MODULATION_EDGES_HZ = np.geomspace(4, 172, 10)

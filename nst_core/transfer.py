@@ -20,7 +20,14 @@ from nst_core.errors import SignalError
 from nst_core.mel import check_signal, compress, expand, power_mel_of_frames
 from nst_core.model import Classifier, load_classifier
 from nst_core.optimize import Optimised, optimise
-from nst_core.rendering import GAIN_FLOOR, Stylisation, carried, loop_to_length, render
+from nst_core.rendering import (
+    GAIN_FLOOR,
+    Stylisation,
+    carried,
+    loop_to_length,
+    render,
+    texture_weight,
+)
 from nst_core.segments import join_windows, window_bounds
 from nst_core.stft import FloatArray
 
@@ -105,6 +112,8 @@ def stylise(
 ) -> Stylisation:
     """Optimise the mel, at full strength whatever ``config.strength`` says.
 
+    The strength decides which carrier comes with the result, and nothing else.
+
     Parameters
     ----------
     music, ambience
@@ -119,7 +128,8 @@ def stylise(
     """
     mel = classifier.mel
     u_ambience = compress(ambience.M)
-    carrier, looped = None, loop_to_length(ambience.levelled(), len(music.y), mel.sr)
+    carrier, to_render = None, {}
+    looped = loop_to_length(ambience.levelled(), len(music.y), mel.sr)
     found: list[Optimised] = []
 
     def gains() -> Iterator[tuple[int, npt.NDArray[np.float16]]]:
@@ -141,11 +151,18 @@ def stylise(
 
     with fft.set_workers(n_threads):
         if config.start == "carrier":
-            carrier = carried(music, ambience, mel, config, 1.0)
+            weight = texture_weight(config.strength)
+            weights = (1.0,) if weight == 1 else (1.0, weight)
+            carrier, *rest = carried(music, ambience, mel, config, weights)
+            to_render = {config.strength: rest[0] if rest else carrier}
         gain_db = join_windows(gains(), music.M.shape[1], _overlap_frames(mel, config)).T
     first = found[0]
     return Stylisation(
-        np.ascontiguousarray(gain_db), first.content_loss, first.style_loss, first.best_iteration
+        np.ascontiguousarray(gain_db),
+        first.content_loss,
+        first.style_loss,
+        first.best_iteration,
+        to_render,
     )
 
 

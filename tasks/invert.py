@@ -13,6 +13,7 @@ from nst_core.mastering import write_master
 from nst_core.metrics import evaluate
 from nst_core.rendering import load_stylisation, render
 from nst_core.runtime import return_freed_memory
+from tasks import carriers
 from tasks.caching import Workspace, artefact, parameters, produce
 from tasks.store import Json, Record, artefact_key
 from tasks.transfer import TransferJob
@@ -52,17 +53,19 @@ def invert_pair(job: RenderJob, workspace: Workspace) -> Record:
             artefact(pair, workspace) as stylised_path,
         ):
             music, ambience = load_analysis(music_path), load_analysis(ambience_path)
+            stored = load_stylisation(stylised_path)
             y = render(
                 music,
                 ambience,
-                load_stylisation(stylised_path),
+                dataclasses.replace(stored, carriers=carriers.taken(pair.key)),
                 mel,
                 pair.config,
                 n_threads=workspace.n_threads,
             )
         return_freed_memory()
         levels = write_master(path, y, mel.sr, job.output)
-        figures = evaluate(to_mono(y), to_mono(music.y), to_mono(ambience.y), mel.sr)
+        inputs = to_mono(music.y), to_mono(ambience.y)
+        figures = evaluate(to_mono(y), *inputs, mel.sr, n_threads=workspace.n_threads)
         return {
             "duration_s": len(y) / mel.sr,
             "sample_rate": job.output.sample_rate,

@@ -12,6 +12,7 @@ from nst_core.config import TransferConfig
 from nst_core.errors import ModelError
 from nst_core.rendering import save_stylisation
 from nst_core.runtime import return_freed_memory, setup_tensorflow
+from tasks import carriers
 from tasks.blend import BlendJob
 from tasks.caching import ArtefactPolicy, Workspace, artefact, parameters, produce
 from tasks.mels import AnalysisJob
@@ -70,6 +71,7 @@ def transfer_pair(job: TransferJob, workspace: Workspace, row_id: str) -> Record
                 n_threads=workspace.n_threads,
             )
         return_freed_memory()
+        carriers.keep(job.key, stylisation.carriers)
         save_stylisation(path, stylisation)
         best = stylisation.best_iteration
         return {

@@ -4,6 +4,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from scipy import fft
 
 from nst_core.analysis import analyse
 from nst_core.audio import read_audio, to_mono
@@ -114,15 +115,16 @@ def floors(music, classifier, config: TransferConfig) -> dict[str, tuple[float, 
 
     long, short = (carrier.n_fft, carrier.hop_length), (carrier.band_n_fft, carrier.band_hop_length)
     own = mel.n_fft, mel.hop_length
-    passes = 2 * carrier.n_impositions
+    # Of the carrier at full strength and of the one to be rendered, which starts with one more.
+    refocused, imposed = 4 * (carrier.n_impositions - 1), 4 * carrier.n_impositions + 2
     n_steps, duration_s = config.n_iterations + 1, len(music.y) / sr
     loop = np.array([flops_per_iteration(music.M.shape[1], classifier), PASSES * music.M.nbytes])
     judged = [(4096, 1024), (1024, 256), (1024, 256), (2048, 512), (512, 64), (2048, 2048)]
     found = {
         "compute mels": transforms((1, *own)),
-        "carrier": transforms((3, *long), (2 + passes, *short)),
+        "carrier": transforms((3 + refocused, *long), (2 + imposed, *short)),
         "loop": n_steps * loop / duration_s,
-        "invert": transforms((3, *long), (4 + passes, *short), (2, *own)),
+        "invert": transforms((2, *own)),
         "judge": transforms(*((2, *size) for size in judged)),
     }
     return {stage: (float(flops), float(n_bytes)) for stage, (flops, n_bytes) in found.items()}
@@ -136,7 +138,7 @@ def _one_pair(
     config: TransferConfig,
     seconds: dict[str, list[float]],
 ):
-    from nst_core.rendering import carried, render
+    from nst_core.rendering import carried, render, texture_weight
     from nst_core.transfer import stylise
 
     mel = classifier.mel
@@ -153,10 +155,12 @@ def _one_pair(
         audio = timed("read", read_audio, data / f"{name}.ogg", sr=mel.sr, **section)
         inputs.append(timed("compute mels", analyse, audio.y, mel, name=name))
     options = {"n_threads": N_THREADS}
-    timed("carrier", carried, *inputs, mel, config, 1.0)  # which the transfer does again
+    weights = 1.0, texture_weight(config.strength)
+    with fft.set_workers(N_THREADS):
+        timed("carrier", carried, *inputs, mel, config, weights)  # which the transfer does again
     style = timed("transfer", stylise, *inputs, classifier, config, **options)
     y_hat = timed("invert", render, *inputs, style, mel, config, **options)
-    timed("judge", evaluate, to_mono(y_hat), to_mono(inputs[0].y), inputs[1].y, mel.sr)
+    timed("judge", evaluate, to_mono(y_hat), to_mono(inputs[0].y), inputs[1].y, mel.sr, **options)
     return inputs[0], y_hat
 
 

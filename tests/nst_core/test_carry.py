@@ -27,15 +27,25 @@ def track():
 
 @pytest.mark.parametrize("weight", [0.5, 1.0])
 def test_a_track_in_stretches_is_the_track_carried_whole(track, weight):
-    whole, parts = (
-        carry(*track, SR, CONFIG, weight=weight, longest=n) for n in (13 * SR, 3 * SR + 1000)
+    (whole,), (parts,) = (
+        carry(*track, SR, CONFIG, weights=(weight,), longest=n) for n in (13 * SR, 3 * SR + 1000)
     )
     assert np.abs(parts - whole).max() < 1e-4 * rms(whole)
 
 
+def test_two_shares_at_once_are_each_share_alone(track):
+    n = 4 * SR
+    both = carry(*track, SR, CONFIG, weights=(1.0, 0.5), longest=n)
+    for y, weight in zip(both, (1.0, 0.5), strict=True):
+        (alone,) = carry(*track, SR, CONFIG, weights=(weight,), longest=n)
+        np.testing.assert_array_equal(y, alone)
+
+
 def test_a_stretch_that_does_not_know_its_track_has_levels_of_its_own(track):
     music, texture = track
-    whole = carry(music, texture, SR, CONFIG, weight=1.0, longest=len(music))
-    alone = carry(music[: 3 * SR], texture[: 3 * SR], SR, CONFIG, weight=1.0, longest=3 * SR)
+    (whole,), (alone,) = (
+        carry(music[:n], texture[:n], SR, CONFIG, weights=(1.0,), longest=n)
+        for n in (len(music), 3 * SR)
+    )
     inner = slice(0, 3 * SR - reach(CONFIG))
     assert np.abs(alone[inner] - whole[inner]).max() > 0.01 * rms(whole[inner])

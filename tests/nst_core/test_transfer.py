@@ -55,6 +55,25 @@ def test_strength_0_returns_the_music_bit_for_bit_and_needs_no_classifier(music,
     np.testing.assert_array_equal(y, music)
 
 
+@pytest.mark.parametrize("strength", [0.5, 1.0])
+@pytest.mark.parametrize("gains", [None, (1.0, 0.4)])
+def test_a_carrier_at_hand_is_the_one_an_inversion_would_make(
+    classifier, music, rain, strength, gains
+):
+    config = dataclasses.replace(FEW, strength=strength)
+    y = (
+        music
+        if gains is None
+        else np.stack([g * np.roll(music, round(99 * g)) for g in gains], axis=1)
+    )
+    inputs = analyse(y.astype("f4"), MEL, name="music"), analyse(rain, MEL, name="ambience")
+    made = stylise(*inputs, classifier, config, n_threads=2)
+    assert list(made.carriers) == [strength]
+    later = render(*inputs, dataclasses.replace(made, carriers={}), MEL, config)
+    now = render(*inputs, made, MEL, config, n_threads=2)
+    np.testing.assert_array_equal(now, later)
+
+
 def test_strength_0_returns_stereo_and_the_mono_of_more_channels(music, rain):
     nothing = TransferConfig(strength=0.0)
     stereo = np.stack([music, 0.5 * music], axis=1)

@@ -8,6 +8,7 @@ import pytest
 import soundfile as sf
 
 from nst_core.config import OutputConfig, TransferConfig
+from tasks import carriers
 from tasks.caching import Workspace, artefact
 from tasks.files import StorageError
 from tasks.invert import RenderJob, invert_pair
@@ -34,6 +35,23 @@ def test_strength_0_is_the_music_and_more_is_farther_from_it(
     distances = [float(np.sqrt(np.mean((y - music) ** 2))) for y in results]
     assert distances[0] < 1e-4
     assert distances[0] < distances[1] < distances[2]
+
+
+def test_a_carrier_in_memory_changes_no_sample(
+    workspace: Workspace, pair: UploadJob, render: Callable[[UploadJob, Workspace], object]
+) -> None:
+    render(pair, workspace)
+    record = workspace.store.find("audio", pair.render.key)
+    workspace.store.delete("audio", pair.render.key)
+    assert carriers.taken(pair.render.transfer.key) == {}, "the inversion took it"
+    assert invert_pair(pair.render, workspace).sha256 == record.sha256
+
+
+def test_carriers_that_nobody_takes_give_way_to_newer_ones() -> None:
+    for number in range(10):
+        carriers.keep(f"transfer {number}", {0.5: np.zeros(1, "f4")})
+    found = [carriers.taken(f"transfer {number}") for number in range(10)]
+    assert [not each for each in found] == [True] * 6 + [False] * 4
 
 
 def test_the_file_is_what_the_output_asks_for(rendered: Workspace, pair: UploadJob) -> None:

@@ -1,0 +1,32 @@
+"""Carriers on their way from a transfer to the inversion in the same process.
+
+The transfer begins with a carrier, and makes the one that the inversion needs with little more
+work: half the inversion's time. They are kept in memory only. Where one is missing, after a
+restart say, the inversion computes the same samples itself.
+"""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from threading import Lock
+
+from nst_core.stft import FloatArray
+
+_KEPT = 4
+"""As many as pairs may wait for their inversion; the oldest goes."""
+
+_carriers: OrderedDict[str, Mapping[float, FloatArray]] = OrderedDict()
+_lock = Lock()
+
+
+def keep(transfer_key: str, carriers: Mapping[float, FloatArray]) -> None:
+    """Remember the carriers of a transfer, by strength."""
+    with _lock:
+        _carriers[transfer_key] = carriers
+        while len(_carriers) > _KEPT:
+            _carriers.popitem(last=False)
+
+
+def taken(transfer_key: str) -> Mapping[float, FloatArray]:
+    """Hand carriers over and forget them; none if they are not here."""
+    with _lock:
+        return _carriers.pop(transfer_key, {})
