@@ -3,6 +3,7 @@
 Arrays are time-major, ``(n_frames, n_bands)``; signals are at RMS 0.1.
 """
 
+import math
 from dataclasses import dataclass, replace
 
 import numba
@@ -36,7 +37,7 @@ def _recursive_smooth(x: FloatArray, feedback: FloatArray) -> None:
 
 
 def edge_aware_smooth(
-    power: FloatArray, config: CarrierConfig, *, mean: float | None = None
+    power: FloatArray, config: CarrierConfig, sharpness: float, *, mean: float | None = None
 ) -> FloatArray:
     """Smooth band powers along time, but not across onsets.
 
@@ -47,6 +48,8 @@ def edge_aware_smooth(
     Parameters
     ----------
     power : shape (n_frames, n_bands), float32, >= 0
+    sharpness
+        How much of the smoothing a rise takes away; 0 smooths across.
     mean
         Of the whole track's `power`, if this is a stretch of it.
 
@@ -59,7 +62,7 @@ def edge_aware_smooth(
     guide = uniform_filter1d(guide, 2 * config.edge_bands + 1, axis=1, mode="nearest")
     rise = np.maximum(np.diff(guide, axis=0, prepend=guide[:1]), 0)
     width = config.edge_frames
-    feedback = np.exp(-np.sqrt(2) / width * (1 + config.edge_sharpness * width * rise))
+    feedback = np.exp(-np.sqrt(2) / width * (1 + sharpness * width * rise))
     smooth = power.copy()
     _recursive_smooth(smooth, feedback.astype(np.float32))
     return smooth
@@ -73,18 +76,45 @@ class BandLevels:
     ----------
     music, ambience : shape (n_bands,), float32
         Means over time.
+    grain, grain_power : shape (n_bands,), float32
+        Means over time of the music's powers over their slow part, and of its square.
     peak
         The music's largest.
     """
 
     music: FloatArray
     ambience: FloatArray
+    grain: FloatArray
+    grain_power: FloatArray
     peak: float
 
     @classmethod
-    def of(cls, music: FloatArray, ambience: FloatArray) -> "BandLevels":
-        """From band powers of shape (n_frames, n_bands)."""
-        return cls(music.mean(axis=0), ambience.mean(axis=0), float(music.max()))
+    def of(
+        cls,
+        music: FloatArray,
+        ambience: FloatArray,
+        config: CarrierConfig,
+        frames: slice = slice(None),
+    ) -> "BandLevels":
+        """From some frames of band powers of shape (n_frames, n_bands)."""
+        grain = _grain(music, config)[frames]
+        return cls(
+            music[frames].mean(axis=0),
+            ambience[frames].mean(axis=0),
+            grain.mean(axis=0),
+            np.square(grain).mean(axis=0),
+            float(music[frames].max()),
+        )
+
+    def sharpness(self, config: CarrierConfig) -> float:
+        """Of the edges that smoothing keeps: between that of sustained and of percussive music."""
+        variance = np.maximum(self.grain_power - np.square(self.grain), 0)
+        grain = max(float(np.sqrt(variance).mean()), config.sustained_grain)
+        share = math.log(grain / config.sustained_grain) / math.log(
+            config.percussive_grain / config.sustained_grain
+        )
+        ratio = config.percussive_sharpness / config.sustained_sharpness
+        return float(config.sustained_sharpness * ratio ** min(share, 1.0))
 
 
 @dataclass(frozen=True)
@@ -127,8 +157,7 @@ class BandTarget:
         width = config.edge_frames * weight**_SMOOTHING_EXPONENT
         # Narrower than half a frame the filter does nothing but leak.
         narrower = replace(config, edge_frames=max(width, 0.5))
-        mean = float(self.levels.music.mean())
-        music = edge_aware_smooth(self.music, narrower, mean=mean) if width > 0.5 else self.music
+        music = _smooth(self.music, narrower, self.levels) if width > 0.5 else self.music
         floor = np.float32(1e-7 * self.levels.peak)
         mixed: FloatArray = (self.transfer + floor) / (self.smooth_music + floor)
         np.power(mixed, np.float32(weight), out=mixed)
@@ -180,15 +209,26 @@ def unexpanded_target(
 ) -> BandTarget:
     """`band_target` before its loudness is expanded, at no particular level."""
     music_power, ambience_power = (band_powers(y, sr, config) for y in (music, ambience))
-    levels = levels or BandLevels.of(music_power, ambience_power)
-    slow = np.maximum(_gaussian_along_time(ambience_power, config.texture_frames), 0)
-    smooth_music = edge_aware_smooth(music_power, config, mean=float(levels.music.mean()))
-    target = np.minimum(ambience_power / (slow + np.float32(1e-12)), config.texture_cap)
+    levels = levels or BandLevels.of(music_power, ambience_power, config)
+    smooth_music = _smooth(music_power, config, levels)
+    target = _grain(ambience_power, config)
     np.power(target, config.texture_exponent, out=target)
     target *= smooth_music
     long_term = (levels.ambience + _EPS) / (levels.music + _EPS)
     target *= np.clip(long_term, 1 / _EQ_LIMIT, _EQ_LIMIT) ** np.float32(config.eq)
     return BandTarget(music_power, target, smooth_music, levels)
+
+
+def _smooth(music_power: FloatArray, config: CarrierConfig, levels: BandLevels) -> FloatArray:
+    mean = float(levels.music.mean())
+    return edge_aware_smooth(music_power, config, levels.sharpness(config), mean=mean)
+
+
+def _grain(power: FloatArray, config: CarrierConfig) -> FloatArray:
+    """Band powers over their slow part."""
+    slow = np.maximum(_gaussian_along_time(power, config.texture_frames), 0)
+    grain: FloatArray = np.minimum(power / (slow + np.float32(1e-12)), config.texture_cap)
+    return grain
 
 
 def _gaussian_along_time(x: FloatArray, deviation: float) -> FloatArray:

@@ -78,16 +78,24 @@ def carry(
 def _band_levels(
     music: FloatArray, ambience: FloatArray, sr: int, config: CarrierConfig, parts: list[Stretch]
 ) -> BandLevels:
-    found = []
+    found, counts = [], []
     for part in parts:
         frames = part.frames(config.band_hop_length)
-        powers = (band_powers(y[part.around], sr, config)[frames] for y in (music, ambience))
-        found.append((BandLevels.of(*powers), frames.stop - frames.start))
-    levels, counts = zip(*found, strict=True)
+        of_music, of_ambience = (band_powers(y[part.around], sr, config) for y in (music, ambience))
+        found.append(BandLevels.of(of_music, of_ambience, config, frames))
+        counts.append(frames.stop - frames.start)
+
+    def mean(name: str) -> FloatArray:
+        means = [getattr(levels, name) for levels in found]
+        average: FloatArray = np.average(means, axis=0, weights=counts).astype(np.float32)
+        return average
+
     return BandLevels(
-        np.average([each.music for each in levels], axis=0, weights=counts).astype(np.float32),
-        np.average([each.ambience for each in levels], axis=0, weights=counts).astype(np.float32),
-        max(each.peak for each in levels),
+        music=mean("music"),
+        ambience=mean("ambience"),
+        grain=mean("grain"),
+        grain_power=mean("grain_power"),
+        peak=max(levels.peak for levels in found),
     )
 
 

@@ -137,8 +137,18 @@ class CarrierConfig:
     """How far the long-term spectrum moves to the ambience's: 0 not at all, 1 wholly."""
     edge_frames: float = 10.0
     """Width of the smoothing that keeps onsets; 26 loses content, follow and pairs."""
-    edge_sharpness: float = 0.2
     edge_bands: int = 8
+    sustained_sharpness: float = 4.0
+    """How sharply that smoothing stops where the level rises, in sustained music: a rise is a
+    note's beginning there, and is kept."""
+    percussive_sharpness: float = 0.05
+    """The same in percussive music, whose many attacks are a texture of their own: kept, they
+    would take the place of the ambience's."""
+    sustained_grain: float = 0.9
+    """Up to this deviation of its band powers about their slow part music counts as sustained:
+    white noise has 0.6, strings 0.7, singing 1.0."""
+    percussive_grain: float = 1.25
+    """From this on it counts as percussive: a guitar has 1.15, techno 1.7."""
     expand: float = 0.2
     """Exponent of the loudness contour laid over the target: raises the carrier gate, and at
     0.4 the level pumps."""
@@ -165,7 +175,10 @@ class CarrierConfig:
         _check(self, "texture_exponent", 0.0, 4.0)
         _check(self, "texture_cap", 1.0, 1e6)
         _check(self, "edge_frames", 0.5, 10_000.0)
-        _check(self, "edge_sharpness", 0.0, 100.0)
+        _check(self, "percussive_sharpness", 1e-3, 100.0)
+        _check(self, "sustained_sharpness", 1e-3, 100.0)
+        _check(self, "sustained_grain", 0.01, 10.0)
+        _check(self, "percussive_grain", 1.001 * self.sustained_grain, 100.0)
         _check(self, "expand", 0.0, 4.0)
         _check(self, "expand_frames", 0.5, 10_000.0)
         _check(self, "refocus_full_hz", 20.0, 100_000.0)
@@ -204,8 +217,8 @@ class TransferConfig:
     style_layers: tuple[str, ...] = ("conv1",)
     content_weight: float = 0.75
     style_weight: float = 3.0
-    n_iterations: int = 12
-    learning_rate: float = 0.15
+    n_iterations: int = 8
+    learning_rate: float = 0.18
     seed: int = 0
     local_norm_frames: int = 21
     """Moving-mean window of the style input: without it the optimiser fills in
@@ -255,8 +268,8 @@ class TransferConfig:
 
 PRESETS: dict[str, TransferConfig] = {
     "real": TransferConfig(),
-    "fast": TransferConfig(n_iterations=6, learning_rate=0.2),
-    "quality": TransferConfig(n_iterations=40, learning_rate=0.1),
+    "fast": TransferConfig(n_iterations=4, learning_rate=0.25),
+    "quality": TransferConfig(n_iterations=24, learning_rate=0.08),
     "closed": TransferConfig(n_iterations=0),
     "mel": TransferConfig(start="music", n_iterations=30, learning_rate=0.25),
     "original": TransferConfig(

@@ -129,7 +129,7 @@ def test_a_steady_envelope_is_smoothed_and_an_onset_is_not():
     rng = np.random.default_rng(0)
     envelope = np.where(np.arange(600) < 300, 1e-4, 1.0)[:, None]
     grainy = (envelope * rng.exponential(size=(600, 20))).astype("f4")
-    smooth = edge_aware_smooth(grainy, CONFIG)
+    smooth = edge_aware_smooth(grainy, CONFIG, 0.2)
 
     def roughness(x):
         return np.std(np.log(x[400:550]), axis=0).mean()
@@ -141,9 +141,34 @@ def test_a_steady_envelope_is_smoothed_and_an_onset_is_not():
     assert level[308] > 0.3
 
 
+def test_edges_are_kept_in_sustained_music_and_not_among_many_attacks():
+    clicks = np.zeros(5 * SR, "f4")
+    clicks[:: SR // 5] = 1
+    drums = clicks + 1e-4 * noise(5.0)
+    kinds = music_piece("chamber", 5.0, seed=0), music_piece("electronic", 5.0, seed=0), drums
+    sustained, between, percussive = (
+        band_target(y, noise(5.0), SR, CONFIG).levels.sharpness(CONFIG) for y in kinds
+    )
+    assert sustained == CONFIG.sustained_sharpness
+    assert percussive == pytest.approx(CONFIG.percussive_sharpness)
+    assert percussive < between < sustained
+
+
+def test_sharp_edges_do_not_rise_before_the_note():
+    step = np.where(np.arange(600) < 300, 1e-4, 1.0)[:, None] * np.ones((1, 20), "f4")
+    before, after = slice(280, 295), slice(320, 400)
+    early = [
+        edge_aware_smooth(step.astype("f4"), CONFIG, sharpness)[before].mean()
+        for sharpness in (0.0, CONFIG.sustained_sharpness)
+    ]
+    assert early[1] < 0.1 * early[0]
+    smooth = edge_aware_smooth(step.astype("f4"), CONFIG, CONFIG.sustained_sharpness)
+    np.testing.assert_allclose(smooth[after], 1, rtol=0.01)
+
+
 def test_smoothing_leaves_a_constant_alone():
     constant = np.full((200, 8), 0.37, "f4")
-    np.testing.assert_allclose(edge_aware_smooth(constant, CONFIG), constant, rtol=1e-5)
+    np.testing.assert_allclose(edge_aware_smooth(constant, CONFIG, 0.2), constant, rtol=1e-5)
 
 
 def test_the_target_has_the_musics_energy_and_ends_between_the_two_spectra(pair):
