@@ -89,13 +89,14 @@ def train(
     prepare_prefect(verbose=verbose)
     from flows.screen import Screen
     from flows.train_classifier import TrainRequest, train_classifier
+    from nst_core.config import TrainingConfig
 
     request = TrainRequest.model_validate(
         {
             "dataset": dataset,
             "output": output,
             "sha256": sha256,
-            "training": _given(n_epochs=epochs, batch_size=batch_size, seed=seed),
+            "training": TrainingConfig(**_given(n_epochs=epochs, batch_size=batch_size, seed=seed)),
             **_given(licence=licence),
         }
     )
@@ -219,7 +220,7 @@ def _error(state: "State[Any]") -> BaseException | None:
     return result if isinstance(result, BaseException) else None
 
 
-def _given(**values: object) -> dict[str, object]:
+def _given(**values: object) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
