@@ -254,6 +254,25 @@ def test_check_prints_what_is_wrong_line_by_line_and_ends_with_2(amnst, catalogu
     assert "1 rows are well, 2 problems" in err
 
 
+@pytest.mark.parametrize(("text", "wanted"), BAD_MANIFESTS.values(), ids=BAD_MANIFESTS)
+def test_check_prints_whatever_is_wrong_in_a_manifest_on_stdout(amnst, catalogue, text, wanted):
+    catalogue.manifest.write_text(text, "utf-8")
+    code, out, err = amnst("check", catalogue.manifest)
+    (problem,) = out.splitlines()
+    assert code == 2
+    for part in wanted:
+        assert part in problem
+    (summary,) = err.splitlines()
+    assert summary.startswith(f"{catalogue.manifest}: ")
+    assert summary.endswith(" well, 1 problem")
+
+
+def test_check_of_a_manifest_that_is_not_there_is_a_usage_error(amnst, tmp_path):
+    code, out, err = amnst("check", tmp_path / "none.csv")
+    assert (code, out) == (2, "")
+    assert "none.csv does not exist" in err
+
+
 @pytest.mark.parametrize(
     "arguments",
     [["--help"], ["render", "--help"], ["train", "--help"], ["check", "manifest.csv"]],
