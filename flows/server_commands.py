@@ -139,9 +139,10 @@ def worker(
 
 
 def doctor() -> int:
-    """Examine the artefact store, the Prefect server and its workers.
+    """Examine the artefact store, and the Prefect server and its workers if one is named.
 
-    Exit code 0 when all is well, 1 for warnings and faults.
+    PREFECT_API_URL names it. Exit code 0 when all that was looked at is well, 1 for warnings
+    and faults.
     """
     prepare_prefect(verbose=False)
     from prefect.client.orchestration import get_client
@@ -152,13 +153,16 @@ def doctor() -> int:
     from flows.settings import Settings
 
     findings = list(_told(examine_store(Settings().store_uri)))
+    well, unseen = "all is well", ""
     if get_current_settings().api.url:
         with get_client(sync_client=True) as client:
             findings += _told(examine_server(client, definitions()))
     else:
-        sys.stderr.write("no Prefect server is named: PREFECT_API_URL is not set\n")
+        well = "the store is well"
+        unseen = "; server and workers were not looked at: PREFECT_API_URL is not set"
     n_bad = sum(finding.level != "ok" for finding in findings)
-    sys.stderr.write(f"{n_bad} of {len(findings)} need attention\n" if n_bad else "all is well\n")
+    verdict = f"{n_bad} of {len(findings)} need attention" if n_bad else well
+    sys.stderr.write(f"{verdict}{unseen}\n")
     return 1 if n_bad else 0
 
 
