@@ -50,7 +50,9 @@ def submit(
 
 
 def retry(run: str, *, wait: bool = False) -> int:
-    """Start a flow run again that has ended: only what is not finished is made.
+    """Start a flow run again that has failed: only what is not finished is made.
+
+    A completed one is refused: `amnst submit` starts its manifest anew.
 
     Parameters
     ----------

@@ -76,13 +76,20 @@ def retry(run_id: str) -> FlowRun:
     Raises
     ------
     ServerError
-        ``not_final`` for a run under way, ``no_deployment`` for one that no worker can
-        start, ``refused`` where the server says no.
+        ``not_final`` for a run under way, ``completed`` for one that has nothing left to
+        make, ``no_deployment`` for one that no worker can start, ``refused`` where the server
+        says no.
     """
     run = read_run(run_id)
     if run.state is None or not run.state.is_final():
         message = f"flow run {run.name} is {run.state_name}; only one that has ended is retried"
         raise ServerError(message, code="not_final")
+    if run.state.is_completed():
+        message = (
+            f"flow run {run.name} is {run.state_name}, nothing of it failed; `amnst submit` starts "
+            "its manifest anew: what is finished is recognised, and made again with --force"
+        )
+        raise ServerError(message, code="completed")
     if run.deployment_id is None:
         message = f"flow run {run.name} belongs to no deployment; run its command again instead"
         raise ServerError(message, code="no_deployment")
