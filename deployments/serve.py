@@ -104,7 +104,9 @@ def running_server(address: Address, stop: Event) -> Iterator[subprocess.Popen[b
         ``port_in_use``, ``server_ended`` or ``server_silent``.
     """
     address.check_free()
-    process = start(server_command(address), server_environment(address, os.environ))
+    environment = server_environment(address, os.environ)
+    # On stdout it has a banner and advice, which no setting turns off; its log is on stderr.
+    process = start(server_command(address), environment, stdout=subprocess.DEVNULL)
     try:
         _wait_until_ready(address, process, stop)
         yield process
@@ -165,13 +167,18 @@ def keep_working(
         end(list(under_way.values()))
 
 
-def start(command: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    """Start a program in a session of its own: a terminal's Ctrl-C reaches only us."""
+def start(
+    command: Sequence[str], environment: Mapping[str, str], *, stdout: int | None = None
+) -> subprocess.Popen[bytes]:
+    """Start a program in a session of its own: a terminal's Ctrl-C reaches only us.
+
+    What it prints goes to our stderr by default.
+    """
     return subprocess.Popen(  # noqa: S603  # our own arguments
         command,
         env=dict(environment),
         stdin=subprocess.DEVNULL,
-        stdout=sys.stderr.fileno(),
+        stdout=sys.stderr.fileno() if stdout is None else stdout,
         start_new_session=True,
     )
 

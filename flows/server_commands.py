@@ -67,7 +67,7 @@ def serve(*, port: int = 4200, devices: Devices = None, workers: int = 1) -> int
     """Run everything on this machine: server, UI, deployments and workers, until Ctrl-C.
 
     The server listens on 127.0.0.1 only; its database is a file in PREFECT_HOME. The UI's
-    address is printed when all is ready.
+    address is printed when it is there; the workers say when they have started.
 
     Parameters
     ----------
@@ -84,12 +84,16 @@ def serve(*, port: int = 4200, devices: Devices = None, workers: int = 1) -> int
     address = Address(port)
     # The workers' own: what this process needs to be silent, they do not.
     environment = {**os.environ, "PREFECT_API_URL": address.api}
+    sys.stderr.write(f"starting the Prefect server at {address.ui}\n")
     with stop_signal() as stop, running_server(address, stop) as server:
         if not stop.is_set():
             os.environ["PREFECT_API_URL"] = address.api
+            sys.stderr.write("making deployments\n")
             deploy()
+            team = _workers(devices, workers)
             print(f"UI: {address.ui}", flush=True)
-            keep_working(_workers(devices, workers), server, environment, stop)
+            sys.stderr.write(f"starting {len(team)} workers\n")
+            keep_working(team, server, environment, stop)
     return 0
 
 
