@@ -74,6 +74,8 @@ def server_environment(address: Address, inherited: Mapping[str, str]) -> dict[s
     return {
         **SERVER_ENVIRONMENT,
         "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
+        # On a terminal Prefect counts a first use, and says so.
+        "DO_NOT_TRACK": "1",
         # By default any page may read the CSRF token, which then protects from nothing.
         "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": f"{address.ui},http://localhost:{address.port}",
         **inherited,

@@ -1,6 +1,8 @@
 """The `amnst` command: its exit codes, its messages, and what it writes where."""
 
 import json
+import os
+import pty
 import re
 import shutil
 import socket
@@ -271,6 +273,26 @@ def test_check_of_a_manifest_that_is_not_there_is_a_usage_error(amnst, tmp_path)
     code, out, err = amnst("check", tmp_path / "none.csv")
     assert (code, out) == (2, "")
     assert "none.csv does not exist" in err
+
+
+def test_a_first_run_on_a_terminal_neither_counts_nor_says_so(tmp_path):
+    code = """
+from flows.prefect_environment import prepare_prefect
+prepare_prefect(verbose=False)
+import prefect
+from prefect._internal.analytics import is_telemetry_enabled
+print("counts" if is_telemetry_enabled() else "does not count")
+"""
+    kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
+    ours, terminal = pty.openpty()
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=kept | {"PREFECT_HOME": str(tmp_path)},
+        stdin=terminal, stdout=terminal, stderr=subprocess.PIPE, text=True, check=True,
+    )  # fmt: skip
+    said = os.read(ours, 10_000).decode()
+    os.close(ours)
+    os.close(terminal)
+    assert (said.strip(), done.stderr) == ("does not count", "")
 
 
 @pytest.mark.parametrize(
