@@ -74,6 +74,8 @@ def server_environment(address: Address, inherited: Mapping[str, str]) -> dict[s
     return {
         **SERVER_ENVIRONMENT,
         "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
+        # On a terminal Prefect counts a first use, and says so.
+        "DO_NOT_TRACK": "1",
         # By default any page may read the CSRF token, which then protects from nothing.
         "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": f"{address.ui},http://localhost:{address.port}",
         **inherited,
@@ -104,7 +106,9 @@ def running_server(address: Address, stop: Event) -> Iterator[subprocess.Popen[b
         ``port_in_use``, ``server_ended`` or ``server_silent``.
     """
     address.check_free()
-    process = start(server_command(address), server_environment(address, os.environ))
+    environment = server_environment(address, os.environ)
+    # On stdout it has a banner and advice, which no setting turns off; its log is on stderr.
+    process = start(server_command(address), environment, stdout=subprocess.DEVNULL)
     try:
         _wait_until_ready(address, process, stop)
         yield process
@@ -165,13 +169,18 @@ def keep_working(
         end(list(under_way.values()))
 
 
-def start(command: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    """Start a program in a session of its own: a terminal's Ctrl-C reaches only us."""
+def start(
+    command: Sequence[str], environment: Mapping[str, str], *, stdout: int | None = None
+) -> subprocess.Popen[bytes]:
+    """Start a program in a session of its own: a terminal's Ctrl-C reaches only us.
+
+    What it prints goes to our stderr by default.
+    """
     return subprocess.Popen(  # noqa: S603  # our own arguments
         command,
         env=dict(environment),
         stdin=subprocess.DEVNULL,
-        stdout=sys.stderr.fileno(),
+        stdout=sys.stderr.fileno() if stdout is None else stdout,
         start_new_session=True,
     )
 

@@ -1,7 +1,7 @@
 """Settings of a Prefect server that many small task runs ask for.
 
 `amnst serve` sets them; compose.yaml, the Helm values and the systemd unit name the same
-ones, which a test compares.
+ones, which a test compares. None makes SQLite wait longer for its lock, as none can: README.md.
 """
 
 SERVER_ENVIRONMENT = {

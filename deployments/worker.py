@@ -71,6 +71,8 @@ class Worker:
             # A server whose database restarts answers 500 for some seconds.
             "PREFECT_CLIENT_RETRY_EXTRA_CODES": "500",
             "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "INFO",
+            # On a terminal Prefect counts a first use, and says so.
+            "DO_NOT_TRACK": "1",
         }
         return {**ours, **inherited, **self._device(), **self._threads()}
 

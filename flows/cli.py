@@ -89,13 +89,14 @@ def train(
     prepare_prefect(verbose=verbose)
     from flows.screen import Screen
     from flows.train_classifier import TrainRequest, train_classifier
+    from nst_core.config import TrainingConfig
 
     request = TrainRequest.model_validate(
         {
             "dataset": dataset,
             "output": output,
             "sha256": sha256,
-            "training": _given(n_epochs=epochs, batch_size=batch_size, seed=seed),
+            "training": TrainingConfig(**_given(n_epochs=epochs, batch_size=batch_size, seed=seed)),
             **_given(licence=licence),
         }
     )
@@ -120,6 +121,8 @@ def train(
 def check(manifest: str, *, input_root: Ids = None) -> int:
     """Check a manifest and the presence of its inputs, without rendering anything.
 
+    Prints each problem on a line of stdout, and the count on stderr.
+
     Parameters
     ----------
     manifest
@@ -127,16 +130,29 @@ def check(manifest: str, *, input_root: Ids = None) -> int:
     input_root
         Folders or s3:// prefixes that inputs may lie in; by default the manifest's own.
     """
-    from tasks.manifest import missing_inputs, read_manifest
-
-    found = read_manifest(manifest, input_roots=tuple(input_root or ()))
-    problems = sorted([*found.problems, *missing_inputs(found.rows)], key=lambda p: p.line)
+    n_well, problems = _checked(manifest, tuple(input_root or ()))
     for problem in problems:
         print(problem)
-    well = len(found.rows) - len({problem.line for problem in missing_inputs(found.rows)})
     verdict = f"{len(problems)} problem{'s' * (len(problems) != 1)}"
-    sys.stderr.write(f"{manifest}: {well} rows are well, {verdict}\n")
+    sys.stderr.write(f"{manifest}: {n_well} rows are well, {verdict}\n")
     return _USAGE if problems else 0
+
+
+def _checked(manifest: str, input_roots: tuple[str, ...]) -> tuple[int, list[str]]:
+    """How many rows are well, and what is wrong with the others or with the whole file."""
+    from tasks.manifest import missing_inputs, read_manifest
+    from tasks.problems import ManifestError
+
+    try:
+        found = read_manifest(manifest, input_roots=input_roots)
+    except ManifestError as error:
+        if error.code == "not_found":
+            raise
+        return 0, [str(problem) for problem in error.problems] or [str(error)]
+    missing = missing_inputs(found.rows)
+    problems = sorted([*found.problems, *missing], key=lambda problem: problem.line)
+    n_well = len(found.rows) - len({problem.line for problem in missing})
+    return n_well, [str(problem) for problem in problems]
 
 
 @app.command
@@ -219,7 +235,7 @@ def _error(state: "State[Any]") -> BaseException | None:
     return result if isinstance(result, BaseException) else None
 
 
-def _given(**values: object) -> dict[str, object]:
+def _given(**values: object) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 

@@ -19,6 +19,7 @@ def prepare_prefect(*, verbose: bool) -> None:
         "PREFECT_RESULTS_PERSIST_BY_DEFAULT": "true",  # what is not persisted cannot be cached
         "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",  # receipts only, and nothing that runs code
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",  # the client's own, which a terminal is told of at the first run
         "PREFECT_LOGGING_EXTRA_LOGGERS": "nst_core,tasks,flows",
         "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",  # they also log where no flow runs
         "PREFECT_SERVER_LOGGING_LEVEL": "WARNING" if verbose else _QUIET,

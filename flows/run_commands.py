@@ -1,13 +1,9 @@
 """Commands that start catalogues on workers, now or at set times, and start them again."""
 
 import sys
-from typing import TYPE_CHECKING
 
 from flows.options import RenderOptions
 from flows.prefect_environment import prepare_prefect
-
-if TYPE_CHECKING:
-    from prefect.client.schemas.objects import State
 
 
 def submit(
@@ -50,7 +46,9 @@ def submit(
 
 
 def retry(run: str, *, wait: bool = False) -> int:
-    """Start a flow run again that has ended: only what is not finished is made.
+    """Start a flow run again that has failed: only what is not finished is made.
+
+    A completed one is refused: `amnst submit` starts its manifest anew.
 
     Parameters
     ----------
@@ -130,8 +128,13 @@ def unschedule(name: str) -> int:
 
 
 def _waited(run_id: str) -> int:
-    from flows.runs import wait_for
+    from flows.runs import report_of, wait_for
 
-    state: State = wait_for(run_id)
+    run, state = wait_for(run_id)
     sys.stderr.write(f"{state.name}: {state.message or ''}\n")
-    return 0 if state.is_completed() else 1
+    if report := report_of(run):
+        sys.stderr.write(f"report: {report}\n")
+    if state.is_completed():
+        return 0
+    sys.stderr.write(f"mend what is wrong, then: amnst retry {run_id}\n")
+    return 1

@@ -17,7 +17,9 @@ from prefect.settings import get_current_settings
 from prefect.states import AwaitingRetry
 
 from flows.catalog import RenderRequest
+from flows.summary import page_key
 from nst_core.errors import NSTError
+from tasks.files import join, scrub
 
 CATALOG_DEPLOYMENT = "render-catalog/control"
 
@@ -56,18 +58,31 @@ def read_run(run_id: str) -> FlowRun:
         return _asked(lambda: client.read_flow_run(_uuid(run_id)), what=f"flow run {run_id}")
 
 
-def wait_for(run_id: str) -> State:
-    """Return the final state of a flow run; a server that is away is waited for."""
+def wait_for(run_id: str) -> tuple[FlowRun, State]:
+    """Return a flow run that has ended, and its state; a server that is away is waited for."""
     while True:
         try:
-            state = read_run(run_id).state
+            run = read_run(run_id)
         except ServerError as error:
             if error.code != "server_away":
                 raise
-            state = None
-        if state and state.is_final():
-            return state
+        else:
+            if run.state and run.state.is_final():
+                return run, run.state
         time.sleep(_POLL_S)
+
+
+def report_of(run: FlowRun) -> str | None:
+    """Where the report of a catalogue's or shard's run is; None before there is one."""
+    shard = run.parameters.get("shard", {})
+    output = (shard or run.parameters).get("request", {}).get("output")
+    page = {"key": {"any_": [page_key(shard.get("catalog_run_id", str(run.id)))]}}
+    with get_client(sync_client=True) as client:
+        # Not the client's own read_artifacts: it sends defaults that the server refuses.
+        n_pages = _asked(
+            lambda: client.request("POST", "/artifacts/count", json={"artifacts": page}).json()
+        )
+    return scrub(join(output, "results.csv")) if n_pages and output else None
 
 
 def retry(run_id: str) -> FlowRun:
@@ -76,13 +91,20 @@ def retry(run_id: str) -> FlowRun:
     Raises
     ------
     ServerError
-        ``not_final`` for a run under way, ``no_deployment`` for one that no worker can
-        start, ``refused`` where the server says no.
+        ``not_final`` for a run under way, ``completed`` for one that has nothing left to
+        make, ``no_deployment`` for one that no worker can start, ``refused`` where the server
+        says no.
     """
     run = read_run(run_id)
     if run.state is None or not run.state.is_final():
         message = f"flow run {run.name} is {run.state_name}; only one that has ended is retried"
         raise ServerError(message, code="not_final")
+    if run.state.is_completed():
+        message = (
+            f"flow run {run.name} is {run.state_name}, nothing of it failed; `amnst submit` starts "
+            "its manifest anew: what is finished is recognised, and made again with --force"
+        )
+        raise ServerError(message, code="completed")
     if run.deployment_id is None:
         message = f"flow run {run.name} belongs to no deployment; run its command again instead"
         raise ServerError(message, code="no_deployment")

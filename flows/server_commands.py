@@ -67,7 +67,7 @@ def serve(*, port: int = 4200, devices: Devices = None, workers: int = 1) -> int
     """Run everything on this machine: server, UI, deployments and workers, until Ctrl-C.
 
     The server listens on 127.0.0.1 only; its database is a file in PREFECT_HOME. The UI's
-    address is printed when all is ready.
+    address is printed when it is there; the workers say when they have started.
 
     Parameters
     ----------
@@ -84,12 +84,16 @@ def serve(*, port: int = 4200, devices: Devices = None, workers: int = 1) -> int
     address = Address(port)
     # The workers' own: what this process needs to be silent, they do not.
     environment = {**os.environ, "PREFECT_API_URL": address.api}
+    sys.stderr.write(f"starting the Prefect server at {address.ui}\n")
     with stop_signal() as stop, running_server(address, stop) as server:
         if not stop.is_set():
             os.environ["PREFECT_API_URL"] = address.api
+            sys.stderr.write("making deployments\n")
             deploy()
+            team = _workers(devices, workers)
             print(f"UI: {address.ui}", flush=True)
-            keep_working(_workers(devices, workers), server, environment, stop)
+            sys.stderr.write(f"starting {len(team)} workers\n")
+            keep_working(team, server, environment, stop)
     return 0
 
 
@@ -139,9 +143,10 @@ def worker(
 
 
 def doctor() -> int:
-    """Examine the artefact store, the Prefect server and its workers.
+    """Examine the artefact store, and the Prefect server and its workers if one is named.
 
-    Exit code 0 when all is well, 1 for warnings and faults.
+    PREFECT_API_URL names it. Exit code 0 when all that was looked at is well, 1 for warnings
+    and faults.
     """
     prepare_prefect(verbose=False)
     from prefect.client.orchestration import get_client
@@ -152,13 +157,16 @@ def doctor() -> int:
     from flows.settings import Settings
 
     findings = list(_told(examine_store(Settings().store_uri)))
+    well, unseen = "all is well", ""
     if get_current_settings().api.url:
         with get_client(sync_client=True) as client:
             findings += _told(examine_server(client, definitions()))
     else:
-        sys.stderr.write("no Prefect server is named: PREFECT_API_URL is not set\n")
+        well = "the store is well"
+        unseen = "; server and workers were not looked at: PREFECT_API_URL is not set"
     n_bad = sum(finding.level != "ok" for finding in findings)
-    sys.stderr.write(f"{n_bad} of {len(findings)} need attention\n" if n_bad else "all is well\n")
+    verdict = f"{n_bad} of {len(findings)} need attention" if n_bad else well
+    sys.stderr.write(f"{verdict}{unseen}\n")
     return 1 if n_bad else 0
 
 

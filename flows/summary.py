@@ -59,6 +59,11 @@ Report: `{{ report }}`
 """)
 
 
+def page_key(run_id: str) -> str:
+    """Of the page of a catalogue's run: what has one has a report."""
+    return f"catalog-{run_id}"
+
+
 class CatalogPage:
     """The artifacts of one catalogue run.
 
@@ -68,7 +73,7 @@ class CatalogPage:
     def __init__(self, n_pairs: int, request: RenderRequest, run_id: str) -> None:
         self._n_pairs = max(n_pairs, 1)
         self._manifest = scrub(request.manifest)
-        self._key = f"catalog-{run_id}"
+        self._key = page_key(run_id)
         self._shown_at = time.monotonic()
         self._progress: UUID | None = None
         with _if_possible():

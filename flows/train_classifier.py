@@ -35,9 +35,9 @@ class TrainRequest(BaseModel):
     licence: Annotated[
         str, Field(title="Licence", description="Of the data, for the model card")
     ] = "not stated; ask whoever gave you the data"
-    segments: SegmentConfig = SegmentConfig()
-    architecture: ClassifierConfig = ClassifierConfig()
-    training: TrainingConfig = TrainingConfig()
+    segments: Annotated[SegmentConfig, Field(title="Segments")] = SegmentConfig()
+    architecture: Annotated[ClassifierConfig, Field(title="Architecture")] = ClassifierConfig()
+    training: Annotated[TrainingConfig, Field(title="Training")] = TrainingConfig()
 
 
 class TrainResult(BaseModel):

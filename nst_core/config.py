@@ -81,16 +81,22 @@ class MelConfig:
 class SegmentConfig:
     """Windows cut from a track to train on: 3 s are 66,150 samples, 259 frames."""
 
-    duration_s: float = 3.0
-    overlap: float = 0.0
-    """Share of a window that the next one repeats, 0 (none) to below 1."""
-    min_fill: float = 0.5
-    """A last window shorter than this share is dropped, a longer one zero-padded."""
+    duration_s: float = _within(
+        3.0, 0.25, 60.0, title="Duration", help="Of a segment in seconds, 0.25 to 60"
+    )
+    overlap: float = _within(
+        0.0, 0.0, 0.95, title="Overlap", help="Share that the next one repeats, 0 to 0.95"
+    )
+    min_fill: float = _within(
+        0.5,
+        0.0,
+        1.0,
+        title="Least fill",
+        help="A last one shorter than this share is dropped, a longer one zero-padded; 0 to 1",
+    )
 
     def __post_init__(self) -> None:
-        _check(self, "duration_s", 0.25, 60.0)
-        _check(self, "overlap", 0.0, 0.95)
-        _check(self, "min_fill", 0.0, 1.0)
+        _check_ranges(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -355,58 +361,92 @@ class OutputConfig:
 class ClassifierConfig:
     """The genre classifier: few conv layers, for low-level timbre rather than accuracy."""
 
-    kind: Literal["1d", "2d"] = "1d"
-    """``1d``: frequency is the channel axis. ``2d``: frequency is an image axis."""
-    n_filters: int = 128
-    n_layers: int = 2
-    kernel_size: int = 3
-    dropout: float = 0.5
-    """Of the pooled features."""
-    band_group: int = 8
-    """Neighbouring mel bands of which the first layer sees mean and deviation: the level
-    of a region and how peaky it is make a timbre, exact partials make a recording."""
-    band_dropout: float = 0.1
-    """Of whole mel bands at the input: no recording is known by its exact partials."""
+    kind: Literal["1d", "2d"] = field(
+        default="1d",
+        metadata={
+            "title": "Kind",
+            "description": "1d: frequency is the channel axis; 2d: an image axis",
+        },
+    )
+    n_filters: int = _within(128, 1, 4096, title="Filters", help="Of a layer, 1 to 4096")
+    n_layers: int = _within(2, 1, 8, title="Layers", help="Convolutions, 1 to 8")
+    kernel_size: int = _within(
+        3, 1, 31, title="Kernel size", help="In frames, of 2d also in bands; 1 to 31"
+    )
+    dropout: float = _within(
+        0.5, 0.0, 0.95, title="Dropout", help="Of the pooled features, 0 to 0.95"
+    )
+    band_group: int = _within(
+        8,
+        1,
+        64,
+        title="Bands per group",
+        help="Mel bands of which the first layer sees mean and deviation, 1 to 64",
+    )
+    """The level of a region and how peaky it is make a timbre, exact partials make a
+    recording."""
+    band_dropout: float = _within(
+        0.1, 0.0, 0.95, title="Band dropout", help="Of whole mel bands at the input, 0 to 0.95"
+    )
+    """No recording is known by its exact partials."""
 
     def __post_init__(self) -> None:
         _check_choice(self, "kind", ("1d", "2d"))
-        _check_count(self, "n_filters", 1, 4096)
-        _check_count(self, "n_layers", 1, 8)
-        _check_count(self, "kernel_size", 1, 31)
-        _check_count(self, "band_group", 1, 64)
-        _check(self, "dropout", 0.0, 0.95)
-        _check(self, "band_dropout", 0.0, 0.95)
+        _check_ranges(self)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
     """How the classifier is fitted."""
 
-    n_epochs: int = 8
-    batch_size: int = 64
-    learning_rate: float = 1e-3
-    weight_decay: float = 1e-3
-    label_smoothing: float = 0.1
-    validation_share: float = 0.1
-    settle_share: float = 0.5
-    """Share of the schedule before the first epoch that may be kept: while the rate is
-    high, one that happens to suit a few validation artists would win."""
-    augment_gain_db: float = 0.0
-    """Deviation of a random level. Neither this nor the next two has paid so far."""
-    augment_eq_db: float = 0.0
-    """Deviation of a random smooth equalisation."""
-    mix_share: float = 0.0
-    """Share of the segments that are blended with another one (mixup)."""
-    seed: int = 0
+    n_epochs: int = _within(
+        8, 1, 10_000, title="Epochs", help="Passes over the training segments, 1 to 10000"
+    )
+    batch_size: int = _within(
+        64, 1, 65_536, title="Batch size", help="Segments per step, 1 to 65536"
+    )
+    learning_rate: float = _within(
+        1e-3, 1e-7, 1.0, title="Learning rate", help="At its highest, 1e-7 to 1"
+    )
+    weight_decay: float = _within(
+        1e-3, 0.0, 1e3, title="Weight decay", help="Of the optimiser, 0 to 1000"
+    )
+    label_smoothing: float = _within(
+        0.1, 0.0, 0.9, title="Label smoothing", help="Share of a label given to all, 0 to 0.9"
+    )
+    validation_share: float = _within(
+        0.1, 0.05, 0.5, title="Validation share", help="Of the tracks, 0.05 to 0.5"
+    )
+    settle_share: float = _within(
+        0.5,
+        0.0,
+        0.99,
+        title="Settling share",
+        help="Of the schedule before the first epoch that may be kept, 0 to 0.99",
+    )
+    """While the rate is high, an epoch that happens to suit a few validation artists would
+    win."""
+    augment_gain_db: float = _within(
+        0.0, 0.0, 40.0, title="Random level", help="Its deviation in dB, 0 (none) to 40"
+    )
+    """Neither this nor the next two has paid so far."""
+    augment_eq_db: float = _within(
+        0.0,
+        0.0,
+        40.0,
+        title="Random equalisation",
+        help="Deviation of a smooth one in dB, 0 (none) to 40",
+    )
+    mix_share: float = _within(
+        0.0,
+        0.0,
+        1.0,
+        title="Mixed share",
+        help="Of the segments, those blended with another one (mixup), 0 (none) to 1",
+    )
+    seed: int = _within(
+        0, 0, 2**32 - 1, title="Seed", help="0 to 4294967295; the same one trains the same"
+    )
 
     def __post_init__(self) -> None:
-        _check_count(self, "n_epochs", 1, 10_000)
-        _check_count(self, "batch_size", 1, 65_536)
-        _check(self, "learning_rate", 1e-7, 1.0)
-        _check(self, "label_smoothing", 0.0, 0.9)
-        _check(self, "validation_share", 0.05, 0.5)
-        _check(self, "settle_share", 0.0, 0.99)
-        _check(self, "augment_gain_db", 0.0, 40.0)
-        _check(self, "augment_eq_db", 0.0, 40.0)
-        _check(self, "mix_share", 0.0, 1.0)
-        _check(self, "weight_decay", 0.0, 1e3)
+        _check_ranges(self)

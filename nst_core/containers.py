@@ -28,6 +28,7 @@ _FOREIGN = (
     (0, b"\x1f\x8b", "a gzip archive"),
 )
 _READABLE = ("WAV", "WAVEX", "RF64", "AIFF", "AU", "FLAC", "OGG", "MP3")
+_WAY_OUT = "convert it with ffmpeg to WAV, AIFF, AU, FLAC, OGG or MP3, or name another file"
 _MAX_CHUNKS = 4096
 _PCM_BITS = (8, 16, 24, 32)
 
@@ -96,8 +97,8 @@ def open_sound(fh: BinaryIO, path: str | Path, limits: AudioLimits) -> sf.SoundF
     except (RuntimeError, TypeError, ValueError) as error:
         detail = str(getattr(error, "error_string", error)).rstrip(".")
         code = "channels" if "channels" in detail else "not_audio"
-        reason = f"is not a readable audio file ({detail}); first bytes {head[:12]!r}"
-        raise AudioError(code, path, reason) from None
+        reason = f"is not a readable audio file ({detail}, first bytes {head[:12]!r})"
+        raise AudioError(code, path, f"{reason}; {_WAY_OUT}") from None
     try:
         _check_header(sound, path, limits)
     except AudioError:

@@ -63,7 +63,10 @@ def test_runs_of_a_deployment_keep_results_as_the_command_line_does(monkeypatch)
         }
 
 
-@pytest.fixture(params=["render-catalog/control", "watch-inbox/control"])
+RENDERING = ["render-catalog/control", "watch-inbox/control"]
+
+
+@pytest.fixture(params=[*RENDERING, "train-classifier/gpu"])
 def form(names, request):
     """The properties of a deployment's parameters as the UI gets them, by name."""
     schema = parameter_schema(names[request.param].flow()).model_dump()
@@ -88,12 +91,18 @@ def test_every_number_of_a_form_has_its_range(form):
                 assert "maximum" in number or name == "limit", name
 
 
+@pytest.mark.parametrize("form", RENDERING, indirect=True)
 def test_what_has_few_values_is_chosen_from_a_list(form):
     assert form["preset"]["enum"] == list(PRESETS)
     assert form["format"]["enum"] == list(SUBTYPES)
     chosen, none = form["subtype"]["anyOf"]
     assert set(chosen["enum"]) == {name for names in SUBTYPES.values() for name in names}
     assert none == {"type": "null"}
+
+
+@pytest.mark.parametrize("form", ["train-classifier/gpu"], indirect=True)
+def test_the_kind_of_a_network_is_chosen_from_a_list(form):
+    assert form["kind"]["enum"] == ["1d", "2d"]
 
 
 def test_every_run_has_a_heartbeat():

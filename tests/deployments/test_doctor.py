@@ -182,3 +182,24 @@ def test_the_command_ends_with_1_for_a_fault_and_0_without_one(tmp_path, monkeyp
         assert caught.value.code == code
         (tmp_path / "store" / "file").write_text("", "utf-8")
     assert "need attention" in capsys.readouterr().err
+
+
+def test_without_a_server_the_command_vouches_for_the_store_alone(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("AMNST_STORE_URI", str(tmp_path / "store"))
+    with pytest.raises(SystemExit) as caught:
+        main(["doctor"])
+    assert caught.value.code == 0
+    assert capsys.readouterr().err == (
+        "the store is well; server and workers were not looked at: PREFECT_API_URL is not set\n"
+    )
+
+
+def test_with_a_server_the_command_looks_at_all(deployed, address, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("AMNST_STORE_URI", str(tmp_path / "store"))
+    with temporary_settings({PREFECT_API_URL: address.api}), pytest.raises(SystemExit) as caught:
+        main(["doctor"])
+    assert caught.value.code == 1, "no worker is alive"
+    out, err = capsys.readouterr()
+    assert "pool gpu" in out
+    assert "need attention" in err
+    assert "not looked at" not in err

@@ -84,6 +84,31 @@ def test_one_command_has_server_deployments_and_workers(served, online, eventual
 
 
 @pytest.mark.e2e
+def test_it_says_what_it_waits_for_without_prefects_banner(served):
+    _, address, out, err = served
+    said = err.read_text()
+    server = f"starting the Prefect server at {address.ui}"
+    steps = [server, "making deployments", "starting 2 workers"]
+    assert [step in said for step in steps] == [True] * 3
+    assert sorted(steps, key=said.index) == steps
+    for banner in ("|___|", "prefect config set", "Check out the dashboard"):
+        assert banner not in said + out.read_text()
+
+
+@pytest.mark.e2e
+def test_a_server_that_cannot_start_says_why(environment, free_port, tmp_path):
+    (tmp_path / "file").write_text("", "utf-8")
+    done = subprocess.run(
+        [sys.executable, "-c", AMNST, "serve", "--port", str(free_port())],
+        env=environment | {"PREFECT_HOME": str(tmp_path / "file" / "prefect")}, timeout=180,
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "Failed to create the Prefect home" in done.stderr
+    assert "[server_ended]" in done.stderr
+
+
+@pytest.mark.e2e
 def test_a_catalogue_is_rendered_by_the_workers(served, environment, tmp_path):
     _, address, _, _ = served
     write_audio(tmp_path / "rain.wav", ambience("rain", 2.0, seed=1), SR, format="wav")

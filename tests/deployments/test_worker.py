@@ -7,6 +7,7 @@ import subprocess
 import pytest
 from prefect.states import AwaitingRetry
 
+from deployments.serve import Address, server_environment
 from deployments.worker import Worker, host_and_version
 from nst_core import __version__
 
@@ -43,6 +44,11 @@ def test_a_workers_health_page_is_for_its_machine_unless_someone_says_otherwise(
     host = "PREFECT_WORKER_WEBSERVER_HOST"
     assert Worker(pool="gpu").environment({})[host] == "127.0.0.1"
     assert Worker(pool="gpu").environment({host: "0.0.0.0"})[host] == "0.0.0.0"
+
+
+def test_neither_a_worker_nor_the_server_counts_uses():
+    assert Worker(pool="gpu").environment({})["DO_NOT_TRACK"] == "1"
+    assert server_environment(Address(4200), {})["DO_NOT_TRACK"] == "1"
 
 
 SLEEPER = """

@@ -76,9 +76,17 @@ def test_a_damaged_input_fails_its_shard_and_its_catalogue_and_a_retry_makes_it_
     assert list(rows) == sorted(rows)
 
     before = cluster.records("transfer")
+    told = cluster.amnst("retry", run.id, "--wait")
+    assert told.returncode == 1
+    assert told.stderr.splitlines()[-3:] == [
+        f"Failed: {run.state.message}".replace("11 rendered, 0", "0 rendered, 11"),
+        f"report: {damaged.output}/results.csv",
+        f"mend what is wrong, then: amnst retry {run.id}",
+    ]
     damaged.repair()
     done = cluster.amnst("retry", run.id, "--wait")
     assert done.returncode == 0, done.stderr
+    assert done.stderr.endswith(f"\nreport: {damaged.output}/results.csv\n")
     assert cluster.run(str(run.id)).state.is_completed()
     again = cluster.shards(str(run.id))
     assert len(again) == 3, "no shard was started anew"

@@ -1,6 +1,8 @@
 """The `amnst` command: its exit codes, its messages, and what it writes where."""
 
 import json
+import os
+import pty
 import re
 import shutil
 import socket
@@ -252,6 +254,45 @@ def test_check_prints_what_is_wrong_line_by_line_and_ends_with_2(amnst, catalogu
     assert late.endswith(": there is no such file")
     assert loud.startswith('line 4, column "strength", value "7": ')
     assert "1 rows are well, 2 problems" in err
+
+
+@pytest.mark.parametrize(("text", "wanted"), BAD_MANIFESTS.values(), ids=BAD_MANIFESTS)
+def test_check_prints_whatever_is_wrong_in_a_manifest_on_stdout(amnst, catalogue, text, wanted):
+    catalogue.manifest.write_text(text, "utf-8")
+    code, out, err = amnst("check", catalogue.manifest)
+    (problem,) = out.splitlines()
+    assert code == 2
+    for part in wanted:
+        assert part in problem
+    (summary,) = err.splitlines()
+    assert summary.startswith(f"{catalogue.manifest}: ")
+    assert summary.endswith(" well, 1 problem")
+
+
+def test_check_of_a_manifest_that_is_not_there_is_a_usage_error(amnst, tmp_path):
+    code, out, err = amnst("check", tmp_path / "none.csv")
+    assert (code, out) == (2, "")
+    assert "none.csv does not exist" in err
+
+
+def test_a_first_run_on_a_terminal_neither_counts_nor_says_so(tmp_path):
+    code = """
+from flows.prefect_environment import prepare_prefect
+prepare_prefect(verbose=False)
+import prefect
+from prefect._internal.analytics import is_telemetry_enabled
+print("counts" if is_telemetry_enabled() else "does not count")
+"""
+    kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
+    ours, terminal = pty.openpty()
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=kept | {"PREFECT_HOME": str(tmp_path)},
+        stdin=terminal, stdout=terminal, stderr=subprocess.PIPE, text=True, check=True,
+    )  # fmt: skip
+    said = os.read(ours, 10_000).decode()
+    os.close(ours)
+    os.close(terminal)
+    assert (said.strip(), done.stderr) == ("does not count", "")
 
 
 @pytest.mark.parametrize(

@@ -266,6 +266,13 @@ def test_what_is_not_audio_is_refused_with_a_stable_code(tmp_path, content, code
     assert refusal(tmp_path / "a.wav") == code
 
 
+@pytest.mark.parametrize("content", [b"This is not a sound.\n" * 50, b"RIFF" + b"\xff" * 400])
+def test_what_is_not_audio_is_refused_with_a_way_out(tmp_path, content):
+    (tmp_path / "a.wav").write_bytes(content)
+    with pytest.raises(AudioError, match="with ffmpeg to WAV, AIFF, AU, FLAC, OGG or MP3"):
+        read_audio(tmp_path / "a.wav")
+
+
 def test_an_exotic_container_is_refused_by_name(tmp_path):
     (tmp_path / "a.w64").write_bytes(wav_bytes(noise(), kind="W64"))
     assert refusal(tmp_path / "a.w64") == "unsupported_format"

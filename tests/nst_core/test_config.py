@@ -88,6 +88,8 @@ def test_the_defaults_are_the_customers_figures():
         (ClassifierConfig, {"n_layers": 0}),
         (ClassifierConfig, {"dropout": 1.0}),
         (TrainingConfig, {"n_epochs": 0}),
+        (TrainingConfig, {"batch_size": 2.5}),
+        (TrainingConfig, {"seed": -1}),
         (TrainingConfig, {"validation_share": 0.6}),
         (TrainingConfig, {"weight_decay": float("nan")}),
     ],
