@@ -221,9 +221,10 @@ def apply_mel_gain(
         x = y[part.around]
         first = part.around.start // hop
         gain = gain_db[:, first : first + n_frames(len(x), mel)].astype(np.float32)
-        gain = np.float32(weight) * np.clip(gain, -most, most)
+        nepers = np.clip(gain, -most, most) * np.float32(weight * math.log(10) / 20)
+        gain = nepers.T @ spread.T
         D = stft(x, mel.n_fft, hop)
-        D *= 10 ** (gain.T @ spread.T / 20)
+        D *= np.exp(gain, out=gain)
         return istft(D, hop, len(x))
 
     longest = round(_LONGEST_S * mel.sr)
