@@ -9,6 +9,7 @@ from typing import Any
 
 from prefect.futures import PrefectFuture
 
+from tasks import carriers
 from tasks.blend import BlendJob, blend_ambiences
 from tasks.caching import Job, Workspace
 from tasks.finish import failed_stage, finish_pair
@@ -26,7 +27,7 @@ _FINISH = "finish"
 logger = logging.getLogger(__name__)
 
 _GRACE_S = 10.0
-_BACKLOG = 4
+_BACKLOG = carriers.KEPT
 """Pairs that may wait for their inversion before the next transfer begins."""
 
 

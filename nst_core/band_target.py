@@ -17,6 +17,9 @@ from nst_core.erb import erb_bank
 from nst_core.stft import FloatArray
 
 _EPS = np.float32(1e-9)
+_TINY = np.float32(1e-12)
+_SOUNDING = np.float32(1e-4)
+"""Band power below which a band is silent: 50 dB below the mean band of a signal at RMS 0.1."""
 _EQ_LIMIT = 1e3
 """Bound of the long-term band power ratio: 30 dB."""
 _SMOOTHING_EXPONENT = 4
@@ -76,14 +79,18 @@ class BandLevels:
     ----------
     music, ambience : shape (n_bands,), float32
         Means over time.
+    sounding : shape (n_bands,), float32
+        Share of the time in which the music sounds in a band.
     grain, grain_power : shape (n_bands,), float32
-        Means over time of the music's powers over their slow part, and of its square.
+        Means over time, silence counted as 0, of the music's powers over their slow part, and
+        of its square.
     peak
         The music's largest.
     """
 
     music: FloatArray
     ambience: FloatArray
+    sounding: FloatArray
     grain: FloatArray
     grain_power: FloatArray
     peak: float
@@ -97,19 +104,24 @@ class BandLevels:
         frames: slice = slice(None),
     ) -> "BandLevels":
         """From some frames of band powers of shape (n_frames, n_bands)."""
-        grain = _grain(music, config)[frames]
+        slow = _slow(music, config)[frames]
+        music, is_sounding = music[frames], slow > _SOUNDING
+        grain = is_sounding * np.minimum(music / (slow + _TINY), config.texture_cap)
         return cls(
-            music[frames].mean(axis=0),
-            ambience[frames].mean(axis=0),
-            grain.mean(axis=0),
-            np.square(grain).mean(axis=0),
-            float(music[frames].max()),
+            music=music.mean(axis=0),
+            ambience=ambience[frames].mean(axis=0),
+            sounding=is_sounding.mean(axis=0, dtype=np.float32),
+            grain=grain.mean(axis=0),
+            grain_power=np.square(grain).mean(axis=0),
+            peak=float(music.max()),
         )
 
     def sharpness(self, config: CarrierConfig) -> float:
         """Of the edges that smoothing keeps: between that of sustained and of percussive music."""
-        variance = np.maximum(self.grain_power - np.square(self.grain), 0)
-        grain = max(float(np.sqrt(variance).mean()), config.sustained_grain)
+        # sounding * sqrt(variance while it sounds), without a division by a band that never does
+        deviation = np.sqrt(np.maximum(self.sounding * self.grain_power - self.grain**2, 0))
+        grain = float(deviation.sum() / (self.sounding.sum() + _TINY))
+        grain = max(grain, config.sustained_grain)
         share = math.log(grain / config.sustained_grain) / math.log(
             config.percussive_grain / config.sustained_grain
         )
@@ -211,7 +223,8 @@ def unexpanded_target(
     music_power, ambience_power = (band_powers(y, sr, config) for y in (music, ambience))
     levels = levels or BandLevels.of(music_power, ambience_power, config)
     smooth_music = _smooth(music_power, config, levels)
-    target = _grain(ambience_power, config)
+    slow = _slow(ambience_power, config)
+    target = np.minimum(ambience_power / (slow + _TINY), config.texture_cap)
     np.power(target, config.texture_exponent, out=target)
     target *= smooth_music
     long_term = (levels.ambience + _EPS) / (levels.music + _EPS)
@@ -224,11 +237,10 @@ def _smooth(music_power: FloatArray, config: CarrierConfig, levels: BandLevels) 
     return edge_aware_smooth(music_power, config, levels.sharpness(config), mean=mean)
 
 
-def _grain(power: FloatArray, config: CarrierConfig) -> FloatArray:
-    """Band powers over their slow part."""
-    slow = np.maximum(_gaussian_along_time(power, config.texture_frames), 0)
-    grain: FloatArray = np.minimum(power / (slow + np.float32(1e-12)), config.texture_cap)
-    return grain
+def _slow(power: FloatArray, config: CarrierConfig) -> FloatArray:
+    """The slow part of band powers: beside it the rest is grain."""
+    slow: FloatArray = np.maximum(_gaussian_along_time(power, config.texture_frames), 0)
+    return slow
 
 
 def _gaussian_along_time(x: FloatArray, deviation: float) -> FloatArray:

@@ -10,14 +10,28 @@ import numpy as np
 import numpy.typing as npt
 from scipy import fft
 
-from nst_core.mel import bands_of_bins
 from nst_core.pairs import BLOCK_FRAMES, load_pairs
 from nst_core.stft import ComplexArray, FloatArray, frame_count, hann
 from nst_core.threads import side_by_side
 
 _QUARTER = np.float32(0.25)
-_PART_FRAMES = 2048
+PART_FRAMES = 2048
 """Worked on by one thread at a time."""
+
+
+def bands_of_bins(weights: FloatArray) -> tuple[npt.NDArray[np.int32], FloatArray]:
+    """Where a bank of tiling triangles, shape (n_bands, n_bins), is not zero.
+
+    Returns
+    -------
+    lower : shape (n_bins,), int32
+        The lower of the at most two bands, one after the other, that see a bin.
+    shares : shape (n_bins, 2), float32
+        Weights of that band and of the next.
+    """
+    lower = (weights > 0).argmax(axis=0).astype(np.int32)
+    padded = np.pad(weights, ((0, 1), (0, 0)))
+    return lower, np.stack([padded[lower + i, np.arange(len(lower))] for i in (0, 1)], axis=1)
 
 
 def band_spectrogram(y: FloatArray, n_fft: int, hop_length: int, bank: FloatArray) -> FloatArray:
@@ -42,18 +56,18 @@ def band_spectrogram(y: FloatArray, n_fft: int, hop_length: int, bank: FloatArra
 
     def fill(first: int) -> None:
         pairs = np.empty((BLOCK_FRAMES // 2, n_fft), np.complex64)
-        for start in range(first, min(first + _PART_FRAMES, len(powers)), BLOCK_FRAMES):
+        for start in range(first, min(first + PART_FRAMES, len(powers)), BLOCK_FRAMES):
             part = powers[start : start + BLOCK_FRAMES]
             z = pairs[: -(-len(part) // 2)]
             load_pairs(padded[start * hop_length :], hann(n_fft), hop_length, z)
             _add_bands(fft.fft(z, axis=1, overwrite_x=True), *layout, part)
 
-    side_by_side([partial(fill, first) for first in range(0, len(powers), _PART_FRAMES)])
+    side_by_side([partial(fill, first) for first in range(0, len(powers), PART_FRAMES)])
     return np.ascontiguousarray(powers[:, :-1])
 
 
 @numba.njit(error_model="numpy", cache=True, nogil=True)
-def _add_bands(  # compiled
+def _add_bands(
     pairs: ComplexArray,
     bin_bands: npt.NDArray[np.int32],
     shares: FloatArray,

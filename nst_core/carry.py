@@ -93,6 +93,7 @@ def _band_levels(
     return BandLevels(
         music=mean("music"),
         ambience=mean("ambience"),
+        sounding=mean("sounding"),
         grain=mean("grain"),
         grain_power=mean("grain_power"),
         peak=max(levels.peak for levels in found),

@@ -7,17 +7,15 @@ import numpy as np
 import numpy.typing as npt
 from scipy import fft
 
+from nst_core.bands import PART_FRAMES, bands_of_bins
 from nst_core.config import CarrierConfig
 from nst_core.erb import erb_bank
-from nst_core.mel import bands_of_bins
 from nst_core.pairs import BLOCK_FRAMES, load_pairs, overlap_add_pairs
 from nst_core.stft import ComplexArray, FloatArray, hann, normalise_overlap
 from nst_core.threads import side_by_side
 
 _MIN_GAIN, _MAX_GAIN = np.float32(1e-3), np.float32(1e3)
 _HALF, _QUARTER = np.float32(0.5), np.float32(0.25)
-_PART_FRAMES = 2048
-"""Imposed on by one thread at a time."""
 
 
 def impose(
@@ -51,7 +49,7 @@ def impose(
     floor = np.float32(1e-12 * (target.max() if peak is None else peak) + 1e-14)
 
     def impose_on(first: int) -> FloatArray:
-        part = target[first : first + _PART_FRAMES]
+        part = target[first : first + PART_FRAMES]
         out = np.zeros((len(part) + overlap - 1) * hop, np.float32)
         pairs = np.empty((BLOCK_FRAMES // 2, n_fft), np.complex64)
         for start in range(0, len(part), BLOCK_FRAMES):
@@ -66,7 +64,7 @@ def impose(
 
     # Parts are the same whatever the threads, and are added in their order.
     whole = np.zeros((n_frames + overlap - 1) * hop, np.float32)
-    firsts = range(0, n_frames, _PART_FRAMES)
+    firsts = range(0, n_frames, PART_FRAMES)
     parts = side_by_side([partial(impose_on, first) for first in firsts])
     for first, part in zip(firsts, parts, strict=True):
         whole[first * hop : first * hop + len(part)] += part
@@ -82,7 +80,7 @@ def _bands_of_bins(
 
 
 @numba.njit(error_model="numpy", cache=True, nogil=True)
-def _impose_bands(  # compiled
+def _impose_bands(
     pairs: ComplexArray,
     goal: FloatArray,
     bin_bands: npt.NDArray[np.int32],

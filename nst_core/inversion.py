@@ -11,10 +11,11 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from nst_core.bands import bands_of_bins
 from nst_core.config import InversionConfig, MelConfig
 from nst_core.errors import SignalError
 from nst_core.griffin_lim import fast_griffin_lim
-from nst_core.mel import bands_of_bins, mel_bank
+from nst_core.mel import mel_bank
 from nst_core.phase import phase_from_magnitude
 from nst_core.stft import FloatArray, hann, overlap_add
 

@@ -85,21 +85,6 @@ def _sparse_bank(config: MelConfig) -> sparse.csr_array:
     return sparse.csr_array(mel_bank(config).weights)
 
 
-def bands_of_bins(weights: FloatArray) -> tuple[npt.NDArray[np.int32], FloatArray]:
-    """Where a bank of tiling triangles, shape (n_bands, n_bins), is not zero.
-
-    Returns
-    -------
-    lower : shape (n_bins,), int32
-        The lower of the at most two bands, one after the other, that see a bin.
-    shares : shape (n_bins, 2), float32
-        Weights of that band and of the next.
-    """
-    lower = (weights > 0).argmax(axis=0).astype(np.int32)
-    padded = np.pad(weights, ((0, 1), (0, 0)))
-    return lower, np.stack([padded[lower + i, np.arange(len(lower))] for i in (0, 1)], axis=1)
-
-
 def n_frames(n_samples: int, config: MelConfig) -> int:
     """Frames of a signal: 259 for 3 s (66,150 samples) at the defaults."""
     return frame_count(n_samples, config.hop_length)

@@ -9,6 +9,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np  # noqa: F401  # only a BLAS that is loaded can be limited: NumPy's,
+import scipy.linalg  # noqa: F401  # and SciPy's own
 from threadpoolctl import threadpool_limits
 
 logger = logging.getLogger(__name__)

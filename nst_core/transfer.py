@@ -151,10 +151,10 @@ def stylise(
 
     with fft.set_workers(n_threads):
         if config.start == "carrier":
-            weight = texture_weight(config.strength)
-            weights = (1.0,) if weight == 1 else (1.0, weight)
-            carrier, *rest = carried(music, ambience, mel, config, weights)
-            to_render = {config.strength: rest[0] if rest else carrier}
+            strengths = sorted({1.0, config.strength} - {0.0}, reverse=True)
+            weights = tuple(map(texture_weight, strengths))
+            carriers = carried(music, ambience, mel, config, weights)
+            carrier, to_render = carriers[0], {strengths[-1]: carriers[-1]}
         gain_db = join_windows(gains(), music.M.shape[1], _overlap_frames(mel, config)).T
     first = found[0]
     return Stylisation(

@@ -11,22 +11,22 @@ from threading import Lock
 
 from nst_core.stft import FloatArray
 
-_KEPT = 4
-"""As many as pairs may wait for their inversion; the oldest goes."""
+KEPT = 4
+"""No more pairs wait for their inversion; the oldest goes."""
 
-_carriers: OrderedDict[str, Mapping[float, FloatArray]] = OrderedDict()
+_carriers: OrderedDict[tuple[str, float], Mapping[float, FloatArray]] = OrderedDict()
 _lock = Lock()
 
 
-def keep(transfer_key: str, carriers: Mapping[float, FloatArray]) -> None:
-    """Remember the carriers of a transfer, by strength."""
+def keep(transfer_key: str, strength: float, carriers: Mapping[float, FloatArray]) -> None:
+    """Remember the carriers that a transfer made for a pair of some strength."""
     with _lock:
-        _carriers[transfer_key] = carriers
-        while len(_carriers) > _KEPT:
+        _carriers[transfer_key, strength] = carriers
+        while len(_carriers) > KEPT:
             _carriers.popitem(last=False)
 
 
-def taken(transfer_key: str) -> Mapping[float, FloatArray]:
+def taken(transfer_key: str, strength: float) -> Mapping[float, FloatArray]:
     """Hand carriers over and forget them; none if they are not here."""
     with _lock:
-        return _carriers.pop(transfer_key, {})
+        return _carriers.pop((transfer_key, strength), {})

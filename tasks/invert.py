@@ -43,6 +43,8 @@ class RenderJob:
 
 def invert_pair(job: RenderJob, workspace: Workspace) -> Record:
     """Render one pair and measure it; the figures are in the record."""
+    # Here and not below: what is in the store needs no carrier, and none must stay in memory.
+    at_hand = carriers.taken(job.transfer.key, job.transfer.config.strength)
 
     def make(path: Path) -> dict[str, Json]:
         pair = job.transfer
@@ -57,7 +59,7 @@ def invert_pair(job: RenderJob, workspace: Workspace) -> Record:
             y = render(
                 music,
                 ambience,
-                dataclasses.replace(stored, carriers=carriers.taken(pair.key)),
+                dataclasses.replace(stored, carriers=at_hand),
                 mel,
                 pair.config,
                 n_threads=workspace.n_threads,

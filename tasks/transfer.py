@@ -71,7 +71,7 @@ def transfer_pair(job: TransferJob, workspace: Workspace, row_id: str) -> Record
                 n_threads=workspace.n_threads,
             )
         return_freed_memory()
-        carriers.keep(job.key, stylisation.carriers)
+        carriers.keep(job.key, job.config.strength, stylisation.carriers)
         save_stylisation(path, stylisation)
         best = stylisation.best_iteration
         return {

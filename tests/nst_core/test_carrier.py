@@ -154,6 +154,16 @@ def test_edges_are_kept_in_sustained_music_and_not_among_many_attacks():
     assert percussive < between < sustained
 
 
+def test_silence_around_music_makes_it_no_more_sustained():
+    music = music_piece("electronic", 5.0, seed=0)
+    sharpness = []
+    for y in (music, np.pad(music, 5 * SR)):
+        levelled = (y * (0.1 / np.sqrt(np.mean(y**2)))).astype("f4")
+        levels = band_target(levelled, noise(len(y) / SR), SR, CONFIG).levels
+        sharpness.append(levels.sharpness(CONFIG))
+    assert sharpness[1] == pytest.approx(sharpness[0], rel=0.1)
+
+
 def test_sharp_edges_do_not_rise_before_the_note():
     step = np.where(np.arange(600) < 300, 1e-4, 1.0)[:, None] * np.ones((1, 20), "f4")
     before, after = slice(280, 295), slice(320, 400)

@@ -192,3 +192,8 @@ def test_the_verdict_names_every_gate_that_is_missed(changed, verdict):
     fields = {field.name: 0.0 for field in dataclasses.fields(Metrics)}
     good = {"content": 0.55, "texture": 0.55, "carrier_db": 3.4, "follow": 0.25}
     assert Metrics(**{**fields, **good, **changed}).verdict == verdict
+
+
+def test_threads_change_no_figure(sounds):
+    music, used, kept = sounds
+    assert evaluate(used, music, kept, SR, n_threads=3) == evaluate(used, music, kept, SR)

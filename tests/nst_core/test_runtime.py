@@ -21,10 +21,10 @@ found = stylise(music, rain, load_classifier(), TransferConfig(n_iterations=4))
 print(hashlib.sha256(found.gain_db.tobytes()).hexdigest())
 """
 PRODUCTS = """
-import numpy, scipy.linalg
-from threadpoolctl import threadpool_info
 from nst_core.runtime import limit_blas
 limit_blas()
+import numpy, scipy.linalg
+from threadpoolctl import threadpool_info
 print(*(each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"))
 """
 

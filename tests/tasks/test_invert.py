@@ -12,6 +12,7 @@ from tasks import carriers
 from tasks.caching import Workspace, artefact
 from tasks.files import StorageError
 from tasks.invert import RenderJob, invert_pair
+from tasks.transfer import transfer_pair
 from tasks.upload import UploadJob
 
 
@@ -37,20 +38,33 @@ def test_strength_0_is_the_music_and_more_is_farther_from_it(
     assert distances[0] < distances[1] < distances[2]
 
 
-def test_a_carrier_in_memory_changes_no_sample(
-    workspace: Workspace, pair: UploadJob, render: Callable[[UploadJob, Workspace], object]
+def test_a_carrier_in_memory_changes_no_sample_and_is_forgotten(
+    rendered: Workspace, pair: UploadJob
 ) -> None:
-    render(pair, workspace)
-    record = workspace.store.find("audio", pair.render.key)
-    workspace.store.delete("audio", pair.render.key)
-    assert carriers.taken(pair.render.transfer.key) == {}, "the inversion took it"
-    assert invert_pair(pair.render, workspace).sha256 == record.sha256
+    job, transfer = pair.render, pair.render.transfer
+    rendered.store.delete("transfer", transfer.key)
+    transfer_pair.fn(transfer, rendered, pair.row_id)
+    at_hand = carriers.taken(transfer.key, transfer.config.strength)
+    assert list(at_hand) == [transfer.config.strength]
+    shas = []
+    for kept in (at_hand, {}):
+        rendered.store.delete("audio", job.key)
+        carriers.keep(transfer.key, transfer.config.strength, kept)
+        shas.append(invert_pair(job, rendered).sha256)
+        assert carriers.taken(transfer.key, transfer.config.strength) == {}
+    assert shas[0] == shas[1]
+
+
+def test_a_stored_sound_leaves_no_carrier_in_memory(rendered: Workspace, pair: UploadJob) -> None:
+    carriers.keep(pair.render.transfer.key, 0.7, {0.7: np.zeros(1, "f4")})
+    invert_pair(pair.render, rendered)
+    assert carriers.taken(pair.render.transfer.key, 0.7) == {}
 
 
 def test_carriers_that_nobody_takes_give_way_to_newer_ones() -> None:
     for number in range(10):
-        carriers.keep(f"transfer {number}", {0.5: np.zeros(1, "f4")})
-    found = [carriers.taken(f"transfer {number}") for number in range(10)]
+        carriers.keep("a transfer", number / 10, {number / 10: np.zeros(1, "f4")})
+    found = [carriers.taken("a transfer", number / 10) for number in range(10)]
     assert [not each for each in found] == [True] * 6 + [False] * 4
 
 
