@@ -8,24 +8,21 @@ the music (``follow`` is low).
 """
 
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 
 import numpy as np
-import numpy.typing as npt
 from scipy import fft
-from scipy.ndimage import maximum_filter1d, uniform_filter1d
 
-from nst_core.bands import band_spectrogram
-from nst_core.erb import erb_bank
+from nst_core.content import chroma_similarity, content_features, correlation, onset_f1
+from nst_core.gates import carrier_deviation, follow
 from nst_core.levels import rms
 from nst_core.stft import FloatArray, power_spectrogram
-from nst_core.texture import texture_moved, wide_bank
+from nst_core.texture import texture_moved
 from nst_core.threads import side_by_side
 
 GATES = {"content": 0.55, "texture": 0.55, "carrier_db": 3.4, "follow": 0.25}
 """What a pair at strength 1 must reach, all together, to be a transfer and no mix."""
 
-_ONSET_TOLERANCE_S = 0.05
 _HIGH_HZ = 6000
 
 
@@ -99,26 +96,24 @@ def evaluate(
         texture, out, kept, other, carrier_db, followed, high = side_by_side(
             [
                 partial(texture_moved, y, music, ambience, sr),
-                *(partial(_content_features, x, sr) for x in (y, music, looped)),
+                *(partial(content_features, x, sr) for x in (y, music, looped)),
                 partial(carrier_deviation, y, music, sr),
                 partial(follow, y, music, sr),
                 partial(high_share, y, sr),
             ]
         )
-    chroma = _rescaled(_chroma_similarity(out, kept), _chroma_similarity(other, kept))
-    onsets = _rescaled(
-        _correlation(out.onsets, kept.onsets), _correlation(other.onsets, kept.onsets)
-    )
+    chroma = _rescaled(chroma_similarity(out, kept), chroma_similarity(other, kept))
+    onsets = _rescaled(correlation(out.onsets, kept.onsets), correlation(other.onsets, kept.onsets))
     spectrum = _rescaled(
-        _correlation(out.log_semitones, kept.log_semitones),
-        _correlation(other.log_semitones, kept.log_semitones),
+        correlation(out.log_semitones, kept.log_semitones),
+        correlation(other.log_semitones, kept.log_semitones),
     )
     return Metrics(
         content=(chroma + onsets + spectrum) / 3,
         chroma=chroma,
         onset_correlation=onsets,
         spectrum=spectrum,
-        onset_f1=_onset_f1(out.onsets, kept.onsets, sr),
+        onset_f1=onset_f1(out.onsets, kept.onsets, sr),
         texture=texture,
         spectrum_moved=_spectrum_moved(out.long_term_db, kept.long_term_db, other.long_term_db),
         carrier_db=carrier_db,
@@ -135,121 +130,9 @@ def _rescaled(value: float, chance: float) -> float:
     return (value - chance) / max(1 - chance, 1e-6)
 
 
-def _correlation(a: FloatArray, b: FloatArray) -> float:
-    a, b = a.ravel() - a.mean(), b.ravel() - b.mean()
-    return float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b) + 1e-12))
-
-
-# -- content ------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Content:
-    chroma: FloatArray
-    energy: FloatArray
-    log_semitones: FloatArray
-    onsets: FloatArray
-    long_term_db: FloatArray
-
-
-@lru_cache(maxsize=4)
-def _semitone_bank(n_fft: int, sr: int) -> FloatArray:
-    """Bins to the 72 semitones from C2 (65 Hz), triangles a semitone wide."""
-    frequency = np.fft.rfftfreq(n_fft, 1 / sr)
-    pitch = 12 * np.log2(np.maximum(frequency, 1) / 65.406)
-    bank: FloatArray = np.maximum(0, 1 - np.abs(pitch[:, None] - np.arange(72))).astype(np.float32)
-    return bank
-
-
-def _content_features(y: FloatArray, sr: int) -> _Content:
-    n_fft, hop = 4096, 1024
-    semitones = band_spectrogram(y, n_fft, hop, _semitone_bank(n_fft, sr))
-    bands = band_spectrogram(y, 1024, 256, erb_bank(40, 1024, sr))
-    log_bands = np.log(bands + 1e-4)
-    flux = np.maximum(log_bands[2:] - log_bands[:-2], 0).mean(axis=1)
-    return _Content(
-        chroma=np.sqrt(semitones.reshape(len(semitones), 6, 12).sum(axis=1)),
-        energy=semitones.sum(axis=1),
-        log_semitones=np.log(semitones + 1e-2),
-        onsets=np.pad(flux, 1),
-        long_term_db=10 * np.log10(bands.mean(axis=0) + 1e-8),
-    )
-
-
-def _chroma_similarity(a: _Content, b: _Content) -> float:
-    """Cosine of chroma about its mean, frame by frame, weighted by the energy of `b`."""
-    x, z = (c.chroma - c.chroma.mean(axis=1, keepdims=True) for c in (a, b))
-    norms = np.linalg.norm(x, axis=1) * np.linalg.norm(z, axis=1) + 1e-9
-    return float(np.average((x * z).sum(axis=1) / norms, weights=b.energy + 1e-12))
-
-
-def _onset_times(envelope: FloatArray, sr: int) -> npt.NDArray[np.float64]:
-    """Local maxima over 70 ms that stand out of the surrounding 0.4 s."""
-    is_peak = envelope == maximum_filter1d(envelope, 7)
-    threshold = uniform_filter1d(envelope, 35) + 0.5 * envelope.std()
-    times: npt.NDArray[np.float64] = np.flatnonzero(is_peak & (envelope > threshold)) * 256 / sr
-    return times
-
-
-def _onset_f1(found: FloatArray, wanted: FloatArray, sr: int) -> float:
-    a, b = _onset_times(found, sr), _onset_times(wanted, sr)
-    hits, i, j = 0, 0, 0
-    while i < len(a) and j < len(b):
-        if abs(a[i] - b[j]) <= _ONSET_TOLERANCE_S:
-            hits, i, j = hits + 1, i + 1, j + 1
-        elif a[i] < b[j]:
-            i += 1
-        else:
-            j += 1
-    return 2 * hits / (len(a) + len(b)) if len(a) + len(b) else 1.0
-
-
 def _spectrum_moved(out: FloatArray, music: FloatArray, ambience: FloatArray) -> float:
     whole = float(np.linalg.norm(music - ambience))
     return 1 - float(np.linalg.norm(out - ambience)) / max(whole, 1e-6)
-
-
-# -- gates --------------------------------------------------------------------
-
-
-def carrier_deviation(y: FloatArray, music: FloatArray, sr: int) -> float:
-    """How little of the music's own signal is left under its loudest bins, in dB.
-
-    In each bin of 80 Hz..5 kHz that is often among the music's 5 % loudest, the mean
-    absolute deviation of ``10 log10(result / music)`` from its median.
-    """
-    n_fft, hop = 2048, 512
-    low, high = (int(hz * n_fft / sr) for hz in (80, 5000))
-    bins = slice(low + 1, high + 1)
-    M, Y = (power_spectrogram(x, n_fft, hop, bins=bins) for x in (music, y))
-    is_loud = np.quantile(M, 0.95) <= M
-    M += np.float32(1e-9)
-    Y += np.float32(1e-9)
-    gain_db = np.log10(np.divide(Y, M, out=Y), out=Y)
-    gain_db *= 10
-    total, count = 0.0, 0
-    for k in range(M.shape[1]):
-        gains = gain_db[is_loud[:, k], k]
-        if len(gains) >= 8:
-            total += float(np.abs(gains - np.median(gains)).sum())
-            count += len(gains)
-    return total / count if count else 0.0
-
-
-def follow(y: FloatArray, music: FloatArray, sr: int) -> float:
-    """fB: how far what is not the music's own signal rises and falls with it, per band.
-
-    The gain that holds in 90 % of the frames explains the music's share; the log of the
-    rest is correlated with the music's log envelope.
-    """
-    n_fft, hop = 1024, 256
-    bank = wide_bank(n_fft, 32, sr)
-    M, Y = (band_spectrogram(x, n_fft, hop, bank) for x in (music, y))
-    explained = np.quantile(Y / (M + 1e-3 * M.mean(axis=0) + 1e-9), 0.1, axis=0)
-    rest = np.maximum(Y - explained * M, 0)
-    a = uniform_filter1d(np.log(rest + 1e-9 + 1e-3 * Y.mean(axis=0)), 9, axis=0)
-    b = uniform_filter1d(np.log(M + 1e-9 + 1e-3 * M.mean(axis=0)), 9, axis=0)
-    return float(np.mean([_correlation(a[:, k], b[:, k]) for k in range(bank.shape[1])]))
 
 
 def high_share(y: FloatArray, sr: int) -> float:
