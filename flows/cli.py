@@ -133,8 +133,7 @@ def check(manifest: str, *, input_root: Ids = None) -> int:
     n_well, problems = _checked(manifest, tuple(input_root or ()))
     for problem in problems:
         print(problem)
-    verdict = f"{len(problems)} problem{'s' * (len(problems) != 1)}"
-    sys.stderr.write(f"{manifest}: {n_well} rows are well, {verdict}\n")
+    sys.stderr.write(f"{manifest}: rows that are well: {n_well}, problems: {len(problems)}\n")
     return _USAGE if problems else 0
 
 

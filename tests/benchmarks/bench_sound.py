@@ -203,12 +203,14 @@ def _plot_plane(path: Path, results: dict) -> None:
     from matplotlib import pyplot as plt  # after the backend is chosen
 
     figure, axes = plt.subplots(figsize=(7, 5), layout="constrained")
-    for name, found in results.items():
-        if name not in {"strength", "notes"}:
-            means = [np.mean([row[k] for row in found["pairs"]]) for k in ("content", "texture")]
-            carrier = np.mean([row["carrier_db"] for row in found["pairs"]])
-            axes.scatter(*means, s=30, color="C2" if carrier >= 4 else "C3")
-            axes.annotate(name, means, xytext=(4, 3), textcoords="offset points", fontsize=8)
+    methods = {name: found["pairs"] for name, found in results.items() if "pairs" in found}
+    by_texture = sorted(methods, key=lambda name: np.mean([r["texture"] for r in methods[name]]))
+    for number, name in enumerate(by_texture):
+        keys = ("content", "texture", "carrier_db")
+        *means, carrier = (np.mean([row[k] for row in methods[name]]) for k in keys)
+        axes.scatter(*means, s=30, color="C2" if carrier >= 4 else "C3")
+        side = {"xytext": (-5, -3), "ha": "right"} if number % 2 else {"xytext": (5, -3)}
+        axes.annotate(name, means, textcoords="offset points", fontsize=8, **side)
     axes.axvline(0.65, lw=0.5, color="grey")
     axes.axhline(0.75, lw=0.5, color="grey")
     axes.set(xlabel="content C (1: the music)", ylabel="texture dTM (1: the ambience)")

@@ -253,7 +253,7 @@ def test_check_prints_what_is_wrong_line_by_line_and_ends_with_2(amnst, catalogu
     assert late.startswith('line 3, column "music", value "')
     assert late.endswith(": there is no such file")
     assert loud.startswith('line 4, column "strength", value "7": ')
-    assert "1 rows are well, 2 problems" in err
+    assert "rows that are well: 1, problems: 2" in err
 
 
 @pytest.mark.parametrize(("text", "wanted"), BAD_MANIFESTS.values(), ids=BAD_MANIFESTS)
@@ -266,7 +266,7 @@ def test_check_prints_whatever_is_wrong_in_a_manifest_on_stdout(amnst, catalogue
         assert part in problem
     (summary,) = err.splitlines()
     assert summary.startswith(f"{catalogue.manifest}: ")
-    assert summary.endswith(" well, 1 problem")
+    assert summary.endswith(", problems: 1")
 
 
 def test_check_of_a_manifest_that_is_not_there_is_a_usage_error(amnst, tmp_path):
