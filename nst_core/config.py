@@ -121,7 +121,7 @@ class AudioLimits:
 class CarrierConfig:
     """Parts A and B of the transfer: the ambience carries the music's spectrum.
 
-    Figures tuned on development pairs, then frozen and confirmed on six untouched ones.
+    Figures tuned on eleven development pairs and confirmed on five untouched ones.
     """
 
     n_fft: int = 4096

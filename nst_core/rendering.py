@@ -77,6 +77,12 @@ def render(
     ----------
     music, ambience
         The ones that were stylised.
+    mel
+        Shape of the analyses.
+    config
+        With the strength, and where the transfer started.
+    n_threads
+        For transforms and inversion; changes no sample.
 
     Returns
     -------

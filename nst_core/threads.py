@@ -12,9 +12,17 @@ from scipy import fft
 
 
 def side_by_side(actions: Sequence[Callable[[], Any]]) -> list[Any]:
-    """Call all, in as many threads as this one has workers, and return what they return.
+    """Call all, in as many threads as this one has workers.
 
-    Each gets its share of the workers. One after the other, in this thread, if it has one.
+    Parameters
+    ----------
+    actions
+        At least one. Each gets its share of the workers; with one worker they are called one
+        after the other in this thread.
+
+    Returns
+    -------
+    What they return, in their order; the first exception is raised.
     """
     n_workers = fft.get_workers()
     share = max(1, n_workers // len(actions))

@@ -112,7 +112,6 @@ def stylise(
 ) -> Stylisation:
     """Optimise the mel, at full strength whatever ``config.strength`` says.
 
-    The strength decides which carrier comes with the result, and nothing else.
 
     Parameters
     ----------
@@ -120,6 +119,15 @@ def stylise(
         Analysed with ``classifier.mel``; of any length and level.
     classifier
         Whose layers are listened with.
+    config
+        Layers, weights, steps, and of which carrier there are samples in the result.
+    n_threads
+        For transforms; changes no sample.
+
+    Returns
+    -------
+    Of the music's number of frames, with the carrier at ``config.strength`` if that is above 0
+    and the transfer starts from a carrier.
 
     Raises
     ------
