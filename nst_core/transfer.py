@@ -112,7 +112,6 @@ def stylise(
 ) -> Stylisation:
     """Optimise the mel, at full strength whatever ``config.strength`` says.
 
-
     Parameters
     ----------
     music, ambience
