@@ -19,7 +19,7 @@ from prefect.runtime import flow_run
 from prefect.states import AwaitingRetry, Cancelling
 from prefect.types._datetime import now
 
-from flows.catalog import Catalog, Shard, open_catalog
+from flows.catalog import Catalog, Shard
 from flows.render_shard import finished_results
 from nst_core.errors import NSTError
 from tasks.caching import Workspace
@@ -87,7 +87,7 @@ def _results(
             yield from done
     max_in_flight = catalog.request.max_in_flight
     for shard, run in _run_shards(to_start, deployment, max_in_flight, workspace):
-        yield from _results_of(shard, run, workspace)
+        yield from _results_of(shard, run, catalog, workspace)
 
 
 def _looked_at(
@@ -177,15 +177,21 @@ def _is_stuck(state: State) -> bool:
     return state.type == StateType.PENDING and waited > _PENDING_S
 
 
-def _results_of(shard: Shard, run: FlowRun | None, workspace: Workspace) -> list[RowResult]:
+def _results_of(
+    shard: Shard, run: FlowRun | None, catalog: Catalog, workspace: Workspace
+) -> list[RowResult]:
     """What a shard's run has left, else what can be said of its rows without it."""
     part = patiently(lambda: list(read_part(workspace, shard.catalog_run_id, shard.name)))
-    return part if len(part) == shard.stop - shard.first else _lost(shard, run, workspace)
+    return part if len(part) == shard.stop - shard.first else _lost(shard, run, catalog, workspace)
 
 
-def _lost(shard: Shard, run: FlowRun | None, workspace: Workspace) -> list[RowResult]:
-    """The rows of a shard whose run ended without telling of them."""
-    catalog = open_catalog(shard.request, workspace)
+def _lost(
+    shard: Shard, run: FlowRun | None, catalog: Catalog, workspace: Workspace
+) -> list[RowResult]:
+    """The rows of a shard whose run ended without telling of them.
+
+    They are those of the catalogue as it was cut: its manifest may be another by now.
+    """
     message = run.state.message if run and run.state else "the run was deleted"
     state = run.state_name if run else "gone"
     error = ShardError(

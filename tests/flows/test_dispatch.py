@@ -1,5 +1,6 @@
 """A catalogue on workers, seen from its own run: no row is lost, whatever ends it."""
 
+import shutil
 from collections.abc import Callable, Container, Iterator
 from threading import Event, Thread
 from uuid import UUID, uuid4
@@ -122,3 +123,28 @@ def test_a_run_that_is_gone_does_not_hide_it_either(monkeypatch, caplog):
     monkeypatch.setenv("PREFECT__FLOW_RUN_ID", str(uuid4()))
     dispatch._cancel_with_us({})
     assert "0 shards were not cancelled" in caplog.text
+
+
+def test_a_lost_shard_is_told_of_as_it_was_cut_whatever_its_manifest_is_by_now(
+    on_workers, end_shards
+):
+    other = "id,ambience,music\nfirst,fire.wav,rock.wav\n"
+    end_shards(lambda: on_workers.manifest.write_text(other, "utf-8"))
+    state = on_workers.render(shard_size=1, max_in_flight=3)
+    assert state.message.startswith("3 of 3 pairs failed: rain-folk, fire-folk, rain-rock;")
+    report = on_workers.report()
+    assert list(report["id"]) == [row["id"] for row in on_workers.rows]
+    assert list(report["line"]) == [2, 3, 4]
+    assert set(report["error_code"]) == {"shard_lost"}
+
+
+def test_what_a_lost_shard_had_finished_counts(on_workers, end_shards, finished):
+    shutil.copytree(finished.root / "store", on_workers.root / "store")
+    shutil.copytree(finished.output, on_workers.output)
+    gone = on_workers.output / "fire-folk.wav"
+    gone.unlink()
+    end_shards()
+    on_workers.render(shard_size=3)
+    assert on_workers.statuses() == {
+        "rain-folk": "cached", "fire-folk": "failed", "rain-rock": "cached",
+    }  # fmt: skip
