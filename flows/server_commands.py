@@ -29,7 +29,8 @@ def deploy(
 ) -> int:
     """Set up a Prefect server: pools, deployments, schedules (off) and automations.
 
-    The server is the one that PREFECT_API_URL names. A second call changes nothing.
+    The server is the one that PREFECT_API_URL names; without it nothing is done, and the exit
+    code is 2. A second call changes nothing.
 
     Parameters
     ----------
@@ -41,13 +42,12 @@ def deploy(
         Container image with amnst, for docker and kubernetes.
     """
     prepare_prefect(verbose=False)
-    from prefect.client.orchestration import get_client
-
     from deployments.definitions import definitions
     from deployments.deploy import deploy as apply
+    from flows.server import server
 
     n_changed = 0
-    with get_client(sync_client=True) as client:
+    with server("the API") as client:
         for change in apply(
             client, definitions(), pool_type=pool_type, image=image, dry_run=dry_run
         ):

@@ -21,7 +21,8 @@ from flows.catalog import (
     accepted_manifest,
 )
 from flows.prefect_environment import refuse_pickles
-from flows.runs import ServerError, read_run, submit
+from flows.runs import read_run, submit
+from flows.server import ServerError
 from flows.settings import Settings
 from nst_core.config import OutputConfig
 from nst_core.errors import NSTError

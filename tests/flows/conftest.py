@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from prefect import flow
 from prefect.settings import (
     PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
     get_current_settings,
@@ -53,6 +54,17 @@ def prefect() -> Iterator[None]:
         prefect_test_harness(server_startup_timeout=180),
     ):
         yield
+
+
+@flow(name="well")
+def _well() -> None:
+    """End Completed."""
+
+
+@pytest.fixture(scope="session")
+def completed(prefect: None) -> str:
+    """The id of a flow run that is Completed."""
+    return str(_well(return_state=True).state_details.flow_run_id)
 
 
 def _mels(mel: MelConfig) -> np.ndarray:
