@@ -2,8 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from threading import Thread
 from uuid import uuid4
 
 import pytest
@@ -15,6 +13,7 @@ from flows.catalog import RenderRequest
 from flows.cli import main
 from flows.runs import read_run, schedules, submit, unschedule, wait_for
 from flows.server import ServerError
+from tests.servers import web_server
 
 RUN = str(uuid4())
 REQUEST = RenderRequest(manifest="s3://b/m.csv", output="s3://b/out")
@@ -23,32 +22,8 @@ REQUEST = RenderRequest(manifest="s3://b/m.csv", output="s3://b/out")
 @contextmanager
 def answering(*answers: tuple[int, str]) -> Iterator[None]:
     """A web server in the place of Prefect's, with these answers; the last one stays."""
-    left = list(answers)
-
-    class Answer(BaseHTTPRequestHandler):
-        def answer(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            status, text = left.pop(0) if len(left) > 1 else left[0]
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(text.encode())))
-            self.end_headers()
-            self.wfile.write(text.encode())
-
-        do_GET = do_POST = do_DELETE = do_PATCH = answer  # noqa: N815  # the library's names
-
-        def log_message(self, *arguments: object) -> None:
-            """Say nothing."""
-
-    web = HTTPServer(("127.0.0.1", 0), Answer)
-    thread = Thread(target=web.serve_forever)
-    thread.start()
-    try:
-        with temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{web.server_port}/api"}):
-            yield
-    finally:
-        web.shutdown()
-        thread.join()
-        web.server_close()
+    with web_server(*answers) as url, temporary_settings({PREFECT_API_URL: f"{url}/api"}):
+        yield
 
 
 @pytest.mark.parametrize(
