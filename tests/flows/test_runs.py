@@ -3,13 +3,12 @@
 from uuid import uuid4
 
 import pytest
-from prefect.client.orchestration import get_client
 from prefect.exceptions import ObjectNotFound
 
 from flows.catalog import RenderRequest
 from flows.cli import main
 from flows.runs import read_run, report_of, retry, schedule, schedules, unschedule
-from flows.server import CATALOG_DEPLOYMENT, ServerError
+from flows.server import ServerError
 
 
 def test_a_completed_run_is_not_started_again_and_the_way_out_is_named(completed):
@@ -50,16 +49,6 @@ def test_the_command_ends_with_2_for_a_completed_run(completed, capsys):
     assert "[completed]" in capsys.readouterr().err
 
 
-@pytest.fixture
-def deployment():
-    """The deployment of catalogues, for the time of a test."""
-    flow_name, name = CATALOG_DEPLOYMENT.split("/")
-    with get_client(sync_client=True) as client:
-        made = client.create_deployment(client.create_flow_from_name(flow_name), name)
-        yield made
-        client.delete_deployment(made)
-
-
 def times():
     return [(each.slug, each.schedule.cron, each.active) for each in schedules()]
 
@@ -70,6 +59,7 @@ def set_times(cron, *, output="out", active=False):
 
 
 def test_a_second_schedule_of_a_name_takes_the_place_of_the_first(deployment):
+    deployment()
     set_times("0 3 * * *", active=True)
     (first,) = schedules()
     set_times("0 4 * * *", output="other")
@@ -80,6 +70,7 @@ def test_a_second_schedule_of_a_name_takes_the_place_of_the_first(deployment):
 
 
 def test_a_schedule_is_removed_by_name_and_an_unknown_name_is_refused(deployment):
+    deployment()
     set_times("0 3 * * *")
     with pytest.raises(ServerError, match="no schedule is named weekly; there are: nightly"):
         unschedule("weekly")
