@@ -22,7 +22,7 @@ SHARDS = ("shard-000000", "shard-000001", "shard-000002")
 
 
 @pytest.fixture(scope="module")
-def deployment(prefect: None) -> str:
+def shard_deployment(prefect: None) -> str:
     flow_name, name = DEPLOYMENT.split("/")
     with get_client(sync_client=True) as client:
         client.create_deployment(client.create_flow_from_name(flow_name), name)
@@ -30,10 +30,10 @@ def deployment(prefect: None) -> str:
 
 
 @pytest.fixture
-def on_workers(finished, make_catalogue, deployment, tmp_path, monkeypatch):
+def on_workers(finished, make_catalogue, shard_deployment, tmp_path, monkeypatch):
     """A catalogue of three shards that no worker takes, one open at a time."""
     monkeypatch.setattr(dispatch, "_POLL_S", 0.1)
-    monkeypatch.setenv("AMNST_SHARD_DEPLOYMENT", deployment)
+    monkeypatch.setenv("AMNST_SHARD_DEPLOYMENT", shard_deployment)
     catalogue = make_catalogue(tmp_path / "dispatched")
     catalogue.rows = finished.rows
     return catalogue
