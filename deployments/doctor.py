@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import httpx
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.exceptions import ObjectNotFound
 
@@ -50,14 +51,28 @@ def examine_store(store_uri: str) -> Iterator[Finding]:
 def examine_server(
     client: SyncPrefectClient, definitions: Iterable[Definition]
 ) -> Iterator[Finding]:
-    """Look at a Prefect server, and at the workers it knows."""
+    """Look at a Prefect server, and at the workers it knows.
+
+    One that fails or refuses in the middle is a fault, and what was not looked at stays so.
+    """
+    try:
+        yield from _examine(client, definitions)
+    except httpx.HTTPStatusError as error:
+        said = f"{error.response.status_code} {error.response.text[:300]}"
+        yield Finding("fault", "server", f"{client.api_url} answers {said}; see its log")
+    except httpx.TransportError as error:
+        yield Finding("fault", "server", _silent(client, error))
+
+
+def _silent(client: SyncPrefectClient, error: Exception) -> str:
+    reason = str(error) or type(error).__name__
+    start = "start it with amnst serve, or mend PREFECT_API_URL"
+    return f"{client.api_url} does not answer ({reason}); {start}"
+
+
+def _examine(client: SyncPrefectClient, definitions: Iterable[Definition]) -> Iterator[Finding]:
     if error := client.api_healthcheck():
-        yield Finding(
-            "fault",
-            "server",
-            f"{client.api_url} does not answer ({error or type(error).__name__}); "
-            "start it with amnst serve, or mend PREFECT_API_URL",
-        )
+        yield Finding("fault", "server", _silent(client, error))
         return
     yield Finding("ok", "server", f"{client.api_url} answers, Prefect {client.api_version()}")
     live = {pool: _live_workers(client, pool) for pool in (CONTROL, GPU)}

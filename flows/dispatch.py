@@ -3,7 +3,8 @@
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 from typing import TypeVar
 from uuid import UUID
 
@@ -13,12 +14,12 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.deployments import run_deployment
-from prefect.exceptions import PrefectHTTPStatusError
+from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.runtime import flow_run
 from prefect.states import AwaitingRetry, Cancelling
 from prefect.types._datetime import now
 
-from flows.catalog import Catalog, Shard, open_catalog
+from flows.catalog import Catalog, Shard
 from flows.render_shard import finished_results
 from nst_core.errors import NSTError
 from tasks.caching import Workspace
@@ -47,24 +48,46 @@ def render_on_workers(
     run_id: str,
     tell: Callable[[RowResult], None],
 ) -> None:
-    """Render a catalogue's rows in flow runs of a deployment; `tell` hears of every one.
+    """Render a catalogue's rows in flow runs of a deployment.
+
+    `tell` hears of every row, whatever happens: of those whose shards were not begun, or were
+    not over when this run was interrupted, that they were not run. What such a shard tells
+    of its rows itself counts in the report.
 
     Shards of which nothing is left to make are not started. What a run of this catalogue
     has started before is found again by its idempotency key, and started again only where
     it is not completed.
     """
+    told: set[int] = set()
+
+    def keep(result: RowResult) -> None:
+        told.add(result.line)
+        tell(result)
+
+    try:
+        # Closed at once, and not when the traceback is gone: that cancels the shards.
+        with closing(_results(catalog, workspace, deployment, run_id)) as results:
+            for result in results:
+                keep(result)
+    finally:
+        for row in catalog.rows:
+            if row.line not in told:
+                keep(RowResult(line=row.line, id=row.id, status="not_run"))
+
+
+def _results(
+    catalog: Catalog, workspace: Workspace, deployment: str, run_id: str
+) -> Generator[RowResult]:
+    """Yield the result of every row: of finished shards at once, of others as they end."""
     to_start = []
     for shard, done in _looked_at(catalog, workspace, run_id):
         if done is None:
             to_start.append(shard)
         else:
-            for result in done:
-                tell(result)
+            yield from done
     max_in_flight = catalog.request.max_in_flight
-    del catalog  # of 100,000 rows only the references are needed from here on
     for shard, run in _run_shards(to_start, deployment, max_in_flight, workspace):
-        for result in _results_of(shard, run, workspace):
-            tell(result)
+        yield from _results_of(shard, run, catalog, workspace)
 
 
 def _looked_at(
@@ -154,15 +177,21 @@ def _is_stuck(state: State) -> bool:
     return state.type == StateType.PENDING and waited > _PENDING_S
 
 
-def _results_of(shard: Shard, run: FlowRun | None, workspace: Workspace) -> list[RowResult]:
+def _results_of(
+    shard: Shard, run: FlowRun | None, catalog: Catalog, workspace: Workspace
+) -> list[RowResult]:
     """What a shard's run has left, else what can be said of its rows without it."""
     part = patiently(lambda: list(read_part(workspace, shard.catalog_run_id, shard.name)))
-    return part if len(part) == shard.stop - shard.first else _lost(shard, run, workspace)
+    return part if len(part) == shard.stop - shard.first else _lost(shard, run, catalog, workspace)
 
 
-def _lost(shard: Shard, run: FlowRun | None, workspace: Workspace) -> list[RowResult]:
-    """The rows of a shard whose run ended without telling of them."""
-    catalog = open_catalog(shard.request, workspace)
+def _lost(
+    shard: Shard, run: FlowRun | None, catalog: Catalog, workspace: Workspace
+) -> list[RowResult]:
+    """The rows of a shard whose run ended without telling of them.
+
+    They are those of the catalogue as it was cut: its manifest may be another by now.
+    """
     message = run.state.message if run and run.state else "the run was deleted"
     state = run.state_name if run else "gone"
     error = ShardError(
@@ -180,13 +209,19 @@ def _lost(shard: Shard, run: FlowRun | None, workspace: Workspace) -> list[RowRe
 
 
 def _cancel_with_us(run_ids: Mapping[UUID, Shard]) -> None:
-    """Cancel the shards if this run is being cancelled, and not if its process is lost."""
-    with get_client(sync_client=True) as client:
-        own = client.read_flow_run(UUID(str(flow_run.get_id())))
-        if own.state and own.state.type in {StateType.CANCELLING, StateType.CANCELLED}:
-            stop: State[None] = Cancelling()
-            for run_id in run_ids:
-                client.set_flow_run_state(run_id, stop)
+    """Cancel the shards if this run is being cancelled, and not if its process is lost.
+
+    Where the server does not let us, the shards go on: what has ended this run must be heard.
+    """
+    try:
+        with get_client(sync_client=True) as client:
+            own = client.read_flow_run(UUID(str(flow_run.get_id())))
+            if own.state and own.state.type in {StateType.CANCELLING, StateType.CANCELLED}:
+                stop: State[None] = Cancelling()
+                for run_id in run_ids:
+                    client.set_flow_run_state(run_id, stop)
+    except (httpx.TransportError, PrefectHTTPStatusError, ObjectNotFound) as error:
+        logger.warning("%d shards were not cancelled: %s", len(run_ids), error)
 
 
 def _asked(call: Callable[[], T]) -> T:

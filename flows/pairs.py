@@ -71,7 +71,7 @@ def settle(under_way: UnderWay, workspace: Workspace) -> Iterator[RowResult]:
 
 
 def _next_finished(under_way: UnderWay, workspace: Workspace) -> RowResult:
-    result = _finish(*under_way[0], workspace)
+    result = patiently(lambda: _finish(*under_way[0], workspace))
     under_way.popleft()
     return result
 

@@ -25,7 +25,7 @@ from tasks.jobs import (
     needs_transfer,
     plan_job,
 )
-from tasks.mels import identify_inputs
+from tasks.mels import identify_inputs, identify_patiently
 from tasks.model import load_model
 from tasks.parts import ResultLog, is_over, report_run, result_log
 from tasks.results import RowResult, Tally, cached, failure
@@ -160,7 +160,7 @@ def _results(
 ) -> Iterator[RowResult]:
     """Yield the result of every row as it comes."""
     listener().stage("check inputs")
-    identities = identify_inputs(inputs_of(rows), str(workspace.scratch_root()))
+    identities = identify_patiently(inputs_of(rows), str(workspace.scratch_root()))
     defaults = catalog.defaults
     force = catalog.request.force and flow_run.get_run_count() <= 1  # not again in a retry
     to_do: list[tuple[ManifestRow, UploadJob]] = []
@@ -172,9 +172,10 @@ def _results(
             yield done
         else:
             to_do.append((row, job))
+    jobs = [job for _, job in to_do]
     if force:
-        forget([job for _, job in to_do], workspace)
-    if needs_transfer([job for _, job in to_do], workspace):
+        patiently(lambda: forget(jobs, workspace))
+    if patiently(lambda: needs_transfer(jobs, workspace)):
         load_model(catalog.model, workspace)
     listener().stage("render pairs")
     yield from render_pairs(to_do, workspace, under_way)

@@ -8,7 +8,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from cyclopts import Parameter
+from cyclopts import Parameter, validators
 
 from flows.prefect_environment import prepare_prefect
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from deployments.doctor import Finding
     from deployments.worker import Worker
 
+Count = Annotated[int, Parameter(validator=validators.Number(gte=1))]
 Devices = Annotated[str | None, Parameter(help="GPUs, as 0,1; by default none is chosen.")]
 
 
@@ -29,7 +30,8 @@ def deploy(
 ) -> int:
     """Set up a Prefect server: pools, deployments, schedules (off) and automations.
 
-    The server is the one that PREFECT_API_URL names. A second call changes nothing.
+    The server is the one that PREFECT_API_URL names; without it nothing is done, and the exit
+    code is 2. A second call changes nothing.
 
     Parameters
     ----------
@@ -41,13 +43,12 @@ def deploy(
         Container image with amnst, for docker and kubernetes.
     """
     prepare_prefect(verbose=False)
-    from prefect.client.orchestration import get_client
-
     from deployments.definitions import definitions
     from deployments.deploy import deploy as apply
+    from flows.server import server
 
     n_changed = 0
-    with get_client(sync_client=True) as client:
+    with server("the API") as client:
         for change in apply(
             client, definitions(), pool_type=pool_type, image=image, dry_run=dry_run
         ):
@@ -63,7 +64,7 @@ def _verdict(n_changed: int, *, dry_run: bool) -> str:
     return f"{n_changed} {'would change; nothing was changed' if dry_run else 'changed'}\n"
 
 
-def serve(*, port: int = 4200, devices: Devices = None, workers: int = 1) -> int:
+def serve(*, port: int = 4200, devices: Devices = None, workers: Count = 1) -> int:
     """Run everything on this machine: server, UI, deployments and workers, until Ctrl-C.
 
     The server listens on 127.0.0.1 only; its database is a file in PREFECT_HOME. The UI's
@@ -76,7 +77,7 @@ def serve(*, port: int = 4200, devices: Devices = None, workers: int = 1) -> int
     devices
         GPUs, as 0,1: a worker for each.
     workers
-        Where no GPU is named: so many workers, which share the cores.
+        Where no GPU is named: so many workers, at least one, which share the cores.
     """
     from deployments.serve import Address, keep_working, running_server, stop_signal
 
@@ -107,7 +108,7 @@ def _workers(devices: str | None, n_workers: int) -> "list[Worker]":
         chosen = [device.strip() for device in devices.split(",")]
         threads = max(1, cores // len(chosen))
         return [control, *(Worker(pool="gpu", device=d, threads=threads) for d in chosen)]
-    threads = max(1, cores // max(1, n_workers))
+    threads = max(1, cores // n_workers)
     slots = [f"-cpu{number}" for number in range(n_workers)]
     return [control, *(Worker(pool="gpu", slot=slot, threads=threads) for slot in slots)]
 

@@ -32,7 +32,8 @@ class Settings(BaseSettings):
     n_threads: int = Field(
         default_factory=_usable_cores,
         ge=1,
-        description="Threads of one operation; changes no result.",
+        description="Threads of one operation: one and two give the same bytes, more may differ "
+        "by rounding.",
     )
     shard_deployment: str = Field(
         default="",

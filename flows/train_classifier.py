@@ -15,6 +15,7 @@ from nst_core.config import (
 )
 from tasks.download import download_dataset
 from tasks.mels import SegmentMelJob, compute_segment_mels
+from tasks.retry import patiently
 from tasks.segment import describe_dataset, segment_tracks
 from tasks.store import Record
 from tasks.train import TrainJob, publish_model, train_cnn
@@ -54,7 +55,7 @@ class TrainResult(BaseModel):
 def train_classifier(request: TrainRequest) -> TrainResult:
     """Train the genre classifier whose layers the transfer listens with."""
     workspace = Settings().workspace()
-    workspace.store.check_writable()
+    patiently(workspace.store.check_writable)
     say = listener().stage
     say("download dataset")
     folder = download_dataset(request.dataset, str(workspace.scratch_root()), request.sha256)

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from typing import Annotated, Any
 
 from prefect import flow
-from prefect.states import Completed
+from prefect.states import Completed, Failed
 from pydantic import BaseModel, ConfigDict, Field
 
 from flows.catalog import (
@@ -21,7 +21,8 @@ from flows.catalog import (
     accepted_manifest,
 )
 from flows.prefect_environment import refuse_pickles
-from flows.runs import ServerError, read_run, submit
+from flows.runs import read_run, submit
+from flows.server import ServerError
 from flows.settings import Settings
 from nst_core.config import OutputConfig
 from nst_core.errors import NSTError
@@ -67,17 +68,23 @@ class InboxRequest(BaseModel):
 
 @flow(name="watch-inbox", validate_parameters=True, persist_result=False)
 def watch_inbox(request: InboxRequest) -> Any:
-    """Look once: start what is new, mark what has ended. A schedule calls it again and again."""
+    """Look once: start what is new, mark what has ended. A schedule calls it again and again.
+
+    Ends Failed if a manifest could not be looked after, as when the server refuses its run; the
+    others were. One that is refused for what is in it has its errors beside it and is no failure.
+    """
     refuse_pickles()
     workspace = Settings().workspace()
-    told = []
+    told, n_failed = [], 0
     for entry in dropped(request.inbox, now_s=time.time(), settle_s=request.settle_s):
         try:
             told.append(_look_after(entry.uri, request, workspace))
         except NSTError as error:  # the next manifest must not wait for this one
             logger.warning("%s: %s", entry.uri, error)
             told.append(f"{entry.uri}: {error}")
-    return Completed(message="; ".join(filter(None, told)) or "nothing new")
+            n_failed += 1
+    message = "; ".join(filter(None, told)) or "nothing new"
+    return (Failed if n_failed else Completed)(message=message)
 
 
 def _look_after(manifest: str, request: InboxRequest, workspace: Workspace) -> str:

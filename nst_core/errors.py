@@ -9,7 +9,8 @@
     +-- ModelError      weights that are damaged, foreign or of another architecture
     +-- SignalError     an array that cannot be processed (NaN, empty, wrong shape)
 
-``tasks`` adds `StorageError` and `ManifestError` where those facts are known.
+The other packages add children where their facts are known: storage, manifests and shards in
+``tasks``, the Prefect server in ``flows`` and ``deployments``.
 A message names the thing, its value, the rule and the way out.
 """
 

@@ -12,7 +12,7 @@ from nst_core.analysis import load_analysis, save_analysis
 from nst_core.blend import blend
 from tasks.caching import ArtefactPolicy, Workspace, artefact, produce
 from tasks.mels import AnalysisJob
-from tasks.retry import retry_transient
+from tasks.retry import DELAYS_S, retry_transient
 from tasks.store import Json, Record, artefact_key
 
 _VERSION = 1
@@ -38,8 +38,8 @@ class BlendJob:
     name="blend-ambiences",
     task_run_name="blend-{row_id}",
     cache_policy=ArtefactPolicy(),
-    retries=2,
-    retry_delay_seconds=5,
+    retries=len(DELAYS_S),
+    retry_delay_seconds=DELAYS_S,
     retry_condition_fn=retry_transient,
 )
 def blend_ambiences(job: BlendJob, workspace: Workspace, row_id: str) -> Record:

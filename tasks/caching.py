@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Workspace:
-    """Where a worker works; no part of it decides a byte of a result.
+    """Where a worker works, which is in no key: it says nothing of what is made.
 
     Attributes
     ----------
@@ -39,7 +39,7 @@ class Workspace:
     scratch
         Local folder for what is in the making.
     n_threads
-        For one operation.
+        For one operation. One and two give the same bytes, more may differ by rounding.
     """
 
     store_uri: str

@@ -104,7 +104,7 @@ def _download(
     sha256: str | None,
     on_progress: OnProgress | None,
 ) -> Path:
-    if destination.is_file() and sha256 in {None, sha256_file(destination)}:
+    if destination.is_file() and (not sha256 or sha256.lower() == sha256_file(destination)):
         return destination
     if source.startswith("http://") and not sha256:
         message = f"{scrub(source)}: plain http can be tampered with; give the sha256 or use https"

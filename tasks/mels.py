@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import TypeGuard
 
 from prefect import task
 
@@ -15,7 +17,7 @@ from nst_core.dataset import analyse_segments, load_audio_segments, save_segment
 from nst_core.errors import AudioError, NSTError, SignalError
 from tasks.caching import ArtefactPolicy, Workspace, artefact, parameters, produce
 from tasks.files import StorageError, fetch_input, is_remote, sha256_file
-from tasks.retry import DELAYS_S, retry_transient
+from tasks.retry import DELAYS_S, patiently, retry_transient
 from tasks.segment import SegmentJob
 from tasks.store import Json, Record, artefact_key
 
@@ -104,7 +106,13 @@ def _read(job: AnalysisJob, source: Path) -> Audio:
         raise AudioError(error.code, job.uri, error.reason) from error
 
 
-@task(name="compute-segment-mels", cache_policy=ArtefactPolicy())
+@task(
+    name="compute-segment-mels",
+    cache_policy=ArtefactPolicy(),
+    retries=len(DELAYS_S),
+    retry_delay_seconds=DELAYS_S,
+    retry_condition_fn=retry_transient,
+)
 def compute_segment_mels(job: SegmentMelJob, workspace: Workspace) -> Record:
     """Analyse the segments of a dataset."""
 
@@ -128,6 +136,29 @@ def identify_inputs(
     unique = list(dict.fromkeys(uris))
     with ThreadPoolExecutor(n_threads) as pool:
         return dict(zip(unique, pool.map(lambda uri: _identify(uri, scratch), unique), strict=True))
+
+
+def identify_patiently(uris: Iterable[str], scratch: str) -> dict[str, str | NSTError]:
+    """Hash inputs as `identify_inputs` does; wait for those whose server is away.
+
+    They are waited for all together. What stays away for some minutes has that for a reason.
+    """
+    found = identify_inputs(uris, scratch)
+
+    def ask() -> None:
+        if away := [uri for uri, known in found.items() if _is_away(known)]:
+            found.update(identify_inputs(away, scratch))
+        for known in found.values():
+            if _is_away(known):
+                raise known
+
+    with suppress(StorageError):  # it is told of in `found`
+        patiently(ask)
+    return found
+
+
+def _is_away(known: str | NSTError) -> TypeGuard[StorageError]:
+    return isinstance(known, StorageError) and known.transient
 
 
 def _identify(uri: str, scratch: str) -> str | NSTError:

@@ -6,7 +6,11 @@ import pwd
 import random
 import socket
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 KEY, SECRET = "amnst-test", "amnst-test-secret"
 WEED = Path(sys.executable).with_name("weed")
@@ -74,3 +78,34 @@ def is_open(port: int) -> bool:
     """Say whether somebody listens on a port of this machine."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@contextmanager
+def web_server(*answers: tuple[int, str]) -> Iterator[str]:
+    """A web server with these answers, whatever it is asked; the last one stays. Its URL."""
+    left = list(answers)
+
+    class Answer(BaseHTTPRequestHandler):
+        def answer(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            status, text = left.pop(0) if len(left) > 1 else left[0]
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(text.encode())))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(text.encode())
+
+        do_GET = do_HEAD = do_POST = do_DELETE = do_PATCH = answer  # noqa: N815  # the library's
+
+        def log_message(self, *arguments: object) -> None:
+            """Say nothing."""
+
+    web = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
+    thread = Thread(target=web.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{web.server_port}"
+    finally:
+        web.shutdown()
+        thread.join()
+        web.server_close()

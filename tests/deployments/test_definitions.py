@@ -12,7 +12,7 @@ from rich.console import Console
 import deployments
 from deployments.definitions import definitions, heartbeat_s
 from flows.prefect_environment import prepare_prefect
-from flows.runs import CATALOG_DEPLOYMENT
+from flows.server import CATALOG_DEPLOYMENT
 from nst_core.config import PRESETS, SUBTYPES
 
 FILE = Path(deployments.__file__).with_name("prefect.yaml")

@@ -2,6 +2,7 @@
 
 from uuid import uuid4
 
+import httpx
 import pytest
 from prefect import flow
 from prefect.automations import AutomationCore
@@ -18,8 +19,7 @@ from deployments.delays import event_delay_s, unrecorded_delay_s
 from deployments.doctor import Finding, examine_server, examine_store
 from flows.cli import main
 from nst_core import __version__
-
-pytestmark = pytest.mark.slow
+from tests.servers import web_server
 
 
 @pytest.fixture
@@ -47,6 +47,7 @@ def beat(deployed):
         deployed._client.delete(f"/work_pools/{pool}/workers/{name}")
 
 
+@pytest.mark.slow
 def test_a_pool_without_a_live_worker_is_named(examined, beat):
     assert examined()["pool gpu"].level == "fault"
     assert "no live worker" in examined()["pool gpu"].text
@@ -55,12 +56,14 @@ def test_a_pool_without_a_live_worker_is_named(examined, beat):
     assert examined()["pool gpu"] == Finding("ok", "pool gpu", f"1 live: node-gpu0-{__version__}")
 
 
+@pytest.mark.slow
 def test_a_paused_pool_is_named(examined, deployed):
     deployed.update_work_pool("control", WorkPoolUpdate(is_paused=True))
     assert "paused" in examined()["pool control"].text
     deployed.update_work_pool("control", WorkPoolUpdate(is_paused=False))
 
 
+@pytest.mark.slow
 def test_a_worker_of_another_version_is_named(examined, beat):
     beat("gpu", f"node-gpu0-{__version__}", "node-gpu1-0.0.1")
     found = examined()
@@ -70,6 +73,7 @@ def test_a_worker_of_another_version_is_named(examined, beat):
     assert f"worker node-gpu0-{__version__}" not in found
 
 
+@pytest.mark.slow
 def test_a_worker_whose_name_tells_no_version_is_not_vouched_for(examined, beat):
     beat("gpu", "big-box")
     assert examined()["version"].text == (
@@ -77,6 +81,7 @@ def test_a_worker_whose_name_tells_no_version_is_not_vouched_for(examined, beat)
     )
 
 
+@pytest.mark.slow
 def test_a_deployment_of_another_version_or_missing_is_named(examined, deployed):
     assert examined()["version"].level == "ok"
     found = deployed.read_deployment_by_name("train-classifier/gpu")
@@ -88,6 +93,7 @@ def test_a_deployment_of_another_version_or_missing_is_named(examined, deployed)
     assert findings["deployment render-catalog/gone"].level == "fault"
 
 
+@pytest.mark.slow
 def test_workers_of_two_machines_want_another_database_than_sqlite(examined, beat):
     beat("gpu", f"one-gpu0-{__version__}", f"one-gpu1-{__version__}")
     assert examined()["database"].level == "ok"
@@ -107,6 +113,7 @@ def test_a_database_that_has_grown_is_named():
     assert "3.0 GB" in found.text
 
 
+@pytest.mark.slow
 def test_a_server_elsewhere_tells_how_it_passes_messages(deployed):
     # The settings of this process name another database file than the server's.
     found = database_of(deployed)
@@ -114,11 +121,13 @@ def test_a_server_elsewhere_tells_how_it_passes_messages(deployed):
     assert "memory" in found.kind or found.size
 
 
+@pytest.mark.slow
 def test_events_are_timed_from_writing_to_reading(deployed):
     assert 0 < event_delay_s(deployed, give_up_s=60) < 60
     assert event_delay_s(deployed, give_up_s=0) is None
 
 
+@pytest.mark.slow
 def test_a_recorder_that_is_behind_is_seen(deployed, eventually):
     """The event of a task run that no recorder has seen."""
     assert unrecorded_delay_s(deployed) == 0
@@ -133,6 +142,7 @@ def test_a_recorder_that_is_behind_is_seen(deployed, eventually):
     assert eventually(lambda: unrecorded_delay_s(deployed)) > 0
 
 
+@pytest.mark.slow
 def test_late_runs_are_counted(deployed):
     @flow
     def waiting():
@@ -147,6 +157,7 @@ def test_late_runs_are_counted(deployed):
     assert late() >= before + 1
 
 
+@pytest.mark.slow
 def test_an_automation_that_is_off_is_named(examined, deployed):
     assert "automation amnst-lost-runs" not in examined()
     (found,) = deployed.read_automations_by_name("amnst-lost-runs")
@@ -164,6 +175,26 @@ def test_a_server_that_does_not_answer_is_the_only_finding(free_port):
         (found,) = examine_server(client, definitions())
     assert found.level == "fault"
     assert "does not answer" in found.text
+
+
+def test_an_error_without_a_text_is_named_by_its_kind(free_port):
+    with (
+        temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{free_port()}/api"}),
+        get_client(sync_client=True) as client,
+    ):
+        assert "(ReadTimeout)" in doctor._silent(client, httpx.ReadTimeout(""))
+
+
+@pytest.mark.parametrize(("status", "seen"), [(500, "500 broken"), (401, "401 broken")])
+def test_a_server_that_fails_in_the_middle_is_a_fault_and_not_a_traceback(status, seen):
+    with (
+        web_server((200, "true"), (200, '"3.8.8"'), (status, "broken")) as url,
+        temporary_settings({PREFECT_API_URL: f"{url}/api"}),
+        get_client(sync_client=True) as client,
+    ):
+        well, found = examine_server(client, definitions())
+    assert (well.level, found.level) == ("ok", "fault")
+    assert f"answers {seen}" in found.text
 
 
 def test_a_store_that_cannot_be_written_is_a_fault_and_a_good_one_keeps_its_promises(tmp_path):
@@ -194,6 +225,7 @@ def test_without_a_server_the_command_vouches_for_the_store_alone(tmp_path, monk
     )
 
 
+@pytest.mark.slow
 def test_with_a_server_the_command_looks_at_all(deployed, address, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("AMNST_STORE_URI", str(tmp_path / "store"))
     with temporary_settings({PREFECT_API_URL: address.api}), pytest.raises(SystemExit) as caught:

@@ -146,6 +146,15 @@ def test_a_port_in_use_is_refused(served, capsys):
     assert f"port {address.port} of 127.0.0.1" in capsys.readouterr().err
 
 
+def test_a_server_without_a_worker_is_refused_before_it_starts(capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["serve", "--workers", "0"])
+    assert caught.value.code == 2
+    out, err = capsys.readouterr()
+    assert "--workers" in out + err
+    assert "starting" not in out + err
+
+
 @pytest.mark.e2e
 def test_sigterm_ends_everything(served, eventually):
     process, address, _, _ = served

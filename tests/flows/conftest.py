@@ -9,10 +9,13 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 import pandas as pd
 import pytest
+from prefect import flow
+from prefect.client.orchestration import get_client
 from prefect.settings import (
     PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
     get_current_settings,
@@ -23,6 +26,7 @@ from prefect.testing.utilities import prefect_test_harness
 from flows.catalog import RenderRequest
 from flows.progress import Listener, listening
 from flows.render_catalog import render_catalog
+from flows.server import CATALOG_DEPLOYMENT
 from nst_core.audio import write_audio
 from nst_core.config import ClassifierConfig, MelConfig
 from nst_core.mel import power_mel
@@ -53,6 +57,30 @@ def prefect() -> Iterator[None]:
         prefect_test_harness(server_startup_timeout=180),
     ):
         yield
+
+
+@flow(name="well")
+def _well() -> None:
+    """End Completed."""
+
+
+@pytest.fixture(scope="session")
+def completed(prefect: None) -> str:
+    """The id of a flow run that is Completed."""
+    return str(_well(return_state=True).state_details.flow_run_id)
+
+
+@pytest.fixture
+def deployment(prefect: None) -> Iterator[Callable[[], None]]:
+    """Makes the deployment of catalogues, which nobody works for; it is gone after the test."""
+    made: list[UUID] = []
+    flow_name, name = CATALOG_DEPLOYMENT.split("/")
+    with get_client(sync_client=True) as client:
+        yield lambda: made.append(
+            client.create_deployment(client.create_flow_from_name(flow_name), name)
+        )
+        for each in made:
+            client.delete_deployment(each)
 
 
 def _mels(mel: MelConfig) -> np.ndarray:

@@ -3,21 +3,12 @@
 from uuid import uuid4
 
 import pytest
-from prefect import flow
+from prefect.exceptions import ObjectNotFound
 
+from flows.catalog import RenderRequest
 from flows.cli import main
-from flows.runs import ServerError, read_run, report_of, retry
-
-
-@flow(name="well")
-def well():
-    """End Completed."""
-
-
-@pytest.fixture(scope="module")
-def completed():
-    """The id of a flow run that is Completed."""
-    return str(well(return_state=True).state_details.flow_run_id)
+from flows.runs import read_run, report_of, retry, schedule, schedules, unschedule
+from flows.server import ServerError
 
 
 def test_a_completed_run_is_not_started_again_and_the_way_out_is_named(completed):
@@ -56,3 +47,39 @@ def test_the_command_ends_with_2_for_a_completed_run(completed, capsys):
         main(["retry", completed, "--wait"])
     assert caught.value.code == 2
     assert "[completed]" in capsys.readouterr().err
+
+
+def times():
+    return [(each.slug, each.schedule.cron, each.active) for each in schedules()]
+
+
+def set_times(cron, *, output="out", active=False):
+    request = RenderRequest(manifest="m.csv", output=output)
+    schedule(request, cron=cron, timezone="UTC", name="nightly", active=active)
+
+
+def test_a_second_schedule_of_a_name_takes_the_place_of_the_first(deployment):
+    deployment()
+    set_times("0 3 * * *", active=True)
+    (first,) = schedules()
+    set_times("0 4 * * *", output="other")
+    (second,) = schedules()
+    assert second.id == first.id, "it was never away"
+    assert times() == [("nightly", "0 4 * * *", False)]
+    assert second.parameters["request"]["output"] == "other"
+
+
+def test_a_schedule_is_removed_by_name_and_an_unknown_name_is_refused(deployment):
+    deployment()
+    set_times("0 3 * * *")
+    with pytest.raises(ServerError, match="no schedule is named weekly; there are: nightly"):
+        unschedule("weekly")
+    unschedule("nightly")
+    assert times() == []
+
+
+def test_without_deployments_the_way_out_is_named():
+    with pytest.raises(ServerError, match="`amnst deploy` makes the deployments") as caught:
+        set_times("0 3 * * *")
+    assert caught.value.code == "not_found"
+    assert isinstance(caught.value.__cause__, ObjectNotFound)

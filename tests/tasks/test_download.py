@@ -142,6 +142,7 @@ def test_a_download_appears_whole_and_reports_progress(mirror: Mirror, tmp_path:
     assert seen[-1] == (len(mirror.data), len(mirror.data))
     assert _names(place.parent) == ["genres"]
     download_archive(mirror.url, place, sha256=_sha256(mirror.data))
+    download_archive(mirror.url, place, sha256=_sha256(mirror.data).upper())
     assert len(mirror.asked) == 1, "what is there is not fetched again"
 
 

@@ -1,7 +1,8 @@
 import dataclasses
 import math
+import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,11 @@ import soundfile as sf
 from nst_core.analysis import load_analysis
 from nst_core.config import MelConfig
 from nst_core.errors import AudioError
+from tasks import s3
 from tasks.caching import Workspace, artefact
-from tasks.files import StorageError, sha256_file
-from tasks.mels import AnalysisJob, compute_mels, identify_inputs
+from tasks.files import StorageError, publish, sha256_file
+from tasks.mels import AnalysisJob, compute_mels, identify_inputs, identify_patiently
+from tasks.retry import DELAYS_S
 
 SR = 22_050
 
@@ -165,3 +168,61 @@ def test_a_missing_remote_input_has_its_reason_and_spares_the_others(
     assert isinstance(found[f"{bucket}/gone.wav"], StorageError)
     assert found[f"{bucket}/gone.wav"].code == "not_found"
     assert found[tune] == sha256_file(tune)
+
+
+@pytest.fixture
+def away(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], list[float]]]:
+    """Let the S3 server be away, until the flow has waited so often; how long it waited."""
+    slept: list[float] = []
+
+    def leave(n_waits: int) -> list[float]:
+        there = os.environ["AWS_ENDPOINT_URL"]
+
+        def sleep(seconds: float) -> None:
+            slept.append(seconds)
+            if len(slept) == n_waits:
+                monkeypatch.setenv("AWS_ENDPOINT_URL", there)
+                s3._client.cache_clear()
+
+        monkeypatch.setattr("tasks.retry.time.sleep", sleep)
+        monkeypatch.setitem(s3._CONFIG, "retries", {"max_attempts": 0})
+        monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+        s3._client.cache_clear()
+        return slept
+
+    yield leave
+    monkeypatch.undo()
+    s3._client.cache_clear()
+
+
+def test_inputs_whose_server_is_away_are_waited_for_all_together(
+    bucket: str, sounds: Path, workspace: Workspace, away: Callable[[int], list[float]]
+) -> None:
+    for name in ("a", "b"):
+        publish(sounds / "tune.wav", f"{bucket}/{name}.wav")
+    waits = away(2)
+    uris = [f"{bucket}/{name}.wav" for name in ("a", "b", "gone")]
+    found = identify_patiently(uris, workspace.scratch)
+    assert waits == DELAYS_S[:2]
+    assert [found[uri] for uri in uris[:2]] == [sha256_file(sounds / "tune.wav")] * 2
+    assert isinstance(found[uris[2]], StorageError)
+    assert found[uris[2]].code == "not_found"
+
+
+def test_a_server_that_stays_away_is_the_reason_of_each_input_after_one_wait(
+    bucket: str, workspace: Workspace, away: Callable[[int], list[float]]
+) -> None:
+    waits = away(99)
+    found = identify_patiently([f"{bucket}/{k}.wav" for k in range(5)], workspace.scratch)
+    assert waits == DELAYS_S
+    assert {type(known) for known in found.values()} == {StorageError}
+
+
+def test_missing_inputs_are_not_waited_for(
+    bucket: str, workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.retry.time.sleep", lambda _: pytest.fail("waited"))
+    gone = [f"{bucket}/gone.wav", str(tmp_path / "gone.wav"), "ftp://host/a.wav"]
+    assert {known.code for known in identify_patiently(gone, workspace.scratch).values()} == {
+        "not_found", "bad_uri",
+    }  # fmt: skip

@@ -1,10 +1,14 @@
 import socket
 import subprocess
 import sys
+from importlib import import_module
+from pkgutil import iter_modules
 
 import pytest
+from prefect import Task
 from prefect.states import Completed, Failed
 
+import tasks
 from nst_core.errors import AudioError, ConfigError
 from tasks.files import StorageError, describe, read_bytes
 from tasks.retry import DELAYS_S, is_transient, patiently, retry_transient
@@ -124,3 +128,17 @@ def test_checking_a_manifest_needs_neither_prefect_nor_tensorflow() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert result.stdout == "set()\n"
+
+
+def _tasks() -> list[Task]:
+    """Every Prefect task of the package."""
+    modules = [import_module(f"tasks.{each.name}") for each in iter_modules(tasks.__path__)]
+    found = [value for module in modules for value in vars(module).values()]
+    return list({each.name: each for each in found if isinstance(each, Task)}.values())
+
+
+@pytest.mark.parametrize("task", _tasks(), ids=lambda task: task.name)
+def test_every_task_waits_for_a_store_that_is_away(task: Task) -> None:
+    assert task.retries == len(DELAYS_S)
+    assert task.retry_delay_seconds == DELAYS_S
+    assert task.retry_condition_fn is retry_transient

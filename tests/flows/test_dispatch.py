@@ -1,0 +1,150 @@
+"""A catalogue on workers, seen from its own run: no row is lost, whatever ends it."""
+
+import shutil
+from collections.abc import Callable, Container, Iterator
+from threading import Event, Thread
+from uuid import UUID, uuid4
+
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterTags
+from prefect.client.schemas.sorting import FlowRunSort
+from prefect.runtime import flow_run
+from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.states import Cancelling, Failed
+
+from flows import dispatch
+from flows.progress import Listener
+
+DEPLOYMENT = "render-shard/nobody"
+"""Nobody works for it: its runs wait until a test ends them."""
+SHARDS = ("shard-000000", "shard-000001", "shard-000002")
+
+
+@pytest.fixture(scope="module")
+def shard_deployment(prefect: None) -> str:
+    flow_name, name = DEPLOYMENT.split("/")
+    with get_client(sync_client=True) as client:
+        client.create_deployment(client.create_flow_from_name(flow_name), name)
+    return DEPLOYMENT
+
+
+@pytest.fixture
+def on_workers(finished, make_catalogue, shard_deployment, tmp_path, monkeypatch):
+    """A catalogue of three shards that no worker takes, one open at a time."""
+    monkeypatch.setattr(dispatch, "_POLL_S", 0.1)
+    monkeypatch.setenv("AMNST_SHARD_DEPLOYMENT", shard_deployment)
+    catalogue = make_catalogue(tmp_path / "dispatched")
+    catalogue.rows = finished.rows
+    return catalogue
+
+
+class Interrupter(Listener):
+    """Does something at the first pair that is told of, then ends the run as Ctrl-C does."""
+
+    def __init__(self, first: Callable[[UUID], object] = str) -> None:
+        self.first = first
+
+    def pair(self, name, status, reason):
+        del name, reason
+        if status == "failed":
+            self.run_id = UUID(flow_run.get_id())
+            self.first(self.run_id)
+            raise KeyboardInterrupt
+
+
+def shards_of(run_id: UUID) -> dict[str, str]:
+    """The states of a catalogue's shards, by name."""
+    tagged = FlowRunFilter(tags=FlowRunFilterTags(all_=[str(run_id)]))
+    with get_client(sync_client=True) as client:
+        found = client.read_flow_runs(flow_run_filter=tagged, sort=FlowRunSort.ID_DESC, limit=20)
+    return {run.name: run.state.type.value for run in found}
+
+
+def cancel(run_id: UUID) -> None:
+    with get_client(sync_client=True) as client:
+        client.set_flow_run_state(run_id, Cancelling())
+
+
+@pytest.fixture
+def end_shards() -> Iterator[Callable[..., None]]:
+    """Let shards that wait end Failed, as if their worker had; first do `before`."""
+    stop, threads = Event(), []
+
+    def watch(before: Callable[[], object], names: Container[str]) -> None:
+        with get_client(sync_client=True) as client:
+            while not stop.wait(0.2):
+                for run in client.read_flow_runs(sort=FlowRunSort.ID_DESC, limit=20):
+                    if run.name in names and run.state.is_scheduled():
+                        before()
+                        client.set_flow_run_state(run.id, Failed(message="lost"), force=True)
+
+    def begin(before: Callable[[], object] = lambda: None, names: Container[str] = SHARDS) -> None:
+        threads.append(Thread(target=watch, args=(before, names)))
+        threads[-1].start()
+
+    yield begin
+    stop.set()
+    for thread in threads:
+        thread.join()
+
+
+def test_an_interruption_leaves_no_row_out_of_the_report(on_workers, end_shards):
+    end_shards()
+    on_workers.listener = Interrupter()
+    with pytest.raises(KeyboardInterrupt):
+        on_workers.render(shard_size=1, max_in_flight=1)
+    assert on_workers.statuses() == {
+        "rain-folk": "failed", "fire-folk": "not_run", "rain-rock": "not_run",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("first", "second"), [(cancel, "CANCEL"), (str, "SCHEDULED")])
+def test_a_cancelled_run_takes_its_shards_along_and_a_lost_process_does_not(
+    on_workers, end_shards, first, second
+):
+    end_shards(names=SHARDS[:1])
+    on_workers.listener = Interrupter(first)
+    with pytest.raises(KeyboardInterrupt):
+        on_workers.render(shard_size=1, max_in_flight=2)
+    states = shards_of(on_workers.listener.run_id)
+    assert states["shard-000001"].startswith(second)
+    assert list(on_workers.statuses().values()) == ["failed", "not_run", "not_run"]
+
+
+def test_a_server_that_is_away_does_not_hide_what_ended_the_run(monkeypatch, caplog):
+    monkeypatch.setenv("PREFECT__FLOW_RUN_ID", str(uuid4()))
+    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}):
+        dispatch._cancel_with_us({})
+    assert "0 shards were not cancelled" in caplog.text
+
+
+def test_a_run_that_is_gone_does_not_hide_it_either(monkeypatch, caplog):
+    monkeypatch.setenv("PREFECT__FLOW_RUN_ID", str(uuid4()))
+    dispatch._cancel_with_us({})
+    assert "0 shards were not cancelled" in caplog.text
+
+
+def test_a_lost_shard_is_told_of_as_it_was_cut_whatever_its_manifest_is_by_now(
+    on_workers, end_shards
+):
+    other = "id,ambience,music\nfirst,fire.wav,rock.wav\n"
+    end_shards(lambda: on_workers.manifest.write_text(other, "utf-8"))
+    state = on_workers.render(shard_size=1, max_in_flight=3)
+    assert state.message.startswith("3 of 3 pairs failed: rain-folk, fire-folk, rain-rock;")
+    report = on_workers.report()
+    assert list(report["id"]) == [row["id"] for row in on_workers.rows]
+    assert list(report["line"]) == [2, 3, 4]
+    assert set(report["error_code"]) == {"shard_lost"}
+
+
+def test_what_a_lost_shard_had_finished_counts(on_workers, end_shards, finished):
+    shutil.copytree(finished.root / "store", on_workers.root / "store")
+    shutil.copytree(finished.output, on_workers.output)
+    gone = on_workers.output / "fire-folk.wav"
+    gone.unlink()
+    end_shards()
+    on_workers.render(shard_size=3)
+    assert on_workers.statuses() == {
+        "rain-folk": "cached", "fire-folk": "failed", "rain-rock": "cached",
+    }  # fmt: skip

@@ -1,0 +1,96 @@
+"""What is said of a Prefect server that is not there, fails or refuses."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from uuid import uuid4
+
+import pytest
+from prefect.server.api.server import SubprocessASGIServer
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from flows import runs
+from flows.catalog import RenderRequest
+from flows.cli import main
+from flows.runs import read_run, schedules, submit, unschedule, wait_for
+from flows.server import ServerError
+from tests.servers import web_server
+
+RUN = str(uuid4())
+REQUEST = RenderRequest(manifest="s3://b/m.csv", output="s3://b/out")
+
+
+@contextmanager
+def answering(*answers: tuple[int, str]) -> Iterator[None]:
+    """A web server in the place of Prefect's, with these answers; the last one stays."""
+    with web_server(*answers) as url, temporary_settings({PREFECT_API_URL: f"{url}/api"}):
+        yield
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [lambda: read_run(RUN), lambda: submit(REQUEST), schedules, lambda: unschedule("nightly")],
+    ids=["read_run", "submit", "schedules", "unschedule"],
+)
+def test_without_a_server_none_is_started(ask):
+    before = dict(SubprocessASGIServer._instances)
+    with (
+        temporary_settings(restore_defaults={PREFECT_API_URL}),
+        pytest.raises(ServerError, match="set PREFECT_API_URL") as caught,
+    ):
+        ask()
+    assert caught.value.code == "no_server"
+    assert SubprocessASGIServer._instances == before
+
+
+@pytest.mark.parametrize("command", [["deploy"], ["deploy", "--dry-run"], ["schedules"]])
+def test_a_command_that_needs_a_server_ends_with_2_without_one(command, capsys):
+    before = dict(SubprocessASGIServer._instances)
+    with (
+        temporary_settings(restore_defaults={PREFECT_API_URL}),
+        pytest.raises(SystemExit) as caught,
+    ):
+        main(command)
+    assert caught.value.code == 2
+    out, err = capsys.readouterr()
+    assert (out, err.rpartition("[")[2]) == ("", "no_server]\n")
+    assert SubprocessASGIServer._instances == before
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(500, "server_away"), (403, "refused"), (404, "not_found")]
+)
+def test_what_a_server_answers_is_told_with_its_code(status, code):
+    with answering((status, "no")), pytest.raises(ServerError) as caught:
+        read_run(RUN)
+    assert caught.value.code == code
+
+
+@pytest.mark.parametrize("command", [["deploy"], ["unschedule", "nightly"], ["submit", "m.csv"]])
+@pytest.mark.parametrize(("status", "code"), [(500, "server_away"), (403, "refused")])
+def test_a_command_says_what_a_server_answers_and_ends_with_2(command, status, code, capsys):
+    options = ["--output", "out"] if command[0] == "submit" else []
+    with answering((status, "no")), pytest.raises(SystemExit) as caught:
+        main([*command, *options])
+    assert caught.value.code == 2
+    err = capsys.readouterr().err
+    assert err.startswith("amnst: http://127.0.0.1")
+    assert err.endswith(f"[{code}]\n")
+
+
+def test_a_deployment_to_a_server_that_does_not_answer_says_so(capsys):
+    with (
+        temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}),
+        pytest.raises(SystemExit) as caught,
+    ):
+        main(["deploy"])
+    assert caught.value.code == 2
+    assert capsys.readouterr().err.endswith("[server_away]\n")
+
+
+def test_a_server_that_fails_meanwhile_is_waited_for(completed, monkeypatch):
+    monkeypatch.setattr(runs, "_POLL_S", 0.05)
+    answer = read_run(completed).model_dump_json()
+    with answering((500, "restarting"), (500, "restarting"), (200, answer)):
+        run, state = wait_for(completed)
+    assert str(run.id) == completed
+    assert state.is_completed()

@@ -1,0 +1,61 @@
+"""What a look into an inbox does, and how it ends."""
+
+import json
+
+import pytest
+
+from flows.server import CATALOG_DEPLOYMENT
+from flows.watch_inbox import InboxRequest, watch_inbox
+
+
+@pytest.fixture
+def inbox(tmp_path):
+    (tmp_path / "inbox").mkdir()
+    (tmp_path / "inbox" / "songs.csv").write_text("ambience,music\nrain.wav,folk.wav\n")
+    return tmp_path / "inbox"
+
+
+@pytest.fixture
+def look(inbox, environment, tmp_path):
+    """Look once; the final state."""
+
+    def run():
+        request = InboxRequest(inbox=str(inbox), output=str(tmp_path / "output"), settle_s=0)
+        with environment(tmp_path):
+            return watch_inbox(request, return_state=True)
+
+    return run
+
+
+def test_a_broken_manifest_is_refused_and_the_look_is_well(look, inbox):
+    (inbox / "songs.csv").write_text("ambience;music\nrain.wav;folk.wav\n")
+    state = look()
+    assert state.is_completed()
+    assert state.message == f"{inbox}/songs.csv: refused"
+    assert "semicolons" in (inbox / "songs.csv.errors.txt").read_text()
+    assert look().message == "nothing new"
+
+
+def test_a_look_fails_while_the_server_refuses_a_run_and_the_next_one_starts_it(
+    look, inbox, deployment
+):
+    (inbox / "broken.csv").write_text("ambience;music\nrain.wav;folk.wav\n")
+    state = look()
+    assert state.is_failed()
+    assert f"deployment {CATALOG_DEPLOYMENT} is not known" in state.message
+    assert f"{inbox}/broken.csv: refused" in state.message, "one must not block the other"
+    assert look().is_failed(), "it is still not started"
+    deployment()
+    state = look()
+    assert state.is_completed()
+    assert f"{inbox}/songs.csv: started as" in state.message
+    assert json.loads((inbox / "songs.csv.started.json").read_text())["run_id"]
+    assert look().message == "nothing new"
+
+
+def test_a_look_fails_while_the_store_of_manifests_cannot_be_asked(look, inbox):
+    (inbox / "songs.csv.started.json").mkdir()
+    state = look()
+    assert state.is_failed()
+    assert "songs.csv.started.json: cannot" in state.message
+    (inbox / "songs.csv.started.json").rmdir()
