@@ -126,6 +126,44 @@ def test_a_catalogue_is_rendered_by_the_workers(served, environment, tmp_path):
 
 
 @pytest.mark.e2e
+def test_a_schedule_that_is_switched_on_plans_its_runs(served, environment, tmp_path, eventually):
+    _, address, _, _ = served
+    (tmp_path / "m.csv").write_text("ambience,music\nrain.wav,folk.wav\n", "utf-8")
+    nightly = ("m.csv", "--output", "out", "--cron", "0 3 * * *", "--name", "nightly", "--active")
+    for command in (("schedule", *nightly), ("unschedule", "nightly")):
+        done = subprocess.run(
+            [sys.executable, "-c", AMNST, *command],
+            env=environment | {"PREFECT_API_URL": address.api}, cwd=tmp_path, timeout=120,
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        if command[0] == "schedule":
+            eventually(lambda: _planned(address))
+
+
+def _planned(address):
+    """Runs that the server has set down for later."""
+    with (
+        temporary_settings({PREFECT_API_URL: address.api}),
+        get_client(sync_client=True) as client,
+    ):
+        scheduled = {"flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}}}
+        return client.request("POST", "/flow_runs/filter", json=scheduled).json()
+
+
+@pytest.mark.e2e
+def test_prefects_own_command_lists_what_the_server_has(served, environment):
+    _, address, _, _ = served
+    done = subprocess.run(
+        [sys.executable, "-m", "prefect", "deployment", "ls"],
+        env=environment | {"PREFECT_API_URL": address.api, "COLUMNS": "200"}, timeout=120,
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "render-catalog/control" in done.stdout
+
+
+@pytest.mark.e2e
 def test_a_worker_that_is_killed_is_started_again(served, eventually):
     process, _, _, err = served
     before = children(process)
