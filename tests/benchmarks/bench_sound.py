@@ -79,7 +79,7 @@ def run(data: Path) -> dict:
             _print_row("  its untouched third", rows[len(DEVELOPMENT) :])
     results["strength"] = _strengths(pairs)
     folder = Path("build/benchmarks")
-    _plot_plane(folder / "sound.png", results)
+    _plot_plane(Path(__file__).with_name("sound.png"), results)
     pictured = [pairs[i] for i in PICTURED], rendered["real"]
     _plot_mels(folder / "mels.png", *pictured)
     _shrink(folder / "mels.png", Path(__file__).with_name("mels.png"))
