@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Literal
+from uuid import UUID
 
 import httpx
 from prefect.client.orchestration import SyncPrefectClient
@@ -21,6 +23,8 @@ _SLOW_S = 15.0
 """Batches are written every second or so; this is a backlog."""
 _BIG_SQLITE = 2_000_000_000
 _PAGE = 200
+_PLANNED_WITHIN_S = 120.0
+"""The server plans the runs of all schedules once a minute."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,7 @@ def _examine(client: SyncPrefectClient, definitions: Iterable[Definition]) -> It
     yield from _database(database_of(client), names)
     yield from _delays(client)
     yield from _waiting_runs(client)
+    yield from _schedules(client, definitions)
 
 
 def _live_workers(client: SyncPrefectClient, pool: str) -> list[str] | None:
@@ -195,15 +200,38 @@ def _delays(client: SyncPrefectClient) -> Iterator[Finding]:
 
 
 def _waiting_runs(client: SyncPrefectClient) -> Iterator[Finding]:
+    """Runs without a free worker: many are normal in a catalogue of many shards."""
     late = _count(client, {"name": {"any_": ["Late"]}})
-    if late:
-        text = f"{late} wait for a worker; start more, or look at the limits of pool and workers"
-        yield Finding("warning", "late runs", text)
-    else:
-        yield Finding("ok", "late runs", "none")
+    yield Finding("ok", "late runs", f"{late} wait until a worker is free" if late else "none")
 
 
-def _count(client: SyncPrefectClient, state: dict[str, Any]) -> int:
-    asked = client.request("POST", "/flow_runs/count", json={"flow_runs": {"state": state}})
-    n_runs: int = asked.json()
+def _schedules(client: SyncPrefectClient, definitions: Iterable[Definition]) -> Iterator[Finding]:
+    """Schedules that are on must have runs set down for later."""
+    for definition in definitions:
+        try:
+            deployment = client.read_deployment_by_name(definition.full_name)
+        except ObjectNotFound:
+            continue  # which is told of elsewhere
+        on_since = [s.updated or s.created for s in deployment.schedules if s.active]
+        if not on_since:
+            continue
+        subject = f"schedule of {definition.full_name}"
+        planned = _count(
+            client, {"type": {"any_": ["SCHEDULED", "PENDING", "RUNNING"]}}, deployment.id
+        )
+        age_s = (datetime.now(UTC) - min(filter(None, on_since))).total_seconds()
+        if planned or age_s < _PLANNED_WITHIN_S:
+            yield Finding("ok", subject, "it is on")
+        else:
+            text = "it is on, and no run is planned; see the server's log"
+            yield Finding("fault", subject, text)
+
+
+def _count(
+    client: SyncPrefectClient, state: dict[str, Any], deployment_id: UUID | None = None
+) -> int:
+    wanted: dict[str, Any] = {"flow_runs": {"state": state}}
+    if deployment_id:
+        wanted["deployments"] = {"id": {"any_": [str(deployment_id)]}}
+    n_runs: int = client.request("POST", "/flow_runs/count", json=wanted).json()
     return n_runs

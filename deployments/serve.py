@@ -1,5 +1,6 @@
 """`amnst serve`: server, deployments and workers of one machine, as one command."""
 
+import fcntl
 import logging
 import os
 import signal
@@ -10,6 +11,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from threading import Event
 
 import httpx
@@ -103,9 +105,42 @@ def running_server(address: Address, stop: Event) -> Iterator[subprocess.Popen[b
     Raises
     ------
     ServeError
-        ``port_in_use``, ``server_ended`` or ``server_silent``.
+        ``port_in_use``, ``home_in_use``, ``server_ended`` or ``server_silent``.
     """
     address.check_free()
+    # As the server will read it.
+    home = Path(os.environ.get("PREFECT_HOME") or "~/.prefect").expanduser()
+    with _alone_in(home, address):
+        yield from _running(address, stop)
+
+
+@contextmanager
+def _alone_in(home: Path, address: Address) -> Iterator[None]:
+    """Hold the home's lock: two servers on one database would take each other's runs."""
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        lock = (home / "amnst-serve.lock").open("a+", encoding="utf-8")
+    except OSError:
+        yield  # the server says better what is wrong with the folder
+        return
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            lock.seek(0)
+            served_at = lock.read() or "another port"
+            raise ServeError(
+                f"PREFECT_HOME {home} is served at {served_at} already; use that server, end it, "
+                "or set another PREFECT_HOME",
+                code="home_in_use",
+            ) from error
+        lock.truncate(0)
+        lock.write(address.ui)
+        lock.flush()
+        yield
+
+
+def _running(address: Address, stop: Event) -> Iterator[subprocess.Popen[bytes]]:
     environment = server_environment(address, os.environ)
     # On stdout it has a banner and advice, which no setting turns off; its log is on stderr.
     process = start(server_command(address), environment, stdout=subprocess.DEVNULL)

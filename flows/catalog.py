@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -108,6 +109,11 @@ class RenderRequest(BaseModel):
             description="Shard runs open at a time, 1 to 1000; more than there are workers",
         ),
     ] = 16
+
+    @property
+    def title(self) -> str:
+        """What a person knows it by: the manifest's name."""
+        return PurePosixPath(self.manifest).stem
 
 
 class Shard(BaseModel):

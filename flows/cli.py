@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, CycloptsError, Parameter
 
+from flows.exit_codes import DATA, INTERRUPTED, STORAGE, USAGE
 from flows.options import Format, Ids, RenderOptions
 from flows.prefect_environment import prepare_prefect, start_server
 from flows.run_commands import retry, schedule, schedules, submit, unschedule
@@ -34,8 +35,6 @@ app = App(
 )
 
 Globs = Annotated[list[str], Parameter(consume_multiple=True)]
-
-_USAGE, _STORAGE, _DATA, _INTERRUPTED = 2, 3, 4, 130
 
 
 @app.command
@@ -134,7 +133,7 @@ def check(manifest: str, *, input_root: Ids = None) -> int:
     for problem in problems:
         print(problem)
     sys.stderr.write(f"{manifest}: rows that are well: {n_well}, problems: {len(problems)}\n")
-    return _USAGE if problems else 0
+    return USAGE if problems else 0
 
 
 def _checked(manifest: str, input_roots: tuple[str, ...]) -> tuple[int, list[str]]:
@@ -243,8 +242,8 @@ def _exit_code(error: Exception) -> int:
     from tasks.files import StorageError
 
     if isinstance(error, StorageError):
-        return _STORAGE
-    return _DATA if isinstance(error, DatasetError | ModelError) else _USAGE
+        return STORAGE
+    return DATA if isinstance(error, DatasetError | ModelError) else USAGE
 
 
 def _refused(error: "ValidationError") -> str:
@@ -280,14 +279,14 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         code = app(arguments, exit_on_error=False, result_action="return_value")
     except CycloptsError:
-        sys.exit(_USAGE)
+        sys.exit(USAGE)
     except NSTError as error:
         sys.stderr.write(f"amnst: {error} [{error.code}]\n")
         sys.exit(_exit_code(error))
     except ValidationError as error:
         sys.stderr.write(f"amnst: {_refused(error)} [bad_value]\n")
-        sys.exit(_USAGE)
+        sys.exit(USAGE)
     except KeyboardInterrupt:
         sys.stderr.write("amnst: interrupted; run the same command to go on\n")
-        sys.exit(_INTERRUPTED)
+        sys.exit(INTERRUPTED)
     sys.exit(code)

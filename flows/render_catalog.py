@@ -22,6 +22,7 @@ from tasks.retry import patiently
 
 @flow(
     name="render-catalog",
+    flow_run_name="{request.title}",
     task_runner=ThreadPoolTaskRunner(max_workers=THREADS),  # type: ignore[arg-type]  # generic
     validate_parameters=True,
     persist_result=False,  # a completed run with a result could never be run again

@@ -2,6 +2,7 @@
 
 import sys
 
+from flows.exit_codes import INTERRUPTED
 from flows.options import RenderOptions
 from flows.prefect_environment import prepare_prefect
 
@@ -130,7 +131,11 @@ def unschedule(name: str) -> int:
 def _waited(run_id: str) -> int:
     from flows.runs import report_of, wait_for
 
-    run, state = wait_for(run_id)
+    try:
+        run, state = wait_for(run_id)
+    except KeyboardInterrupt:
+        sys.stderr.write(f"no longer waited for; the run goes on at the server: {run_id}\n")
+        return INTERRUPTED
     sys.stderr.write(f"{state.name}: {state.message or ''}\n")
     if report := report_of(run):
         sys.stderr.write(f"report: {report}\n")

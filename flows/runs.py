@@ -84,7 +84,6 @@ def report_of(run: FlowRun) -> str | None:
 def _count_artifacts(key: str) -> int:
     wanted = {"artifacts": {"key": {"any_": [key]}}}
     with server(f"artifact {key}") as client:
-        # Not the client's own read_artifacts: it sends defaults that the server refuses.
         n_artifacts: int = client.request("POST", "/artifacts/count", json=wanted).json()
     return n_artifacts
 
@@ -101,7 +100,10 @@ def retry(run_id: str) -> FlowRun:
     """
     run = read_run(run_id)
     if run.state is None or not run.state.is_final():
-        message = f"flow run {run.name} is {run.state_name}; only one that has ended is retried"
+        message = (
+            f"flow run {run.name} is {run.state_name}; only one that has ended is retried. One "
+            "whose worker has died becomes Crashed within two minutes; cancel any other in the UI"
+        )
         raise ServerError(message, code="not_final")
     if run.state.is_completed():
         message = (

@@ -226,6 +226,11 @@ def _checked(y: Waveform, name: str) -> Waveform:
         raise SignalError(
             f"{name} has shape {array.shape}; (n_samples,) or (n_samples, n_channels) is needed"
         )
+    if array.ndim == 2 and array.shape[1] > AudioLimits.max_channels >= array.shape[0]:
+        raise SignalError(
+            f"{name} has shape {array.shape}, channels first; pass its transpose, "
+            "(n_samples, n_channels)"
+        )
     check_signal(array.ravel(), name=name)
     peak = float(np.abs(array).max())
     if peak > AudioLimits.max_abs:

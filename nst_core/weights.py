@@ -75,6 +75,10 @@ def _find(path: Path) -> Path:
                 code="model_not_found",
             )
         path = found[0]
+    if not path.exists():
+        raise ModelError(
+            f"model {path} does not exist; train one with `amnst train`", code="model_not_found"
+        )
     if not path.is_file() or not path.name.endswith(SUFFIX):
         raise ModelError(
             f"model {path} is not a *{SUFFIX} file; train one with `amnst train`",

@@ -184,6 +184,18 @@ def test_a_port_in_use_is_refused(served, capsys):
     assert f"port {address.port} of 127.0.0.1" in capsys.readouterr().err
 
 
+@pytest.mark.e2e
+def test_a_second_server_on_the_same_database_is_refused(served, environment, free_port):
+    _, address, _, _ = served
+    done = subprocess.run(
+        [sys.executable, "-c", AMNST, "serve", "--port", str(free_port())],
+        env=environment, timeout=180, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert f"is served at {address.ui} already" in done.stderr
+    assert "[home_in_use]" in done.stderr
+
+
 def test_a_server_without_a_worker_is_refused_before_it_starts(capsys):
     with pytest.raises(SystemExit) as caught:
         main(["serve", "--workers", "0"])
