@@ -129,9 +129,9 @@ def unschedule(name: str) -> int:
 
 
 def _waited(run_id: str) -> int:
-    from flows.runs import report_of, wait_for
-
     try:
+        from flows.runs import report_of, wait_for
+
         run, state = wait_for(run_id)
     except KeyboardInterrupt:
         sys.stderr.write(f"no longer waited for; the run goes on at the server: {run_id}\n")

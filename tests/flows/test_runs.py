@@ -1,9 +1,15 @@
 """Runs on a Prefect server, seen from outside."""
 
+import os
+import signal
+import subprocess
+import sys
+import time
 from uuid import uuid4
 
 import pytest
 from prefect.exceptions import ObjectNotFound
+from prefect.settings import get_current_settings
 
 from flows.catalog import RenderRequest
 from flows.cli import main
@@ -36,6 +42,10 @@ def test_a_shard_has_its_catalogues_report(rendered):
     assert report_of(of_shard) == f"{rendered.output}/results.csv"
 
 
+def test_a_catalogues_run_is_called_after_its_manifest(rendered):
+    assert run_of(rendered.render()).name == rendered.manifest.stem
+
+
 def test_a_catalogue_that_was_refused_and_another_flow_have_no_report(rendered, completed):
     rendered.rows = [dict(rendered.rows[0], strength="7")]
     assert report_of(run_of(rendered.render())) is None
@@ -47,6 +57,25 @@ def test_the_command_ends_with_2_for_a_completed_run(completed, capsys):
         main(["retry", completed, "--wait"])
     assert caught.value.code == 2
     assert "[completed]" in capsys.readouterr().err
+
+
+def test_ctrl_c_ends_the_waiting_and_not_the_run(deployment, tmp_path):
+    deployment()
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-c", "from flows.cli import main; main()"),
+            *("submit", str(tmp_path / "m.csv"), "--output", str(tmp_path / "out"), "--wait"),
+        ],
+        env={**os.environ, "PREFECT_API_URL": get_current_settings().api.url},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    run_id = process.stdout.readline().strip()
+    time.sleep(2)  # until it waits
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert f"the run goes on at the server: {run_id}" in err
+    assert not read_run(run_id).state.is_final()
 
 
 def times():

@@ -74,6 +74,11 @@ def test_a_carrier_at_hand_is_the_one_an_inversion_would_make(
     np.testing.assert_array_equal(now, later)
 
 
+def test_channels_that_come_first_are_named(music, rain):
+    with pytest.raises(SignalError, match=r"music has shape \(2, 66150\), channels first"):
+        transfer_style(np.stack([music, music]), rain, sr=SR)
+
+
 def test_strength_0_returns_stereo_and_the_mono_of_more_channels(music, rain):
     nothing = TransferConfig(strength=0.0)
     stereo = np.stack([music, 0.5 * music], axis=1)
