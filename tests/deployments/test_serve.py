@@ -29,6 +29,7 @@ def environment(tmp_path_factory):
         "PREFECT_HOME": str(folder / "prefect"),
         "AMNST_STORE_URI": str(folder / "store"),
         "AMNST_SCRATCH": str(folder / "scratch"),
+        "PREFECT_WORKER_QUERY_SECONDS": "2",  # ten by default
     }
 
 
