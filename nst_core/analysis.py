@@ -87,6 +87,13 @@ def save_analysis(path: Path, analysis: Analysis) -> None:
     np.savez(path, y=analysis.y, M=analysis.M)
 
 
+def load_waveform(path: Path) -> Waveform:
+    """Read the waveform alone of what `save_analysis` wrote."""
+    with np.load(path, allow_pickle=False) as arrays:
+        y: Waveform = arrays["y"]
+        return y
+
+
 def load_analysis(path: Path) -> Analysis:
     """Read what `save_analysis` wrote."""
     with np.load(path, allow_pickle=False) as arrays:

@@ -8,7 +8,7 @@ import numpy as np
 from nst_core.analysis import Analysis, analyse
 from nst_core.config import MelConfig
 from nst_core.errors import ConfigError
-from nst_core.rendering import loop_to_length
+from nst_core.looping import loop_to_length
 
 
 def shares(weights: Sequence[float] | None, n_ambiences: int) -> tuple[float, ...]:

@@ -13,7 +13,8 @@ import numpy as np
 from nst_core.band_target import BandLevels, Contour, band_powers, unexpanded_target
 from nst_core.carrier import carrier
 from nst_core.config import CarrierConfig
-from nst_core.segments import Stretch, in_stretches, stretches
+from nst_core.levels import Samples
+from nst_core.segments import Stretch, stretches
 from nst_core.stft import FloatArray
 
 _FORGOTTEN = 13
@@ -33,8 +34,8 @@ def reach(config: CarrierConfig) -> int:
 
 
 def carry(
-    music: FloatArray,
-    ambience: FloatArray,
+    music: Samples,
+    ambience: Samples,
     sr: int,
     config: CarrierConfig,
     *,
@@ -63,20 +64,20 @@ def carry(
     grid = 2 * math.lcm(config.hop_length, config.band_hop_length)
     parts = stretches(len(music), longest, reach(config), grid)
     if len(parts) == 1:
-        return carrier(music, ambience, sr, config, weights=weights)
+        return carrier(music[:], ambience[:], sr, config, weights=weights)
     levels = _band_levels(music, ambience, sr, config, parts)
     contour = _contour(music, ambience, sr, config, parts, levels)
-
-    def carry_one(part: Stretch) -> FloatArray:
+    carried = [np.empty(len(music), np.float32) for _ in weights]
+    for part in parts:
         inputs = music[part.around], ambience[part.around]
         ys = carrier(*inputs, sr, config, weights=weights, levels=levels, contour=contour)
-        return np.stack(ys, axis=1)
-
-    return list(np.ascontiguousarray(in_stretches(carry_one, parts).T))
+        for whole, y in zip(carried, ys, strict=True):
+            whole[part.core] = y[part.inner]
+    return carried
 
 
 def _band_levels(
-    music: FloatArray, ambience: FloatArray, sr: int, config: CarrierConfig, parts: list[Stretch]
+    music: Samples, ambience: Samples, sr: int, config: CarrierConfig, parts: list[Stretch]
 ) -> BandLevels:
     found, counts = [], []
     for part in parts:
@@ -101,8 +102,8 @@ def _band_levels(
 
 
 def _contour(
-    music: FloatArray,
-    ambience: FloatArray,
+    music: Samples,
+    ambience: Samples,
     sr: int,
     config: CarrierConfig,
     parts: list[Stretch],

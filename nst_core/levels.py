@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +11,14 @@ import pyloudnorm
 from nst_core.errors import SignalError
 
 Waveform = npt.NDArray[np.float32]
+
+
+class Samples(Protocol):
+    """A waveform, or what makes stretches of one when they are asked for."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, part: slice, /) -> Waveform: ...
+
 
 _GATE_BLOCK_S = 0.4
 _GATE_LUFS = -70.0
@@ -103,15 +112,20 @@ def set_loudness(y: Waveform, sr: int, target: float) -> Waveform:
     return (y * np.float32(gain)).astype(np.float32, copy=False)
 
 
-def rms(y: Waveform) -> float:
+def rms(y: Samples) -> float:
     """Root mean square over all samples and channels, full scale 1."""
-    blocks = (y[start : start + _BLOCK] for start in range(0, len(y), _BLOCK))
-    energy = math.fsum(float(np.square(block, dtype=np.float64).sum()) for block in blocks)
-    return math.sqrt(energy / y.size)
+    energies, n = [], 0
+    for start in range(0, len(y), _BLOCK):
+        block = y[start : start + _BLOCK]
+        energies.append(float(np.square(block, dtype=np.float64).sum()))
+        n += block.size
+    return math.sqrt(math.fsum(energies) / n)
 
 
-def set_rms(y: Waveform, level: float = 0.1) -> Waveform:
+def set_rms(y: Waveform, level: float = 0.1, *, out: Waveform | None = None) -> Waveform:
     """Scale to a root mean square of `level` (full scale 1); the peak may pass full scale.
+
+    The result is in `out` if that is given, which may be `y` itself.
 
     Raises
     ------
@@ -121,7 +135,8 @@ def set_rms(y: Waveform, level: float = 0.1) -> Waveform:
     current = rms(y)
     if not current > 0:
         raise SignalError("the signal is silent, so no level can be set", code="silent")
-    return (y * np.float32(level / current)).astype(np.float32, copy=False)
+    scaled: Waveform = np.multiply(y, np.float32(level / current), out=out)
+    return scaled.astype(np.float32, copy=False)
 
 
 class RunningLevels:

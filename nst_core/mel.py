@@ -15,6 +15,7 @@ from scipy import fft, sparse
 
 from nst_core.config import MelConfig
 from nst_core.errors import SignalError
+from nst_core.levels import Samples
 from nst_core.stft import FloatArray, frame_count, hann, padded_frames
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def power_mel(y: FloatArray, config: MelConfig) -> FloatArray:
     return M
 
 
-def power_mel_of_frames(y: FloatArray, frames: slice, config: MelConfig) -> FloatArray:
+def power_mel_of_frames(y: Samples, frames: slice, config: MelConfig) -> FloatArray:
     """Some frames of `power_mel`, bit for bit, from the samples that they see."""
     margin = config.n_fft // config.hop_length
     low = max(0, frames.start - margin)

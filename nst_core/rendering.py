@@ -4,7 +4,7 @@ Changing only the strength of a row needs this half alone.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -14,15 +14,17 @@ import numpy as np
 import numpy.typing as npt
 from scipy import fft
 
-from nst_core.analysis import LEVEL, Analysis
-from nst_core.audio import rms, set_rms
+from nst_core.analysis import LEVEL
+from nst_core.audio import Waveform, rms, set_rms, to_mono
 from nst_core.carry import carry
 from nst_core.config import MelConfig, TransferConfig
 from nst_core.errors import SignalError
 from nst_core.inversion import mel_to_audio
+from nst_core.levels import Samples
+from nst_core.looping import Loop
 from nst_core.mel import mel_bank, n_frames, power_mel
 from nst_core.segments import Stretch, in_stretches, stretches
-from nst_core.stereo import left_right, mid_side, pan_as
+from nst_core.stereo import left_right, middle, pan_as, side
 from nst_core.stft import FloatArray, istft, stft
 from nst_core.threads import side_by_side
 
@@ -30,7 +32,6 @@ GAIN_FLOOR = 1e-6
 """Power added to both mels before their ratio: silence has no gain."""
 
 _STRENGTH_EXPONENT = 0.7
-_MAX_FADE_S = 1.0
 _LONGEST_S = 30.0
 """Carried at a time: bounds memory, and changes nothing that is heard."""
 _NO_SIDE = 1e-3
@@ -63,8 +64,8 @@ class Stylisation:
 
 
 def render(
-    music: Analysis,
-    ambience: Analysis,
+    music: Waveform,
+    ambience: Waveform,
     stylisation: Stylisation,
     mel: MelConfig,
     config: TransferConfig,
@@ -75,8 +76,8 @@ def render(
 
     Parameters
     ----------
-    music, ambience
-        The ones that were stylised.
+    music, ambience : shape (n_samples,) or (n_samples, 2), float32
+        Waveforms of the analyses that were stylised.
     mel
         Shape of the analyses.
     config
@@ -86,7 +87,7 @@ def render(
 
     Returns
     -------
-    shape of ``music.y``, float32
+    shape of `music`, float32
         As long and as loud as the music, and panned as it is.
 
     Raises
@@ -95,81 +96,80 @@ def render(
         If the stylisation is of another length, or the result is not finite.
     """
     if config.strength == 0:
-        return music.y
-    expected = n_frames(len(music.y), mel)
+        return music
+    expected = n_frames(len(music), mel)
     if stylisation.gain_db.shape != (mel.n_mels, expected):
         raise SignalError(
-            f"the stylisation has shape {stylisation.gain_db.shape}, music of {len(music.y)} "
+            f"the stylisation has shape {stylisation.gain_db.shape}, music of {len(music)} "
             f"samples needs {(mel.n_mels, expected)}; stylise and render the same section"
         )
-    render_one = _render_mono if music.y.ndim == 1 else _render_stereo
+    clip = set_rms(to_mono(ambience), LEVEL)
     with fft.set_workers(n_threads):
-        y = render_one(music, ambience, stylisation, mel, config)
+        if music.ndim == 1:
+            texture = Loop.of(clip, len(music), mel.sr)
+            y = _render_levelled(set_rms(music, LEVEL), texture, stylisation, mel, config)
+        else:
+            y = _render_stereo(music, clip, stylisation, mel, config)
     if not math.isfinite(rms(y)):
         raise SignalError("the rendered waveform holds NaN or infinity", code="non_finite")
-    return set_rms(y, rms(music.y))
+    return set_rms(y, rms(music), out=y)
 
 
 def _render_stereo(
-    music: Analysis,
-    ambience: Analysis,
+    music: Waveform,
+    clip: FloatArray,
     stylisation: Stylisation,
     mel: MelConfig,
     config: TransferConfig,
 ) -> FloatArray:
     """Middle and side with one mel gain, each from its own stretch of the ambience."""
-    mid, side = mid_side(music.y)
 
-    def render_one(own: Analysis, texture: Analysis, style: Stylisation) -> FloatArray:
-        y = _render_mono(own, texture, style, mel, config)
-        return set_rms(y, rms(own.y))
+    def render_channel(
+        of: Callable[[Waveform], FloatArray], texture: Loop, style: Stylisation
+    ) -> FloatArray:
+        own = of(music)
+        level = rms(own)
+        own = set_rms(own, LEVEL)
+        y = _render_levelled(own, texture, style, mel, config)
+        return set_rms(y, level, out=y)
 
-    of_mid = Analysis(mid, music.M)
-    if rms(side) < _NO_SIDE * rms(mid):
-        y_mid = render_one(of_mid, ambience, stylisation)
+    n = len(music)
+    of_mid = partial(render_channel, middle, Loop.of(clip, n, mel.sr), stylisation)
+    if rms(side(music)) < _NO_SIDE * rms(middle(music)):
+        y_mid = of_mid()
         return left_right(y_mid, np.zeros_like(y_mid))
-    # A carrier is given by its samples: its mel would be a fifth of the memory, for nothing.
-    M_side = music.M if config.start == "carrier" else power_mel(set_rms(side, LEVEL), mel)
-    of_side = Analysis(side, M_side)
-    later = Analysis(_from_the_middle(ambience.levelled(), len(side), mel.sr), ambience.M)
+    # Far from the beginning a texture is uncorrelated with it.
+    later = Loop.of(clip, n, mel.sr, first=len(clip) // 2).at_level(LEVEL)
     without = replace(stylisation, carriers={})  # they are of the middle
-    jobs = (of_mid, ambience, stylisation), (of_side, later, without)
+    of_side = partial(render_channel, side, later, without)
     if config.strength in stylisation.carriers:  # then the middle is little work
-        y_mid, y_side = (render_one(*job) for job in jobs)
+        y = left_right(of_mid(), of_side())
     else:
-        y_mid, y_side = side_by_side([partial(render_one, *job) for job in jobs])
-    return pan_as(left_right(y_mid, y_side), music.y, mel.sr)
+        y = left_right(*side_by_side([of_mid, of_side]))
+    return pan_as(y, music, mel.sr)
 
 
-def _from_the_middle(y: FloatArray, n_samples: int, sr: int) -> FloatArray:
-    """Another stretch of a texture, uncorrelated with the one that begins at its beginning."""
-    middle = len(y) // 2
-    return loop_to_length(y, middle + n_samples, sr)[middle:]
-
-
-def _render_mono(
-    music: Analysis,
-    ambience: Analysis,
-    stylisation: Stylisation,
-    mel: MelConfig,
-    config: TransferConfig,
+def _render_levelled(
+    y: FloatArray, texture: Loop, stylisation: Stylisation, mel: MelConfig, config: TransferConfig
 ) -> FloatArray:
+    """`render` one channel at `LEVEL`; the result is at no particular one."""
     weight = texture_weight(config.strength)
     if config.start == "carrier":
-        y = stylisation.carriers.get(config.strength)
-        if y is None:
-            (y,) = carried(music, ambience, mel, config, (weight,))
-        return apply_mel_gain(y, stylisation.gain_db, mel, weight=weight, most=config.max_gain_db)
+        carrier = stylisation.carriers.get(config.strength)
+        if carrier is None:
+            (carrier,) = carried(y, texture, mel, config, (weight,))
+        most = config.max_gain_db
+        return apply_mel_gain(carrier, stylisation.gain_db, mel, weight=weight, most=most)
     M = stylisation.gain_db.astype(np.float32)
     M *= np.float32(weight / 10)
     np.power(np.float32(10), M, out=M)
-    M *= music.M + np.float32(GAIN_FLOOR)
+    M *= power_mel(y, mel) + np.float32(GAIN_FLOOR)
     M -= np.float32(GAIN_FLOOR)
     return mel_to_audio(
         np.maximum(M, 0, out=M),
         mel,
         config.inversion,
-        n_samples=len(music.y),
+        n_samples=len(y),
         n_threads=fft.get_workers(),
     )
 
@@ -180,18 +180,23 @@ def texture_weight(strength: float) -> float:
 
 
 def carried(
-    music: Analysis,
-    ambience: Analysis,
+    y: FloatArray,
+    texture: Samples,
     mel: MelConfig,
     config: TransferConfig,
     weights: tuple[float, ...],
 ) -> list[FloatArray]:
-    """The closed-form transfer at `nst_core.analysis.LEVEL`, one for each share of the ambience."""
-    y = music.levelled()
-    looped = loop_to_length(ambience.levelled(), len(y), mel.sr)
+    """The closed-form transfer, one waveform for each share of the ambience.
+
+    Parameters
+    ----------
+    y, texture : shape (n_samples,), float32
+        The music in mono and as much of the ambience, at `nst_core.analysis.LEVEL`, as the
+        results are.
+    """
     longest = round(_LONGEST_S * mel.sr)
-    found = carry(y, looped, mel.sr, config.carrier, weights=weights, longest=longest)
-    return [set_rms(each, LEVEL) for each in found]
+    found = carry(y, texture, mel.sr, config.carrier, weights=weights, longest=longest)
+    return [set_rms(each, LEVEL, out=each) for each in found]
 
 
 def apply_mel_gain(
@@ -235,32 +240,6 @@ def apply_mel_gain(
 
     longest = round(_LONGEST_S * mel.sr)
     return in_stretches(mask, stretches(len(y), longest, 2 * mel.n_fft, hop))
-
-
-def loop_to_length(y: FloatArray, n_samples: int, sr: int) -> FloatArray:
-    """Repeat a texture without a seam.
-
-    End and beginning cross-fade at constant power over a second, or a quarter of the
-    clip if that is shorter: two stretches of one texture are uncorrelated.
-
-    Parameters
-    ----------
-    y : shape (any,), float32
-
-    Returns
-    -------
-    shape (n_samples,), float32
-        Begins with `y`'s beginning.
-    """
-    if len(y) >= n_samples:
-        return y[:n_samples]
-    fade = min(int(_MAX_FADE_S * sr), len(y) // 4)
-    period = y[: len(y) - fade].copy()
-    ramp = np.linspace(0, np.pi / 2, fade, endpoint=False, dtype=np.float32)
-    period[:fade] = y[:fade] * np.sin(ramp) + y[len(y) - fade :] * np.cos(ramp)
-    looped = np.resize(period, n_samples)
-    looped[:fade] = y[:fade]
-    return looped
 
 
 def save_stylisation(path: Path, stylisation: Stylisation) -> None:

@@ -21,24 +21,26 @@ _LONGEST = 1 << 19
 """Samples panned at a time: bounds memory."""
 
 
-def mid_side(y: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Half the sum and half the difference of two channels.
-
-    Parameters
-    ----------
-    y : shape (n_samples, 2), float32
-
-    Returns
-    -------
-    Two of shape (n_samples,), float32
-    """
-    left, right = np.ascontiguousarray(y.T)
-    return (left + right) / 2, (left - right) / 2
+def middle(y: FloatArray) -> FloatArray:
+    """Half the sum of two channels, shape (n_samples, 2), float32; shape (n_samples,)."""
+    mid: FloatArray = y[:, 0] + y[:, 1]
+    mid /= 2
+    return mid
 
 
-def left_right(mid: FloatArray, side: FloatArray) -> FloatArray:
-    """Undo `mid_side`; shape (n_samples, 2), float32."""
-    return np.stack([mid + side, mid - side], axis=1)
+def side(y: FloatArray) -> FloatArray:
+    """Half the difference of two channels, as `middle`."""
+    difference: FloatArray = y[:, 0] - y[:, 1]
+    difference /= 2
+    return difference
+
+
+def left_right(y_mid: FloatArray, y_side: FloatArray) -> FloatArray:
+    """Undo `middle` and `side`; shape (n_samples, 2), float32."""
+    y = np.empty((len(y_mid), 2), np.float32)
+    np.add(y_mid, y_side, out=y[:, 0])
+    np.subtract(y_mid, y_side, out=y[:, 1])
+    return y
 
 
 def pan_as(y: FloatArray, music: FloatArray, sr: int) -> FloatArray:

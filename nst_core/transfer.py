@@ -17,6 +17,7 @@ from nst_core.audio import Waveform, resample, to_mono
 from nst_core.blend import blend, shares
 from nst_core.config import AudioLimits, MelConfig, TransferConfig
 from nst_core.errors import SignalError
+from nst_core.looping import Loop
 from nst_core.mel import check_signal, compress, expand, power_mel_of_frames
 from nst_core.model import Classifier, load_classifier
 from nst_core.optimize import Optimised, optimise
@@ -24,7 +25,6 @@ from nst_core.rendering import (
     GAIN_FLOOR,
     Stylisation,
     carried,
-    loop_to_length,
     render,
     texture_weight,
 )
@@ -97,7 +97,7 @@ def transfer_style(
     ]
     texture = blend(textures, weights, classifier.mel)
     stylisation = stylise(analysed, texture, classifier, config, n_threads=n_threads)
-    y = render(analysed, texture, stylisation, classifier.mel, config, n_threads=n_threads)
+    y = render(analysed.y, texture.y, stylisation, classifier.mel, config, n_threads=n_threads)
     y = resample(y, work_sr, sr)[: len(music)]
     return np.pad(y, [(0, len(music) - len(y))] + [(0, 0)] * (y.ndim - 1))
 
@@ -136,12 +136,12 @@ def stylise(
     mel = classifier.mel
     u_ambience = compress(ambience.M)
     carrier, to_render = None, {}
-    looped = loop_to_length(ambience.levelled(), len(music.y), mel.sr)
+    texture = Loop.of(ambience.levelled(), len(music.y), mel.sr)
     found: list[Optimised] = []
 
     def gains() -> Iterator[tuple[int, npt.NDArray[np.float16]]]:
         for frames in windows(music.M.shape[1], mel, config):
-            M_music, M_ambience = music.M[:, frames], power_mel_of_frames(looped, frames, mel)
+            M_music, M_ambience = music.M[:, frames], power_mel_of_frames(texture, frames, mel)
             M_carrier = None if carrier is None else power_mel_of_frames(carrier, frames, mel)
             reference, begin = _starting_mels(M_music, M_ambience, M_carrier, config)
             optimised = optimise(
@@ -160,7 +160,7 @@ def stylise(
         if config.start == "carrier":
             strengths = sorted({1.0, config.strength} - {0.0}, reverse=True)
             weights = tuple(map(texture_weight, strengths))
-            carriers = carried(music, ambience, mel, config, weights)
+            carriers = carried(music.levelled(), texture, mel, config, weights)
             carrier, to_render = carriers[0], {strengths[-1]: carriers[-1]}
         gain_db = join_windows(gains(), music.M.shape[1], _overlap_frames(mel, config)).T
     first = found[0]

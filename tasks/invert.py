@@ -1,18 +1,20 @@
 """Invert a pair: a stylised mel becomes sound, and the sound is judged."""
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from nst_core import ALGORITHM_VERSION
-from nst_core.analysis import load_analysis
+from nst_core.analysis import load_waveform
 from nst_core.audio import to_mono
 from nst_core.config import OutputConfig
 from nst_core.mastering import write_master
 from nst_core.metrics import evaluate
 from nst_core.rendering import load_stylisation, render
 from nst_core.runtime import return_freed_memory
+from nst_core.stft import FloatArray
 from tasks import carriers
 from tasks.caching import Workspace, artefact, parameters, produce
 from tasks.store import Json, Record, artefact_key
@@ -47,29 +49,13 @@ def invert_pair(job: RenderJob, workspace: Workspace) -> Record:
     at_hand = carriers.taken(job.transfer.key, job.transfer.config.strength)
 
     def make(path: Path) -> dict[str, Json]:
-        pair = job.transfer
-        mel = pair.music.mel
-        with (
-            artefact(pair.music, workspace) as music_path,
-            artefact(pair.ambience, workspace) as ambience_path,
-            artefact(pair, workspace) as stylised_path,
-        ):
-            music, ambience = load_analysis(music_path), load_analysis(ambience_path)
-            stored = load_stylisation(stylised_path)
-            y = render(
-                music,
-                ambience,
-                dataclasses.replace(stored, carriers=at_hand),
-                mel,
-                pair.config,
-                n_threads=workspace.n_threads,
-            )
+        sr = job.transfer.music.mel.sr
+        y, music, ambience = _rendered(job.transfer, at_hand, workspace)
         return_freed_memory()
-        levels = write_master(path, y, mel.sr, job.output)
-        inputs = to_mono(music.y), to_mono(ambience.y)
-        figures = evaluate(to_mono(y), *inputs, mel.sr, n_threads=workspace.n_threads)
+        levels = write_master(path, y, sr, job.output)
+        figures = evaluate(to_mono(y), music, ambience, sr, n_threads=workspace.n_threads)
         return {
-            "duration_s": len(y) / mel.sr,
+            "duration_s": len(y) / sr,
             "sample_rate": job.output.sample_rate,
             **dataclasses.asdict(levels),
             **{name: round(value, 4) for name, value in dataclasses.asdict(figures).items()},
@@ -77,3 +63,19 @@ def invert_pair(job: RenderJob, workspace: Workspace) -> Record:
         }
 
     return produce(job, workspace, job.output.format, make)
+
+
+def _rendered(
+    pair: TransferJob, at_hand: Mapping[float, FloatArray], workspace: Workspace
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """The sound of a pair, and music and ambience in mono."""
+    with (
+        artefact(pair.music, workspace) as music_path,
+        artefact(pair.ambience, workspace) as ambience_path,
+        artefact(pair, workspace) as stylised_path,
+    ):
+        music, ambience = load_waveform(music_path), load_waveform(ambience_path)
+        stylisation = dataclasses.replace(load_stylisation(stylised_path), carriers=at_hand)
+    mel, config = pair.music.mel, pair.config
+    y = render(music, ambience, stylisation, mel, config, n_threads=workspace.n_threads)
+    return y, to_mono(music), to_mono(ambience)

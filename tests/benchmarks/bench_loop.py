@@ -14,9 +14,9 @@ import numpy as np
 from nst_core.analysis import analyse
 from nst_core.audio import read_audio
 from nst_core.config import TransferConfig, preset
+from nst_core.looping import loop_to_length
 from nst_core.mel import compress, power_mel
 from nst_core.metrics import evaluate
-from nst_core.rendering import loop_to_length
 from nst_core.runtime import setup_tensorflow
 from nst_core.transfer import transfer_style
 from tests.benchmarks.bench_sound import SR, load_pair

@@ -17,9 +17,9 @@ from nst_core.cnn import build_classifier, feature_taps
 from nst_core.config import ClassifierConfig, InversionConfig, MelConfig, preset
 from nst_core.inversion import mel_to_audio
 from nst_core.levels import set_rms
+from nst_core.looping import loop_to_length
 from nst_core.metrics import evaluate, high_share
 from nst_core.model import load_classifier
-from nst_core.rendering import loop_to_length
 from nst_core.runtime import setup_tensorflow
 from nst_core.texture import demodulated_texture_moved
 from nst_core.transfer import transfer_style

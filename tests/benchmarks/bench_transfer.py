@@ -9,6 +9,7 @@ from scipy import fft
 from nst_core.analysis import analyse
 from nst_core.audio import read_audio, to_mono
 from nst_core.config import MelConfig, TransferConfig
+from nst_core.looping import Loop
 from nst_core.metrics import evaluate
 from nst_core.runtime import setup_tensorflow
 from tests.benchmarks import peers
@@ -157,10 +158,13 @@ def _one_pair(
     options = {"n_threads": N_THREADS}
     weights = 1.0, texture_weight(config.strength)
     with fft.set_workers(N_THREADS):
-        timed("carrier", carried, *inputs, mel, config, weights)  # which the transfer does again
+        texture = Loop.of(inputs[1].levelled(), len(inputs[0].y), mel.sr)
+        # Which the transfer does again.
+        timed("carrier", carried, inputs[0].levelled(), texture, mel, config, weights)
     style = timed("transfer", stylise, *inputs, classifier, config, **options)
-    y_hat = timed("invert", render, *inputs, style, mel, config, **options)
-    timed("judge", evaluate, to_mono(y_hat), to_mono(inputs[0].y), inputs[1].y, mel.sr, **options)
+    music, ambience = (each.y for each in inputs)
+    y_hat = timed("invert", render, music, ambience, style, mel, config, **options)
+    timed("judge", evaluate, to_mono(y_hat), to_mono(music), ambience, mel.sr, **options)
     return inputs[0], y_hat
 
 

@@ -3,7 +3,7 @@ import pytest
 
 from nst_core.carry import carry, reach
 from nst_core.config import CarrierConfig
-from nst_core.rendering import loop_to_length
+from nst_core.looping import loop_to_length
 from nst_core.synth import ambience, music_piece
 
 SR = 22_050

@@ -8,8 +8,8 @@ import pytest
 from nst_core.audio import read_audio
 from nst_core.config import TransferConfig
 from nst_core.levels import set_rms
+from nst_core.looping import loop_to_length
 from nst_core.metrics import GATES, evaluate
-from nst_core.rendering import loop_to_length
 from nst_core.synth import ambience, music_piece
 from nst_core.texture import demodulated_texture_moved
 from nst_core.transfer import transfer_style

@@ -6,7 +6,7 @@ from nst_core.config import MelConfig, TransferConfig
 from nst_core.errors import SignalError
 from nst_core.mel import n_frames
 from nst_core.rendering import Stylisation, render
-from nst_core.stereo import left_right, mid_side, pan_as
+from nst_core.stereo import left_right, middle, pan_as, side
 from nst_core.stft import stft
 from nst_core.synth import ambience, music_piece
 
@@ -43,14 +43,14 @@ def rendered(rain):
     def of(*pieces):
         y = sum(np.outer(music_piece(genre, 3.0, seed=0), gains) for genre, gains in pieces)
         music = analyse(y.astype("f4"), MEL, name="music")
-        return music.y, render(music, rain, no_gain(music), MEL, FULL)
+        return music.y, render(music.y, rain.y, no_gain(music), MEL, FULL)
 
     return of
 
 
 def test_middle_and_side_are_the_channels_again():
     y = np.random.default_rng(0).standard_normal((1000, 2)).astype("f4")
-    np.testing.assert_allclose(left_right(*mid_side(y)), y, atol=1e-6)
+    np.testing.assert_allclose(left_right(middle(y), side(y)), y, atol=1e-6)
 
 
 @pytest.mark.parametrize("gains", [(1.0, 1.0), (1.0, 0.1), (0.2, 1.0)])
@@ -111,7 +111,7 @@ def test_a_stereo_ambience_shorter_than_the_music_will_do():
     both = np.stack([music_piece(genre, 3.0, seed=0) for genre in ("folk", "rock")], axis=1)
     music = analyse(both, MEL, name="music")
     texture = np.stack([ambience("rain", 0.5, seed=s) for s in (0, 1)], axis=1)
-    y = render(music, analyse(texture, MEL, name="ambience"), no_gain(music), MEL, FULL)
+    y = render(music.y, texture, no_gain(music), MEL, FULL)
     assert y.shape == both.shape
     assert np.isfinite(y).all()
 
@@ -121,7 +121,7 @@ def test_two_threads_change_no_bit_of_a_stereo_render(rain):
     y += np.outer(music_piece("rock", 3.0, seed=1), [0.2, 1.0])
     music = analyse(y.astype("f4"), MEL, name="music")
     config = TransferConfig()
-    once = render(music, rain, no_gain(music), MEL, config)
+    once = render(music.y, rain.y, no_gain(music), MEL, config)
     np.testing.assert_array_equal(
-        render(music, rain, no_gain(music), MEL, config, n_threads=2), once
+        render(music.y, rain.y, no_gain(music), MEL, config, n_threads=2), once
     )

@@ -69,8 +69,10 @@ def test_a_carrier_at_hand_is_the_one_an_inversion_would_make(
     inputs = analyse(y.astype("f4"), MEL, name="music"), analyse(rain, MEL, name="ambience")
     made = stylise(*inputs, classifier, config, n_threads=2)
     assert list(made.carriers) == [strength]
-    later = render(*inputs, dataclasses.replace(made, carriers={}), MEL, config)
-    now = render(*inputs, made, MEL, config, n_threads=2)
+    later = render(
+        *(each.y for each in inputs), dataclasses.replace(made, carriers={}), MEL, config
+    )
+    now = render(*(each.y for each in inputs), made, MEL, config, n_threads=2)
     np.testing.assert_array_equal(now, later)
 
 
@@ -261,7 +263,8 @@ def test_a_mel_is_inverted_whole_whatever_the_windows(classifier, rain):
     stylisation = stylise(*analysed, classifier, config)
     in_windows = dataclasses.replace(config, window_s=10.0)
     np.testing.assert_array_equal(
-        render(*analysed, stylisation, MEL, config), render(*analysed, stylisation, MEL, in_windows)
+        render(*(each.y for each in analysed), stylisation, MEL, config),
+        render(*(each.y for each in analysed), stylisation, MEL, in_windows),
     )
 
 
@@ -281,7 +284,7 @@ def test_a_stylisation_does_not_depend_on_strength_and_serves_them_all(classifie
     np.testing.assert_array_equal(low.gain_db, high.gain_db)
     config = dataclasses.replace(FEW, strength=1.0)
     np.testing.assert_array_equal(
-        render(*analysed, low, MEL, config),
+        render(*(each.y for each in analysed), low, MEL, config),
         transfer_style(music, rain, sr=SR, config=config, classifier=classifier),
     )
 
