@@ -5,7 +5,6 @@ Tracks of one artist, and copies of one file, therefore stay on one side of ever
 """
 
 import csv
-import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -15,9 +14,11 @@ from typing import NoReturn
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
+from nst_core.checksum import sha256_of
 from nst_core.errors import AudioError, DatasetError
 
-SUFFIXES = (".au", ".wav", ".ogg", ".flac", ".mp3")
+SOUND_SUFFIXES = (".au", ".wav", ".ogg", ".flac", ".mp3")
+"""Of a dataset's sound files, in a folder or an archive."""
 _ROOTS = ("genres", "genres_original", "Data/genres_original")
 _TRACKS_CSV = "tracks.csv"
 
@@ -72,7 +73,7 @@ def find_genre_root(folder: str | Path) -> Path:
                 return root
     state = "holds no genre folders" if top.is_dir() else "is not a folder"
     raise DatasetError(
-        f'dataset "{folder}" {state}: a folder per genre with {" ".join(SUFFIXES)} files is '
+        f'dataset "{folder}" {state}: a folder per genre with {" ".join(SOUND_SUFFIXES)} files is '
         f"needed, in it or in {', '.join(_ROOTS)}",
         code="no_genres",
     )
@@ -101,7 +102,7 @@ def index_genres(folder: str | Path) -> GenreIndex:
         )
     artists = _read_artists(root, Path(folder), files)
     tracks = [
-        Track(path=path, genre=genre, artist=artists.get(path), sha256=_sha256(path))
+        Track(path=path, genre=genre, artist=artists.get(path), sha256=sha256_of(path))
         for path, genre in files.items()
     ]
     return GenreIndex(root=root, genres=genres, tracks=tuple(tracks))
@@ -117,13 +118,10 @@ def _sound_files(folder: Path) -> list[Path]:
     return sorted(
         path
         for path in folder.iterdir()
-        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
+        if path.suffix.lower() in SOUND_SUFFIXES
+        and not path.name.startswith(".")
+        and path.is_file()
     )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as fh:
-        return hashlib.file_digest(fh, "sha256").hexdigest()
 
 
 def _read_artists(root: Path, folder: Path, files: dict[Path, str]) -> dict[Path, str]:
