@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nst_core.audio import read_audio, set_rms
-from nst_core.config import MelConfig, SegmentConfig
+from nst_core.config import LEVEL, MelConfig, SegmentConfig
 from nst_core.errors import AudioError, DatasetError
 from nst_core.genres import GenreIndex, Track, check_unreadable
 from nst_core.mel import n_frames, power_mel
@@ -23,8 +23,8 @@ from nst_core.segments import cut_segments
 
 HalfArray = npt.NDArray[np.float16]
 
-_LEVEL = 0.1
-_SILENT_RMS = 1e-4
+_PAUSE_RMS = 1e-4
+"""A quieter segment is a pause: at `LEVEL` its noise would be taught as music of the genre."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class AudioSegments:
     Attributes
     ----------
     y : shape (n_segments, segment_samples), float16
-        Every segment at RMS 0.1; rounding noise lies 66 dB below the sound.
+        Every segment at `LEVEL`; rounding noise lies 66 dB below the sound.
     track_of : shape (n_segments,), int
         Index into `tracks`.
     tracks
@@ -56,7 +56,7 @@ class SegmentSet:
     Attributes
     ----------
     M : shape (n_segments, n_frames, n_mels), float16, >= 0
-        TensorFlow's axes, every segment at RMS 0.1. Half precision keeps 5e-4 of a power
+        TensorFlow's axes, every segment at `LEVEL`. Half precision keeps 5e-4 of a power
         and 6e-8 of silence, 70 dB below the level: inaudible to log1p(1e4 M).
     track_of : shape (n_segments,), int
         Index into `tracks`.
@@ -150,9 +150,9 @@ def _cut_track(track: Track, sr: int, config: SegmentConfig) -> HalfArray | Audi
         return error
     segments = cut_segments(y, sr, config)
     level = np.sqrt(np.mean(np.square(segments, dtype=np.float64), axis=1))
-    audible = segments[level > _SILENT_RMS]
+    audible = segments[level > _PAUSE_RMS]
     for segment in audible:
-        segment[:] = set_rms(segment, _LEVEL)
+        segment[:] = set_rms(segment, LEVEL)
     half: HalfArray = audible.astype(np.float16)
     return half
 

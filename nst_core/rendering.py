@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy import fft
 
-from nst_core.analysis import LEVEL, Analysis
+from nst_core.analysis import Analysis
 from nst_core.audio import rms, set_rms
 from nst_core.carry import carry
-from nst_core.config import MelConfig, TransferConfig
+from nst_core.config import LEVEL, MelConfig, TransferConfig
 from nst_core.errors import SignalError
 from nst_core.inversion import mel_to_audio
 from nst_core.mel import mel_bank, n_frames, power_mel
@@ -186,7 +186,7 @@ def carried(
     config: TransferConfig,
     weights: tuple[float, ...],
 ) -> list[FloatArray]:
-    """The closed-form transfer at `nst_core.analysis.LEVEL`, one for each share of the ambience."""
+    """The closed-form transfer at `nst_core.config.LEVEL`, one for each share of the ambience."""
     y = music.levelled()
     looped = loop_to_length(ambience.levelled(), len(y), mel.sr)
     longest = round(_LONGEST_S * mel.sr)

@@ -11,6 +11,7 @@ import numpy as np
 from scipy import signal
 
 from nst_core.ambiences import AMBIENCES, make_ambience
+from nst_core.config import LEVEL, MelConfig
 from nst_core.errors import ConfigError
 from nst_core.instruments import (
     Samples,
@@ -32,12 +33,11 @@ from nst_core.score import Note, Score, compose
 
 __all__ = ["AMBIENCES", "GENRES", "ambience", "music_piece"]
 
-_LEVEL = 0.1
 _MAX_PEAK = 0.95
 _KNEE = 0.6
 
 
-def music_piece(genre: str, duration_s: float, *, seed: int, sr: int = 22_050) -> Waveform:
+def music_piece(genre: str, duration_s: float, *, seed: int, sr: int = MelConfig.sr) -> Waveform:
     """Play a made-up piece with melody, chords and drums.
 
     Parameters
@@ -70,7 +70,7 @@ def music_piece(genre: str, duration_s: float, *, seed: int, sr: int = 22_050) -
     return _levelled(y[:n], sr)
 
 
-def ambience(kind: str, duration_s: float, *, seed: int, sr: int = 22_050) -> Waveform:
+def ambience(kind: str, duration_s: float, *, seed: int, sr: int = MelConfig.sr) -> Waveform:
     """Make a stretch of weather or fire.
 
     Parameters
@@ -108,7 +108,7 @@ def _n_samples(duration_s: float, sr: int) -> int:
 
 def _levelled(y: Samples, sr: int) -> Waveform:
     faded = y * swell(len(y), sr, 0.005, 0.02)
-    scaled = faded * (_LEVEL / (np.sqrt(np.mean(np.square(faded))) + 1e-12))
+    scaled = faded * (LEVEL / (np.sqrt(np.mean(np.square(faded))) + 1e-12))
     # A crackle stands 30 dB over its fire: what passes the knee is bent, not cut.
     excess = np.maximum(np.abs(scaled) - _KNEE, 0.0) / (_MAX_PEAK - _KNEE)
     bent = np.sign(scaled) * (_KNEE + (_MAX_PEAK - _KNEE) * np.tanh(excess))
