@@ -15,7 +15,7 @@ from prefect.cache_policies import NO_CACHE
 
 from nst_core.errors import DatasetError
 from tasks.files import StorageError, fetch_input, is_remote, local, reported, scrub, sha256_file
-from tasks.retry import DELAYS_S, retry_transient
+from tasks.retry import RETRIES
 from tasks.unpack import ArchiveLimits, is_unpacked, unpack_archive
 
 logger = logging.getLogger(__name__)
@@ -26,13 +26,7 @@ OnProgress = Callable[[int, int | None], None]
 _BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
-@task(
-    name="download-dataset",
-    retries=len(DELAYS_S),
-    retry_delay_seconds=DELAYS_S,
-    retry_condition_fn=retry_transient,
-    cache_policy=NO_CACHE,
-)
+@task(name="download-dataset", cache_policy=NO_CACHE, **RETRIES)
 def download_dataset(source: str, scratch: str, sha256: str | None = None) -> str:
     """Prefect task around `fetch_dataset`: the unpacked folder is its own cache."""
     return str(fetch_dataset(source, Path(scratch), sha256=sha256))

@@ -13,7 +13,7 @@ from nst_core.runtime import setup_tensorflow
 from tasks.caching import ArtefactPolicy, Workspace, artefact, parameters, produce
 from tasks.files import join, publish
 from tasks.mels import SegmentMelJob
-from tasks.retry import DELAYS_S, retry_transient
+from tasks.retry import RETRIES
 from tasks.store import Json, Record, artefact_key
 
 logger = logging.getLogger(__name__)
@@ -45,13 +45,7 @@ class TrainJob:
         return artefact_key(self.stage, _VERSION, settings, [self.mels.key])
 
 
-@task(
-    name="train-cnn",
-    cache_policy=ArtefactPolicy(),
-    retries=len(DELAYS_S),
-    retry_delay_seconds=DELAYS_S,
-    retry_condition_fn=retry_transient,
-)
+@task(name="train-cnn", cache_policy=ArtefactPolicy(), **RETRIES)
 def train_cnn(job: TrainJob, workspace: Workspace) -> Record:
     """Fit the classifier; weights, card and pictures become one zip."""
 
@@ -92,13 +86,7 @@ def train_cnn(job: TrainJob, workspace: Workspace) -> Record:
     return produce(job, workspace, "zip", make)
 
 
-@task(
-    name="publish-model",
-    cache_policy=NO_CACHE,
-    retries=len(DELAYS_S),
-    retry_delay_seconds=DELAYS_S,
-    retry_condition_fn=retry_transient,
-)
+@task(name="publish-model", cache_policy=NO_CACHE, **RETRIES)
 def publish_model(job: TrainJob, workspace: Workspace, output_uri: str) -> str:
     """Put weights, card and pictures into a folder or prefix; return the weights' place."""
     with artefact(job, workspace) as source, workspace.scratch_folder() as folder:
