@@ -23,11 +23,8 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]  # keras is untyped
     rows : shape (n,), int
         Which of its segments.
     batch_size
-        Of all batches but the last.
-
-    Yields
-    ------
-    Power mels, shape (batch, n_frames, n_mels), and labels, shape (batch, n_genres), float32.
+        Of all batches but the last: a pair of power mels, shape (batch, n_frames, n_mels),
+        and labels, shape (batch, n_genres), float32.
     """
 
     def __init__(self, data: SegmentSet, rows: npt.NDArray[np.int64], batch_size: int) -> None:

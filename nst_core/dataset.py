@@ -5,7 +5,7 @@ analysed again only if the mel changes.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,7 +92,6 @@ def cut_tracks(
     config: SegmentConfig,
     *,
     n_threads: int = 1,
-    on_track: Callable[[int, int], None] | None = None,
 ) -> AudioSegments:
     """Read every track and cut it into segments; silent segments are left out.
 
@@ -104,8 +103,6 @@ def cut_tracks(
         Hz, of the segments.
     n_threads
         Tracks read at a time; changes no sample.
-    on_track
-        Called with the number of tracks done and in all.
 
     Raises
     ------
@@ -115,13 +112,11 @@ def cut_tracks(
     cut, unreadable = [], []
     with ThreadPoolExecutor(n_threads) as pool:
         results = pool.map(lambda track: _cut_track(track, sr, config), index.tracks)
-        for done, (track, result) in enumerate(zip(index.tracks, results, strict=True), start=1):
+        for track, result in zip(index.tracks, results, strict=True):
             if isinstance(result, AudioError):
                 unreadable.append(result)
             elif len(result):
                 cut.append((_relative(track, index.root), result))
-            if on_track:
-                on_track(done, len(index.tracks))
     check_unreadable(unreadable, len(index.tracks), index.root)
     if not cut:
         raise DatasetError(

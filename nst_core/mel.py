@@ -2,12 +2,11 @@
 
 At the project's figures (22,050 Hz, 1024, 384 bands) 25 filters are narrower than
 the distance between two bins and see nothing: their rows are zero in every
-spectrogram. `MelBank.empty` names them, and losses and errors leave them out.
+spectrogram. `MelBank.empty` names them, and `nst_core.optimize` leaves them alone.
 """
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -16,9 +15,6 @@ from scipy import fft, sparse
 from nst_core.config import MelConfig
 from nst_core.errors import SignalError
 from nst_core.stft import FloatArray, frame_count, hann, padded_frames
-
-if TYPE_CHECKING:
-    import tensorflow as tf
 
 COMPRESSION = 1e4
 """log1p(1e4 M) of a signal at RMS 0.1 suits a network, and is invertible, unlike decibels."""
@@ -162,25 +158,3 @@ def expand(u: FloatArray) -> FloatArray:
     M -= 1
     M *= np.float32(1 / COMPRESSION)
     return M
-
-
-def power_mel_tf(y: "tf.Tensor", config: MelConfig) -> "tf.Tensor":
-    """`power_mel` in TensorFlow, for a batch.
-
-    Parameters
-    ----------
-    y : shape (batch, n_samples), float32
-
-    Returns
-    -------
-    shape (batch, n_frames, n_mels), float32
-        TensorFlow's axis order, agreeing with `power_mel` within 1e-4 relative.
-    """
-    import tensorflow as tf  # noqa: PLC0415  # seconds to import, and NumPy users do without
-
-    half = config.n_fft // 2
-    frames = tf.signal.frame(
-        tf.pad(y, [[0, 0], [half, half]]), config.n_fft, config.hop_length, axis=1
-    )
-    D = tf.signal.rfft(frames * hann(config.n_fft))
-    return tf.linalg.matmul(tf.math.square(tf.abs(D)), mel_bank(config).weights, transpose_b=True)

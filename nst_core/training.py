@@ -113,7 +113,7 @@ def train_classifier(
     first_epoch = int(config.settle_share * config.n_epochs)
     history: list[EpochRecord] = []
     with TemporaryDirectory(prefix="amnst-train-") as scratch:
-        best = Path(scratch) / "best.weights.h5"
+        best = Path(scratch, f"best{SUFFIX}")
         network.fit(
             batches,
             epochs=config.n_epochs,

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from prefect import Task
     from prefect.client.schemas.objects import State, TaskRun
 
-
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
 

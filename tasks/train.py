@@ -10,6 +10,7 @@ from prefect.cache_policies import NO_CACHE
 
 from nst_core.config import ClassifierConfig, TrainingConfig
 from nst_core.runtime import setup_tensorflow
+from nst_core.weights import DEFAULT_MODEL, SUFFIX
 from tasks.caching import ArtefactPolicy, Workspace, artefact, parameters, produce
 from tasks.files import join, publish
 from tasks.mels import SegmentMelJob
@@ -60,7 +61,7 @@ def train_cnn(job: TrainJob, workspace: Workspace) -> Record:
         folder.mkdir()
         evaluation = train_and_save(
             data,
-            folder / "classifier.weights.h5",
+            folder / DEFAULT_MODEL.name,
             architecture=job.architecture,
             config=job.training,
             mel=job.mels.mel,
@@ -96,5 +97,5 @@ def publish_model(job: TrainJob, workspace: Workspace, output_uri: str) -> str:
         # The card names the weights' hash: whoever reads it finds the weights in place.
         for name in sorted(names, key=lambda name: name.endswith(".json")):
             publish(folder / name, join(output_uri, name))
-        weights = next(name for name in names if name.endswith(".weights.h5"))
+        weights = next(name for name in names if name.endswith(SUFFIX))
     return join(output_uri, weights)

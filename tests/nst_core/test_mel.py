@@ -13,7 +13,6 @@ from nst_core.mel import (
     n_frames,
     power_mel,
     power_mel_of_frames,
-    power_mel_tf,
 )
 from nst_core.synth import ambience, music_piece
 
@@ -65,15 +64,6 @@ def test_other_figures_are_librosas_too():
     config = MelConfig(sr=16_000, n_fft=512, hop_length=128, n_mels=40)
     y = music_piece("folk", 1.0, seed=0, sr=16_000)
     assert largest_relative_error(power_mel(y, config), librosa_mel(y, config)) < 1e-4
-
-
-@SOUNDS
-def test_tensorflow_and_numpy_agree(make, kind):
-    y = np.stack([make(kind, 1.0, seed=0), make(kind, 1.0, seed=1)])
-    batch = power_mel_tf(y, MEL).numpy()
-    assert batch.shape == (2, n_frames(SR, MEL), 384)
-    for M, one in zip(batch, y, strict=True):
-        assert largest_relative_error(M.T, power_mel(one, MEL)) < 1e-4
 
 
 @pytest.mark.filterwarnings("ignore:Empty filters detected:UserWarning")
