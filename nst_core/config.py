@@ -6,12 +6,13 @@ parameters, and their canonical JSON is part of every cache key.
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from nst_core.errors import ConfigError
 
 Start = Literal["carrier", "music", "ambience", "noise", "mix"]
 AudioFormat = Literal["wav", "flac", "ogg"]
+ClassifierKind = Literal["1d", "2d"]
 Subtype = Literal["PCM_16", "PCM_24", "PCM_32", "FLOAT", "VORBIS"]
 
 LEVEL = 0.1
@@ -256,7 +257,7 @@ class TransferConfig:
 
     def __post_init__(self) -> None:
         _check(self, "strength", 0.0, 1.0)
-        _check_choice(self, "start", ("carrier", "music", "ambience", "noise", "mix"))
+        _check_choice(self, "start", get_args(Start))
         _check(self, "content_weight", 0.0, 1e6)
         _check(self, "style_weight", 0.0, 1e6)
         _check_count(self, "n_iterations", 0, 10_000)
@@ -377,7 +378,7 @@ class OutputConfig:
 class ClassifierConfig:
     """The genre classifier: few conv layers, for low-level timbre rather than accuracy."""
 
-    kind: Literal["1d", "2d"] = field(
+    kind: ClassifierKind = field(
         default="1d",
         metadata={
             "title": "Kind",
@@ -407,7 +408,7 @@ class ClassifierConfig:
     """No recording is known by its exact partials."""
 
     def __post_init__(self) -> None:
-        _check_choice(self, "kind", ("1d", "2d"))
+        _check_choice(self, "kind", get_args(ClassifierKind))
         _check_ranges(self)
 
 
