@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from nst_core import ALGORITHM_VERSION, __version__
-from nst_core.config import PRESETS, OutputConfig, preset
+from nst_core.config import DEFAULT_PRESET, PRESETS, OutputConfig, preset
 from tasks.caching import Workspace
 from tasks.jobs import RenderDefaults, inputs_of, place_of
 from tasks.manifest import Manifest, read_manifest
@@ -77,7 +77,7 @@ class RenderRequest(BaseModel):
         Field(title="Output", description="Folder or s3:// prefix for the audio and results.csv"),
     ]
     model: ModelPlace = None
-    preset: PresetName = "real"
+    preset: PresetName = DEFAULT_PRESET
     strength: Strength = None
     sound: Sound = OutputConfig()
     input_roots: InputPlaces = ()

@@ -18,6 +18,7 @@ from flows.prefect_environment import prepare_prefect, start_server
 from flows.run_commands import retry, schedule, schedules, submit, unschedule
 from flows.server_commands import deploy, doctor, serve, worker
 from nst_core import __version__
+from nst_core.config import OutputConfig
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
@@ -154,7 +155,7 @@ def _checked(manifest: str, input_roots: tuple[str, ...]) -> tuple[int, list[str
 
 
 @app.command
-def plan(*, ambience: Globs, music: Globs, format: Format = "wav") -> int:  # noqa: A002
+def plan(*, ambience: Globs, music: Globs, format: Format = OutputConfig.format) -> int:  # noqa: A002
     """Write a manifest of every ambience on every music to stdout.
 
     Save it in the current folder: the paths in it are relative to that.

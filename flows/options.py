@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from nst_core.config import DEFAULT_PRESET, OutputConfig
+
 if TYPE_CHECKING:
     from flows.catalog import RenderRequest
 
@@ -21,13 +23,13 @@ class RenderOptions:
     """Folder or s3:// prefix for the audio, results.csv and results.parquet."""
     model: str | None = None
     """Classifier, *.weights.h5 or its local folder; by default the package's own."""
-    preset: str = "real"
+    preset: str = DEFAULT_PRESET
     """Where a row names none: real, fast, quality, closed, mel or original."""
     strength: float | None = None
     """Where a row names none, 0 to 1."""
-    format: Format = "wav"
+    format: Format = OutputConfig.format
     """Of rows whose output names none."""
-    sample_rate: int = 22_050
+    sample_rate: int = OutputConfig.sample_rate
     """Of the audio, in Hz."""
     loudness_lufs: float | None = None
     """Of the audio; by default as loud as the music."""
@@ -64,7 +66,6 @@ class RenderOptions:
             Further fields of the request; None takes its default.
         """
         from flows.catalog import RenderRequest  # noqa: PLC0415  # imports Prefect: takes seconds
-        from nst_core.config import OutputConfig  # noqa: PLC0415
 
         return RenderRequest.model_validate(
             {

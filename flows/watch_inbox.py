@@ -24,7 +24,7 @@ from flows.prefect_environment import refuse_pickles
 from flows.runs import read_run, submit
 from flows.server import ServerError
 from flows.settings import Settings
-from nst_core.config import OutputConfig
+from nst_core.config import DEFAULT_PRESET, OutputConfig
 from nst_core.errors import NSTError
 from tasks.caching import Workspace
 from tasks.files import join
@@ -53,7 +53,7 @@ class InboxRequest(BaseModel):
         ),
     ] = 10.0
     model: ModelPlace = None
-    preset: PresetName = "real"
+    preset: PresetName = DEFAULT_PRESET
     strength: Strength = None
     sound: Sound = OutputConfig()
     input_roots: InputPlaces = ()

@@ -13,6 +13,8 @@ from nst_core.instruments import Samples, decay
 
 _FFT = 1024
 _HOP = 256
+_KINDS = 64
+"""Of drops, each scattered many times."""
 
 
 def make_ambience(kind: str, n: int, sr: int, rng: np.random.Generator) -> Samples:
@@ -68,9 +70,8 @@ def _drops(
     band_hz: tuple[float, float],
     time_s: tuple[float, float],
     spread: float,
-    n_kinds: int = 64,
 ) -> Samples:
-    """Scatter grains of `n_kinds` short noisy resonances at random.
+    """Scatter grains of a few dozen short noisy resonances at random.
 
     `rate` is drops per second, constant or shape (n,); their loudness is log-normal with
     the deviation `spread`, its loudest tail cut off.
@@ -79,9 +80,9 @@ def _drops(
     n_hits = rng.poisson(expected[-1])
     hits = np.searchsorted(expected, rng.uniform(0.0, expected[-1], n_hits))
     loudness = np.exp(spread * np.minimum(rng.standard_normal(n_hits), 1.6))
-    grains = [_grain(sr, band_hz, time_s, rng) for _ in range(n_kinds)]
+    grains = [_grain(sr, band_hz, time_s, rng) for _ in range(_KINDS)]
     y = np.zeros(n)
-    for hit, gain, kind in zip(hits, loudness, rng.integers(n_kinds, size=n_hits), strict=True):
+    for hit, gain, kind in zip(hits, loudness, rng.integers(_KINDS, size=n_hits), strict=True):
         grain = grains[kind][: n - hit]
         y[hit : hit + len(grain)] += gain * grain
     return y

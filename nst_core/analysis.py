@@ -6,15 +6,12 @@ from pathlib import Path
 import numpy as np
 
 from nst_core.audio import Waveform, rms, set_rms, to_mono
-from nst_core.config import MelConfig
+from nst_core.config import LEVEL, AudioLimits, MelConfig
 from nst_core.errors import SignalError
 from nst_core.mel import check_signal, power_mel
 from nst_core.stft import FloatArray
 
-LEVEL = 0.1
-"""RMS at which music and ambience meet."""
-
-_SILENT_RMS = 1e-5
+_SILENT_RMS = AudioLimits.silence_rms
 _OFFSET_SHARE = 0.01
 """A mean above this share of the RMS is a fault of the recording and no sound."""
 

@@ -47,8 +47,8 @@ def write_card(folder: Path, stem: str, card: dict[str, Any]) -> None:
     stem
         Name of the weights without ``.weights.h5``.
     card
-        The JSON card of `nst_core.model.save_classifier` with the facts of
-        `nst_core.training.training_facts`, and ``dataset`` and ``licence``.
+        The JSON card of `nst_core.model.save_classifier`, with the facts that
+        `nst_core.training.train_and_save` adds.
     """
     architecture, validation = card["architecture"], card["validation"]
     low, high = validation["track_interval"]

@@ -1,13 +1,11 @@
-"""The genre classifier and its feature taps.
+"""The genre classifier.
 
 Few convolutions on purpose: what is wanted of it are the low layers, which hear
-timbre. Compression is a layer of the network, so the data it is fed stay linear
-power mel. In the ``1d`` kind frequency is the channel axis; in the ``2d`` kind it is
-an image axis.
+timbre (`nst_core.taps`). Compression is a layer of the network, so the data it is fed
+stay linear power mel. In the ``1d`` kind frequency is the channel axis; in the ``2d``
+kind it is an image axis.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -16,7 +14,6 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from nst_core.config import ClassifierConfig
-from nst_core.errors import ConfigError
 from nst_core.mel import COMPRESSION
 from nst_core.stft import FloatArray
 
@@ -24,14 +21,12 @@ NETWORK_VERSION = 2
 """Raised when the same weights in the same architecture would compute something else."""
 
 INPUT_LAYER = "input"
-_GROUP_LAYER = "group"
-_POOL = 2
+GROUP_LAYER = "group"
+POOL = 2
 _VARIANCE_FLOOR = 1e-4
 """Under a root: its gradient must not be infinite where nothing varies."""
 _NORM_MOMENTUM = 0.9
 """Keras' 0.99 needs hundreds of steps, and a small dataset gives tens."""
-_TAP_BANDS = 12
-"""Bands that a tap of the 2-D kind keeps of the frequency axis, so that a Gram fits."""
 
 
 @keras.saving.register_keras_serializable(package="amnst")
@@ -141,7 +136,7 @@ def build_classifier(
     # file, and with it their sha256, would tell how many networks were built before.
     M = keras.Input((None, n_mels), name="mel")
     x = CompressedMel(name=INPUT_LAYER)(M)
-    x = GroupedBands(config.band_group, name=_GROUP_LAYER)(x)
+    x = GroupedBands(config.band_group, name=GROUP_LAYER)(x)
     x = keras.layers.Reshape((-1, x.shape[2] * x.shape[3]), name="bands")(x)
     x = keras.layers.SpatialDropout1D(
         config.band_dropout, seed=int(next(seeds)), name="band_dropout"
@@ -178,7 +173,7 @@ def _convolution(
 
 def _pool(config: ClassifierConfig, name: str) -> keras.layers.Layer:
     kind = keras.layers.MaxPool1D if config.kind == "1d" else keras.layers.MaxPool2D
-    return kind(_POOL, padding="same", name=name)
+    return kind(POOL, padding="same", name=name)
 
 
 def standardise_input(network: keras.Model, M: npt.NDArray[Any]) -> None:
@@ -191,101 +186,8 @@ def standardise_input(network: keras.Model, M: npt.NDArray[Any]) -> None:
     M : shape (n_segments, n_frames, n_mels), >= 0
         A sample of what it will be trained on.
     """
-    layer = network.get_layer(_GROUP_LAYER)
+    layer = network.get_layer(GROUP_LAYER)
     u = np.log1p(np.float32(COMPRESSION) * np.asarray(M, np.float32))
     groups = np.asarray(group_bands(u, layer.size))
     # An empty band that is a group of its own never moves, and must not be divided by zero.
     layer.set_statistics(groups.mean(axis=(0, 1)), groups.std(axis=(0, 1)) + np.float32(0.01))
-
-
-@dataclass(frozen=True, eq=False)
-class FeatureTaps:
-    """The classifier's low layers as plain arrays, batch normalisation folded in.
-
-    Attributes
-    ----------
-    band_group
-        Neighbouring bands of which ``conv1`` sees mean and deviation.
-    mean, deviation : shape (1 or 2, n_groups), float32
-        Standardisation of these.
-    kernels, biases
-        Of ``conv1``, ``conv2``, ...: kernels of shape (width, n_in, n_out), or with one
-        more leading axis in the 2-D kind.
-    """
-
-    band_group: int
-    mean: FloatArray
-    deviation: FloatArray
-    kernels: tuple[FloatArray, ...]
-    biases: tuple[FloatArray, ...]
-
-    @property
-    def layer_names(self) -> tuple[str, ...]:
-        """Names that `features` knows: ``input``, ``conv1``, ``conv2``, ..."""
-        return (INPUT_LAYER, *(f"conv{i + 1}" for i in range(len(self.kernels))))
-
-    def check_layers(self, names: Sequence[str]) -> None:
-        """Raise `ConfigError` if a name is not a layer of this network."""
-        for name in names:
-            if name not in self.layer_names:
-                raise ConfigError(
-                    f"layer {name!r} is not in this classifier; "
-                    f"it has {', '.join(self.layer_names)}"
-                )
-
-    def features(self, u: tf.Tensor, names: Sequence[str]) -> dict[str, tf.Tensor]:
-        """Activations after the rectifier.
-
-        Parameters
-        ----------
-        u : shape (batch, n_frames, n_mels), float32
-            Compressed mel, as from `nst_core.mel.compress`.
-        names
-            From `layer_names`; layers beyond the last one named are not computed.
-
-        Returns
-        -------
-        Per name, shape (batch, n_frames / 2**depth, n_channels), float32.
-        """
-        found = {INPUT_LAYER: u}
-        is_image = bool(self.kernels) and self.kernels[0].ndim == 4
-        depth = max(self.layer_names.index(name) for name in names)
-        x = (group_bands(u, self.band_group) - self.mean) / self.deviation
-        if is_image:
-            x = tf.transpose(x, (0, 1, 3, 2))
-        else:
-            x = tf.reshape(x, (tf.shape(x)[0], tf.shape(x)[1], x.shape[2] * x.shape[3]))
-        for number, (kernel, bias) in enumerate(
-            zip(self.kernels[:depth], self.biases[:depth], strict=True), start=1
-        ):
-            if number > 1:
-                x = tf.nn.max_pool(x, _POOL, _POOL, "SAME")
-            x = tf.nn.relu(tf.nn.convolution(x, kernel, padding="SAME") + bias)
-            found[f"conv{number}"] = _flatten_bands(x) if is_image else x
-        return {name: found[name] for name in names}
-
-
-def _flatten_bands(x: tf.Tensor) -> tf.Tensor:
-    """Image features to channels: the frequency axis averaged to a few bands, kept apart."""
-    width = max(1, x.shape[2] // _TAP_BANDS)
-    x = tf.nn.avg_pool2d(x, (1, width), (1, width), "VALID")
-    return tf.reshape(x, (tf.shape(x)[0], tf.shape(x)[1], x.shape[2] * x.shape[3]))
-
-
-def feature_taps(model: keras.Model) -> FeatureTaps:
-    """Take the low layers out of a classifier made by `build_classifier`."""
-    kernels, biases = [], []
-    for layer in model.layers:
-        if layer.name.startswith("conv"):
-            norm = model.get_layer(layer.name.replace("conv", "norm"))
-            scale = norm.gamma / np.sqrt(norm.moving_variance + norm.epsilon)
-            kernels.append(np.asarray(layer.kernel * scale, np.float32))
-            biases.append(np.asarray(norm.beta - norm.moving_mean * scale, np.float32))
-    grouped = model.get_layer(_GROUP_LAYER)
-    return FeatureTaps(
-        band_group=grouped.size,
-        mean=np.asarray(grouped.mean, np.float32),
-        deviation=np.asarray(grouped.deviation, np.float32),
-        kernels=tuple(kernels),
-        biases=tuple(biases),
-    )

@@ -6,13 +6,17 @@ parameters, and their canonical JSON is part of every cache key.
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from nst_core.errors import ConfigError
 
 Start = Literal["carrier", "music", "ambience", "noise", "mix"]
 AudioFormat = Literal["wav", "flac", "ogg"]
+ClassifierKind = Literal["1d", "2d"]
 Subtype = Literal["PCM_16", "PCM_24", "PCM_32", "FLOAT", "VORBIS"]
+
+LEVEL = 0.1
+"""Root mean square, full scale 1, at which sounds are analysed, trained on and carried."""
 
 
 def _check(config: object, name: str, low: float, high: float) -> None:
@@ -115,6 +119,17 @@ class AudioLimits:
     max_abs: float = 1e3
     """A sample beyond this (full scale is 1) is damage, not loudness."""
     silence_rms: float = 1e-5
+
+    def __post_init__(self) -> None:
+        _check(self, "min_duration_s", 0.0, 60.0)
+        _check(self, "max_duration_s", self.min_duration_s, 1e6)
+        _check(self, "max_ambience_s", self.min_duration_s, 1e6)
+        _check_count(self, "max_bytes", 1, 1 << 50)
+        _check_count(self, "min_sr", 1, 1_000_000)
+        _check_count(self, "max_sr", self.min_sr, 10_000_000)
+        _check_count(self, "max_channels", 1, 1024)
+        _check(self, "max_abs", 1.0, 1e9)
+        _check(self, "silence_rms", 0.0, 1.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -242,7 +257,7 @@ class TransferConfig:
 
     def __post_init__(self) -> None:
         _check(self, "strength", 0.0, 1.0)
-        _check_choice(self, "start", ("carrier", "music", "ambience", "noise", "mix"))
+        _check_choice(self, "start", get_args(Start))
         _check(self, "content_weight", 0.0, 1e6)
         _check(self, "style_weight", 0.0, 1e6)
         _check_count(self, "n_iterations", 0, 10_000)
@@ -272,8 +287,10 @@ class TransferConfig:
             raise ConfigError("content_weight and style_weight are both 0; give one a value")
 
 
+DEFAULT_PRESET = "real"
+
 PRESETS: dict[str, TransferConfig] = {
-    "real": TransferConfig(),
+    DEFAULT_PRESET: TransferConfig(),
     "fast": TransferConfig(n_iterations=4, learning_rate=0.25),
     "quality": TransferConfig(n_iterations=24, learning_rate=0.08),
     "closed": TransferConfig(n_iterations=0),
@@ -287,7 +304,7 @@ PRESETS: dict[str, TransferConfig] = {
         n_iterations=100,
     ),
 }
-"""``real`` is the default. ``fast`` and ``quality`` take fewer and more steps, ``closed`` none.
+"""``fast`` and ``quality`` take fewer and more steps, ``closed`` none.
 ``mel`` and ``original`` retrieve the phase of a mel: what the ambience does to the music's own
 spectrogram; ``original`` has the weights (50 and 10) and the 100 steps of the project this one
 grew from, on the nearest layers of our classifier and with our losses, which do not diverge."""
@@ -332,7 +349,7 @@ class OutputConfig:
     )
     """From `SUBTYPES`."""
     sample_rate: int = _within(
-        22_050, 8_000, 192_000, title="Sample rate", help="In Hz, 8000 to 192000"
+        MelConfig.sr, 8_000, 192_000, title="Sample rate", help="In Hz, 8000 to 192000"
     )
     loudness_lufs: float | None = _within(
         None,
@@ -361,7 +378,7 @@ class OutputConfig:
 class ClassifierConfig:
     """The genre classifier: few conv layers, for low-level timbre rather than accuracy."""
 
-    kind: Literal["1d", "2d"] = field(
+    kind: ClassifierKind = field(
         default="1d",
         metadata={
             "title": "Kind",
@@ -391,7 +408,7 @@ class ClassifierConfig:
     """No recording is known by its exact partials."""
 
     def __post_init__(self) -> None:
-        _check_choice(self, "kind", ("1d", "2d"))
+        _check_choice(self, "kind", get_args(ClassifierKind))
         _check_ranges(self)
 
 

@@ -5,7 +5,7 @@ analysed again only if the mel changes.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nst_core.audio import read_audio, set_rms
-from nst_core.config import MelConfig, SegmentConfig
+from nst_core.config import LEVEL, MelConfig, SegmentConfig
 from nst_core.errors import AudioError, DatasetError
 from nst_core.genres import GenreIndex, Track, check_unreadable
 from nst_core.mel import n_frames, power_mel
@@ -23,8 +23,8 @@ from nst_core.segments import cut_segments
 
 HalfArray = npt.NDArray[np.float16]
 
-_LEVEL = 0.1
-_SILENT_RMS = 1e-4
+_PAUSE_RMS = 1e-4
+"""A quieter segment is a pause: at `LEVEL` its noise would be taught as music of the genre."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class AudioSegments:
     Attributes
     ----------
     y : shape (n_segments, segment_samples), float16
-        Every segment at RMS 0.1; rounding noise lies 66 dB below the sound.
+        Every segment at `LEVEL`; rounding noise lies 66 dB below the sound.
     track_of : shape (n_segments,), int
         Index into `tracks`.
     tracks
@@ -56,7 +56,7 @@ class SegmentSet:
     Attributes
     ----------
     M : shape (n_segments, n_frames, n_mels), float16, >= 0
-        TensorFlow's axes, every segment at RMS 0.1. Half precision keeps 5e-4 of a power
+        TensorFlow's axes, every segment at `LEVEL`. Half precision keeps 5e-4 of a power
         and 6e-8 of silence, 70 dB below the level: inaudible to log1p(1e4 M).
     track_of : shape (n_segments,), int
         Index into `tracks`.
@@ -92,7 +92,6 @@ def cut_tracks(
     config: SegmentConfig,
     *,
     n_threads: int = 1,
-    on_track: Callable[[int, int], None] | None = None,
 ) -> AudioSegments:
     """Read every track and cut it into segments; silent segments are left out.
 
@@ -104,8 +103,6 @@ def cut_tracks(
         Hz, of the segments.
     n_threads
         Tracks read at a time; changes no sample.
-    on_track
-        Called with the number of tracks done and in all.
 
     Raises
     ------
@@ -115,13 +112,11 @@ def cut_tracks(
     cut, unreadable = [], []
     with ThreadPoolExecutor(n_threads) as pool:
         results = pool.map(lambda track: _cut_track(track, sr, config), index.tracks)
-        for done, (track, result) in enumerate(zip(index.tracks, results, strict=True), start=1):
+        for track, result in zip(index.tracks, results, strict=True):
             if isinstance(result, AudioError):
                 unreadable.append(result)
             elif len(result):
                 cut.append((_relative(track, index.root), result))
-            if on_track:
-                on_track(done, len(index.tracks))
     check_unreadable(unreadable, len(index.tracks), index.root)
     if not cut:
         raise DatasetError(
@@ -150,9 +145,9 @@ def _cut_track(track: Track, sr: int, config: SegmentConfig) -> HalfArray | Audi
         return error
     segments = cut_segments(y, sr, config)
     level = np.sqrt(np.mean(np.square(segments, dtype=np.float64), axis=1))
-    audible = segments[level > _SILENT_RMS]
+    audible = segments[level > _PAUSE_RMS]
     for segment in audible:
-        segment[:] = set_rms(segment, _LEVEL)
+        segment[:] = set_rms(segment, LEVEL)
     half: HalfArray = audible.astype(np.float16)
     return half
 

@@ -30,7 +30,7 @@ def write_audio(
     *,
     format: AudioFormat,  # noqa: A002  # the manifest's word
     subtype: Subtype | None = None,
-    max_peak: float = 0.99,
+    max_peak: float = OutputConfig.max_peak,
 ) -> float:
     """Write WAV, FLAC or OGG (Vorbis); the same array always gives the same bytes.
 

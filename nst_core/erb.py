@@ -7,6 +7,9 @@ import numpy.typing as npt
 
 from nst_core.stft import FloatArray
 
+_LOW_HZ = 50.0
+"""Centre of the lowest band, which takes in all below it."""
+
 
 def erb_rate(frequency: npt.ArrayLike) -> npt.NDArray[np.float64]:
     """ERB-rate scale (Glasberg & Moore 1990)."""
@@ -14,8 +17,14 @@ def erb_rate(frequency: npt.ArrayLike) -> npt.NDArray[np.float64]:
     return rate
 
 
+def erb_frequency(rate: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Undo `erb_rate`."""
+    frequency: npt.NDArray[np.float64] = 228.8 * (np.exp(np.asarray(rate) / 9.265) - 1)
+    return frequency
+
+
 @lru_cache(maxsize=4)
-def erb_bank(n_bands: int, n_fft: int, sr: int, *, low_hz: float = 50.0) -> FloatArray:
+def erb_bank(n_bands: int, n_fft: int, sr: int) -> FloatArray:
     """Triangular bands on the ERB-rate scale that sum to one at every bin.
 
     Returns
@@ -24,16 +33,10 @@ def erb_bank(n_bands: int, n_fft: int, sr: int, *, low_hz: float = 50.0) -> Floa
         Bands between whose edges no bin lies are left out.
     """
     rate = erb_rate(np.fft.rfftfreq(n_fft, 1 / sr))
-    centres = np.linspace(float(erb_rate(low_hz)), float(erb_rate(sr / 2)), n_bands)
+    centres = np.linspace(float(erb_rate(_LOW_HZ)), float(erb_rate(sr / 2)), n_bands)
     bank = np.maximum(0, 1 - np.abs(rate[:, None] - centres) / (centres[1] - centres[0]))
     bank[rate < centres[0], 0] = 1
     bank = bank[:, bank.sum(axis=0) > 0]
     normalised: FloatArray = (bank / bank.sum(axis=1, keepdims=True)).astype(np.float32)
     normalised.setflags(write=False)
     return normalised
-
-
-def erb_frequency(rate: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """Undo `erb_rate`."""
-    frequency: npt.NDArray[np.float64] = 228.8 * (np.exp(np.asarray(rate) / 9.265) - 1)
-    return frequency

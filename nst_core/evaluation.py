@@ -1,4 +1,4 @@
-"""How well a classifier does on tracks it has not seen, per segment and per track."""
+"""How well a classifier does on tracks it has not seen."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from nst_core.stft import FloatArray
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How well a classifier does on tracks it has not seen.
+    """Figures of a classifier on some tracks.
 
     Attributes
     ----------
@@ -38,11 +38,11 @@ class Evaluation:
 
 
 def evaluate_classifier(
-    network: keras.Model, data: SegmentSet, tracks: Sequence[Track], *, batch_size: int = 64
+    network: keras.Model, data: SegmentSet, tracks: Sequence[Track]
 ) -> Evaluation:
     """Judge a classifier on some tracks, per segment and per track."""
     rows = data.segments_of(tracks)
-    log_p = log_probabilities(network, data.M, rows, batch_size=batch_size)
+    log_p = log_probabilities(network, data.M, rows)
     truth, owner = data.labels(rows), data.track_of[rows]
     owners = np.unique(owner)
     mean_log_p = np.stack([log_p[owner == track].mean(axis=0) for track in owners])

@@ -1,23 +1,16 @@
-"""A folder of genres: what is in it, and how to split it without fooling oneself.
-
-A classifier recognises a recording, an album or an artist before it recognises a genre.
-Tracks of one artist, and copies of one file, therefore stay on one side of every split.
-"""
+"""A folder of genres: its tracks, their artists and what they hold."""
 
 import csv
-import hashlib
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-import numpy as np
-from sklearn.model_selection import StratifiedGroupKFold
-
+from nst_core.checksum import sha256_of
 from nst_core.errors import AudioError, DatasetError
 
-SUFFIXES = (".au", ".wav", ".ogg", ".flac", ".mp3")
+SOUND_SUFFIXES = (".au", ".wav", ".ogg", ".flac", ".mp3")
+"""Of a dataset's sound files, in a folder or an archive."""
 _ROOTS = ("genres", "genres_original", "Data/genres_original")
 _TRACKS_CSV = "tracks.csv"
 
@@ -39,14 +32,6 @@ class GenreIndex:
     root: Path
     genres: tuple[str, ...]
     tracks: tuple[Track, ...]
-
-
-@dataclass(frozen=True)
-class Split:
-    """Two sides that share no artist and no content."""
-
-    train: tuple[Track, ...]
-    validation: tuple[Track, ...]
 
 
 def find_genre_root(folder: str | Path) -> Path:
@@ -72,7 +57,7 @@ def find_genre_root(folder: str | Path) -> Path:
                 return root
     state = "holds no genre folders" if top.is_dir() else "is not a folder"
     raise DatasetError(
-        f'dataset "{folder}" {state}: a folder per genre with {" ".join(SUFFIXES)} files is '
+        f'dataset "{folder}" {state}: a folder per genre with {" ".join(SOUND_SUFFIXES)} files is '
         f"needed, in it or in {', '.join(_ROOTS)}",
         code="no_genres",
     )
@@ -101,7 +86,7 @@ def index_genres(folder: str | Path) -> GenreIndex:
         )
     artists = _read_artists(root, Path(folder), files)
     tracks = [
-        Track(path=path, genre=genre, artist=artists.get(path), sha256=_sha256(path))
+        Track(path=path, genre=genre, artist=artists.get(path), sha256=sha256_of(path))
         for path, genre in files.items()
     ]
     return GenreIndex(root=root, genres=genres, tracks=tuple(tracks))
@@ -117,13 +102,10 @@ def _sound_files(folder: Path) -> list[Path]:
     return sorted(
         path
         for path in folder.iterdir()
-        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
+        if path.suffix.lower() in SOUND_SUFFIXES
+        and not path.name.startswith(".")
+        and path.is_file()
     )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as fh:
-        return hashlib.file_digest(fh, "sha256").hexdigest()
 
 
 def _read_artists(root: Path, folder: Path, files: dict[Path, str]) -> dict[Path, str]:
@@ -182,92 +164,3 @@ def check_unreadable(unreadable: Sequence[AudioError], n_tracks: int, folder: st
             f"most {allowed} may be skipped; fetch it again or remove them. First: {first}",
             code="too_many_unreadable",
         )
-
-
-def split_tracks(tracks: Sequence[Track], *, validation_share: float, seed: int) -> Split:
-    """Split into training and validation tracks, by artist where known, else by track.
-
-    Parameters
-    ----------
-    tracks
-        Of two genres at least.
-    validation_share
-        0..0.5; the nearest ``1 / n`` is taken, the artists' sizes permitting.
-    seed
-        The same tracks and seed always give the same split.
-
-    Raises
-    ------
-    DatasetError
-        ``too_few_tracks``: a genre would be missing on one side.
-    """
-    n_groups = _groups_per_genre(tracks)
-    n_folds = min(round(1.0 / validation_share), *n_groups.values())
-    return k_folds(tracks, max(n_folds, 2), seed)[0]
-
-
-def k_folds(tracks: Sequence[Track], n_folds: int, seed: int) -> tuple[Split, ...]:
-    """Split into folds for cross-validation, stratified by genre.
-
-    Artists and copies of one file are never divided: what is connected through either, in
-    whatever genre, is one group.
-
-    Raises
-    ------
-    DatasetError
-        ``too_few_tracks``: a genre has fewer groups than folds, or a side lacks a genre.
-    """
-    for genre, n_groups in sorted(_groups_per_genre(tracks).items()):
-        if n_groups < n_folds:
-            _refuse_split(tracks, f"genre {genre} has {n_groups} independent tracks", n_folds)
-    genres = np.array([track.genre for track in tracks])
-    folder = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
-    splits = tuple(
-        Split(train=_pick(tracks, train), validation=_pick(tracks, validation))
-        for train, validation in folder.split(genres, genres, _groups(tracks))
-    )
-    for side in (side for split in splits for side in (split.train, split.validation)):
-        lacking = set(genres.tolist()) - {track.genre for track in side}
-        if lacking:
-            _refuse_split(tracks, f"no {', '.join(sorted(lacking))} is left on a side", n_folds)
-    return splits
-
-
-def _pick(tracks: Sequence[Track], rows: Iterable[int]) -> tuple[Track, ...]:
-    return tuple(tracks[row] for row in rows)
-
-
-def _refuse_split(tracks: Sequence[Track], reason: str, n_folds: int) -> NoReturn:
-    raise DatasetError(
-        f"the dataset of {len(tracks)} tracks cannot be split into {n_folds} parts: {reason} "
-        f"(tracks of one artist and copies count once), at least {n_folds} per genre are "
-        "needed; add tracks",
-        code="too_few_tracks",
-    )
-
-
-def _groups_per_genre(tracks: Sequence[Track]) -> Counter[str]:
-    if not tracks:
-        raise DatasetError("there are no tracks to split; add some", code="too_few_tracks")
-    pairs = {(track.genre, group) for track, group in zip(tracks, _groups(tracks), strict=True)}
-    return Counter(genre for genre, _ in pairs)
-
-
-def _groups(tracks: Sequence[Track]) -> list[int]:
-    """Give each track the number of its component of "same artist or same content"."""
-    group = list(range(len(tracks)))
-
-    def root_of(i: int) -> int:
-        while group[i] != i:
-            group[i] = group[group[i]]
-            i = group[i]
-        return i
-
-    first_seen: dict[str, int] = {}
-    for i, track in enumerate(tracks):
-        keys = [f"content {track.sha256}"]
-        if track.artist:
-            keys.append(f"artist {track.artist.casefold()}")
-        for key in keys:
-            group[root_of(i)] = root_of(first_seen.setdefault(key, i))
-    return [root_of(i) for i in range(len(tracks))]

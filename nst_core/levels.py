@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyloudnorm
 
+from nst_core.config import LEVEL, AudioLimits
 from nst_core.errors import SignalError
 
 Waveform = npt.NDArray[np.float32]
@@ -45,8 +46,11 @@ def finite_peak(y: Waveform) -> float:
     SignalError
         For an empty array, a wrong shape, and ``non_finite`` for NaN or infinity.
     """
-    if y.ndim not in (1, 2) or not y.size or (y.ndim == 2 and y.shape[1] > 8):
-        raise SignalError(f"shape {y.shape} is not (n_samples,) or (n_samples, 1 to 8 channels)")
+    most = AudioLimits.max_channels
+    if y.ndim not in (1, 2) or not y.size or (y.ndim == 2 and y.shape[1] > most):
+        raise SignalError(
+            f"shape {y.shape} is not (n_samples,) or (n_samples, 1 to {most} channels)"
+        )
     peak = float(np.max(np.abs(y)))
     if not math.isfinite(peak):
         raise SignalError("the signal has NaN or infinite samples", code="non_finite")
@@ -122,7 +126,7 @@ def rms(y: Samples) -> float:
     return math.sqrt(math.fsum(energies) / n)
 
 
-def set_rms(y: Waveform, level: float = 0.1, *, out: Waveform | None = None) -> Waveform:
+def set_rms(y: Waveform, level: float = LEVEL, *, out: Waveform | None = None) -> Waveform:
     """Scale to a root mean square of `level` (full scale 1); the peak may pass full scale.
 
     The result is in `out` if that is given, which may be `y` itself.

@@ -2,7 +2,7 @@
 
 At the project's figures (22,050 Hz, 1024, 384 bands) 25 filters are narrower than
 the distance between two bins and see nothing: their rows are zero in every
-spectrogram. `MelBank.empty` names them, and losses and errors leave them out.
+spectrogram. `MelBank.empty` names them, and `nst_core.optimize` leaves them alone.
 """
 
 from dataclasses import dataclass

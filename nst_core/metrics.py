@@ -13,6 +13,7 @@ from functools import partial
 import numpy as np
 from scipy import fft
 
+from nst_core.config import LEVEL
 from nst_core.content import chroma_similarity, content_features, correlation, onset_f1
 from nst_core.gates import carrier_deviation, follow
 from nst_core.levels import rms
@@ -123,7 +124,7 @@ def evaluate(
 
 
 def _unit_rms(y: FloatArray) -> FloatArray:
-    return (y * np.float32(0.1 / max(rms(y), 1e-9))).astype(np.float32, copy=False)
+    return (y * np.float32(LEVEL / max(rms(y), 1e-9))).astype(np.float32, copy=False)
 
 
 def _rescaled(value: float, chance: float) -> float:

@@ -9,10 +9,12 @@ from typing import Any
 
 import keras
 
-from nst_core.cnn import NETWORK_VERSION, FeatureTaps, build_classifier, feature_taps
+from nst_core.checksum import sha256_of
+from nst_core.cnn import NETWORK_VERSION, build_classifier
 from nst_core.config import ClassifierConfig, MelConfig
 from nst_core.errors import ConfigError, ModelError
-from nst_core.weights import DEFAULT_MODEL, card_path, check_weights, sha256_of
+from nst_core.taps import FeatureTaps, feature_taps
+from nst_core.weights import DEFAULT_MODEL, card_path, check_weights
 
 
 @dataclass(frozen=True)

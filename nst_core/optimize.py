@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from nst_core.cnn import INPUT_LAYER, FeatureTaps
+from nst_core.cnn import INPUT_LAYER
 from nst_core.config import TransferConfig
 from nst_core.errors import SignalError
 from nst_core.stft import FloatArray
@@ -25,6 +25,7 @@ from nst_core.style import (
     style_statistics,
     whitening,
 )
+from nst_core.taps import FeatureTaps
 
 _BETA_1, _BETA_2 = 0.9, 0.99
 _EPSILON = 1e-20

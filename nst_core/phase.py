@@ -19,6 +19,8 @@ _HANN_GAMMA = 0.25645
 """Time-frequency ratio of the Gaussian nearest to a Hann window, over n_fft**2
 (Průša, Balazs, Søndergaard 2017, table I)."""
 
+_FLOOR = np.float32(1e-5)
+"""Added to a magnitude before its logarithm."""
 _TWO_PI = np.float32(2 * np.pi)
 _HALF = np.float32(0.5)
 
@@ -93,7 +95,7 @@ def _integrate(S: FloatArray, log_S: FloatArray, hop: int, gamma: float, phase: 
             along_time_past[k] = along_time[k]
 
 
-def phase_from_magnitude(S: FloatArray, hop_length: int, *, floor: float = 1e-5) -> FloatArray:
+def phase_from_magnitude(S: FloatArray, hop_length: int) -> FloatArray:
     """Estimate the phase of an STFT from its magnitude alone.
 
     Parameters
@@ -102,8 +104,6 @@ def phase_from_magnitude(S: FloatArray, hop_length: int, *, floor: float = 1e-5)
         Magnitude under a periodic Hann window of ``2 (n_bins - 1)`` samples.
     hop_length
         Samples between frames.
-    floor
-        Added to the magnitude before the logarithm.
 
     Returns
     -------
@@ -114,5 +114,5 @@ def phase_from_magnitude(S: FloatArray, hop_length: int, *, floor: float = 1e-5)
     phase = np.zeros_like(S)
     n_fft = 2 * (S.shape[1] - 1)
     gamma = _HANN_GAMMA * math.pow(n_fft, 2)
-    _integrate(S, np.log(S + np.float32(floor)), hop_length, gamma, phase)
+    _integrate(S, np.log(S + _FLOOR), hop_length, gamma, phase)
     return phase

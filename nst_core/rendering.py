@@ -14,10 +14,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import fft
 
-from nst_core.analysis import LEVEL
 from nst_core.audio import Waveform, rms, set_rms, to_mono
 from nst_core.carry import carry
-from nst_core.config import MelConfig, TransferConfig
+from nst_core.config import LEVEL, MelConfig, TransferConfig
 from nst_core.errors import SignalError
 from nst_core.inversion import mel_to_audio
 from nst_core.levels import Samples
@@ -191,7 +190,7 @@ def carried(
     Parameters
     ----------
     y, texture : shape (n_samples,), float32
-        The music in mono and as much of the ambience, at `nst_core.analysis.LEVEL`, as the
+        The music in mono and as much of the ambience, at `nst_core.config.LEVEL`, as the
         results are.
     """
     longest = round(_LONGEST_S * mel.sr)

@@ -15,7 +15,6 @@ from threadpoolctl import threadpool_limits
 
 logger = logging.getLogger(__name__)
 
-
 _LEAST_THREADS = 2
 _lock = threading.Lock()
 _is_set_up = threading.Event()

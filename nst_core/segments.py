@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from nst_core.config import SegmentConfig
 from nst_core.errors import SignalError
+from nst_core.levels import Waveform
 
-Waveform = npt.NDArray[np.float32]
 Bounds = tuple[int, int]
 _Float = TypeVar("_Float", bound=np.floating[Any])
 

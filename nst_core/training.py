@@ -1,12 +1,11 @@
 """Fit the genre classifier, keep its best weights, and judge it honestly.
 
-Tracks are split by artist where artists are known (`nst_core.genres`), training goes on
+Tracks are split by artist where artists are known (`nst_core.splits`), training goes on
 segments, and the figure that counts is per track: the mean of its segments' log
 probabilities.
 """
 
 import json
-import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,19 +17,18 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from nst_core.batches import AugmentedBatches, Batches
 from nst_core.card import write_card
 from nst_core.cnn import build_classifier, standardise_input
 from nst_core.config import ClassifierConfig, MelConfig, TrainingConfig
 from nst_core.dataset import SegmentSet
 from nst_core.errors import DatasetError
 from nst_core.evaluation import Evaluation, evaluate_classifier
-from nst_core.genres import Split, split_tracks
 from nst_core.model import save_classifier
-from nst_core.stft import FloatArray
+from nst_core.splits import Split, split_tracks
 from nst_core.weights import SUFFIX, card_path
 
 _STATISTICS_SEGMENTS = 512
-_EQ_CURVES = 6
 
 
 @dataclass(frozen=True)
@@ -96,7 +94,7 @@ def train_classifier(
         architecture, n_mels=data.M.shape[2], n_classes=len(data.genres), seed=config.seed
     )
     standardise_input(network, _sample(data.M, rows[0], config.seed))
-    batches = _AugmentedBatches(data, rows[0], config)
+    batches = AugmentedBatches(data, rows[0], config)
     network.compile(
         optimizer=keras.optimizers.AdamW(
             keras.optimizers.schedules.CosineDecay(
@@ -115,11 +113,11 @@ def train_classifier(
     first_epoch = int(config.settle_share * config.n_epochs)
     history: list[EpochRecord] = []
     with TemporaryDirectory(prefix="amnst-train-") as scratch:
-        best = Path(scratch) / "best.weights.h5"
+        best = Path(scratch, f"best{SUFFIX}")
         network.fit(
             batches,
             epochs=config.n_epochs,
-            validation_data=_Batches(data, rows[1], config.batch_size),
+            validation_data=Batches(data, rows[1], config.batch_size),
             verbose=0,
             shuffle=False,
             callbacks=[
@@ -176,85 +174,6 @@ def _sample(
     chosen = np.sort(np.random.default_rng(seed).choice(rows, n, replace=False))
     sample: npt.NDArray[np.float16] = M[chosen]
     return sample
-
-
-class _Batches(keras.utils.PyDataset):  # type: ignore[misc]  # keras is untyped
-    """Segments and one-hot labels in a fixed order."""
-
-    def __init__(self, data: SegmentSet, rows: npt.NDArray[np.int64], batch_size: int) -> None:
-        super().__init__()
-        self._data = data
-        self._rows = rows
-        self._batch_size = batch_size
-
-    def __len__(self) -> int:
-        return math.ceil(len(self._rows) / self._batch_size)
-
-    def _take(self, rows: npt.NDArray[np.int64]) -> tuple[FloatArray, FloatArray]:
-        one_hot = np.eye(len(self._data.genres), dtype=np.float32)
-        return self._data.M[rows].astype(np.float32), one_hot[self._data.labels(rows)]
-
-    def __getitem__(self, index: int) -> tuple[FloatArray, FloatArray]:
-        start = index * self._batch_size
-        return self._take(self._rows[start : start + self._batch_size])
-
-
-class _AugmentedBatches(_Batches):
-    """Shuffled anew each epoch; on request gain, smooth equalisation and mixtures of segments.
-
-    All are physical on linear power: a level, a microphone, two sounds at once.
-    """
-
-    def __init__(
-        self, data: SegmentSet, rows: npt.NDArray[np.int64], config: TrainingConfig
-    ) -> None:
-        super().__init__(data, rows, config.batch_size)
-        self._config = config
-        self._epoch = 0
-        self._shuffle()
-
-    def _shuffle(self) -> None:
-        rng = np.random.default_rng((self._config.seed, self._epoch))
-        self._order = rng.permutation(self._rows)
-
-    def on_epoch_end(self) -> None:
-        self._epoch += 1
-        self._shuffle()
-
-    def __getitem__(self, index: int) -> tuple[FloatArray, FloatArray]:
-        start = index * self._batch_size
-        M, labels = self._take(np.sort(self._order[start : start + self._batch_size]))
-        rng = np.random.default_rng((self._config.seed, self._epoch, index))
-        config = self._config
-        if config.augment_gain_db or config.augment_eq_db:
-            M *= _random_gains(rng, len(M), M.shape[2], config)[:, None]
-        if not config.mix_share:
-            return M, labels
-        share = rng.uniform(0, 0.5, len(M)) * (rng.uniform(size=len(M)) < config.mix_share)
-        return _mixed(M, labels, share.astype(np.float32), rng.permutation(len(M)))
-
-
-def _random_gains(
-    rng: np.random.Generator, n: int, n_mels: int, config: TrainingConfig
-) -> FloatArray:
-    """Power gains, shape (n, n_mels): a level and a sum of a few slow cosines, in decibels."""
-    orders = np.arange(1, _EQ_CURVES + 1)[:, None]
-    curves = np.cos(np.pi * orders * np.linspace(0, 1, n_mels)) * np.sqrt(2 / _EQ_CURVES)
-    gain_db = rng.normal(size=(n, 1)) * config.augment_gain_db
-    gain_db = gain_db + rng.normal(size=(n, _EQ_CURVES)) @ curves * config.augment_eq_db
-    gains: FloatArray = (10 ** (gain_db / 10)).astype(np.float32)
-    return gains
-
-
-def _mixed(
-    M: FloatArray, labels: FloatArray, share: FloatArray, partner: npt.NDArray[np.int64]
-) -> tuple[FloatArray, FloatArray]:
-    """Blend each segment with a partner (mixup, Zhang et al. 2018, on linear power)."""
-    other_M, other_labels = M[partner], labels[partner]
-    M *= (1 - share)[:, None, None]
-    other_M *= share[:, None, None]
-    M += other_M
-    return M, labels * (1 - share)[:, None] + other_labels * share[:, None]
 
 
 def train_and_save(

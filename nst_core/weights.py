@@ -5,12 +5,12 @@ author's; ``name.json``, the card, holds its sha256, its architecture and how it
 to be. This module checks them without TensorFlow.
 """
 
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nst_core.checksum import sha256_of
 from nst_core.errors import ModelError
 
 SUFFIX = ".weights.h5"
@@ -31,12 +31,6 @@ class WeightsFile:
 def card_path(weights: Path) -> Path:
     """The card that belongs to a weights file."""
     return weights.with_name(weights.name.removesuffix(SUFFIX) + ".json")
-
-
-def sha256_of(path: Path) -> str:
-    """The sha256 of a local file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def check_weights(path: Path | str) -> WeightsFile:

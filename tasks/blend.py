@@ -12,7 +12,7 @@ from nst_core.analysis import load_analysis, save_analysis
 from nst_core.blend import blend
 from tasks.caching import ArtefactPolicy, Workspace, artefact, produce
 from tasks.mels import AnalysisJob
-from tasks.retry import DELAYS_S, retry_transient
+from tasks.retry import RETRIES
 from tasks.store import Json, Record, artefact_key
 
 _VERSION = 1
@@ -35,12 +35,7 @@ class BlendJob:
 
 
 @task(
-    name="blend-ambiences",
-    task_run_name="blend-{row_id}",
-    cache_policy=ArtefactPolicy(),
-    retries=len(DELAYS_S),
-    retry_delay_seconds=DELAYS_S,
-    retry_condition_fn=retry_transient,
+    name="blend-ambiences", task_run_name="blend-{row_id}", cache_policy=ArtefactPolicy(), **RETRIES
 )
 def blend_ambiences(job: BlendJob, workspace: Workspace, row_id: str) -> Record:
     """Make one analysis of several."""

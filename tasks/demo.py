@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nst_core.audio import write_audio
-from nst_core.config import TrainingConfig
+from nst_core.config import MelConfig, TrainingConfig
+from nst_core.levels import Waveform
 from nst_core.synth import AMBIENCES, GENRES, ambience, music_piece
 
-_SR = 22_050
 _TRACKS_PER_GENRE = 10
 _TRACK_S = 9.0
 _MUSIC_S = 12.0
@@ -16,7 +16,7 @@ _AMBIENCE_S = 10.0
 _HELD_OUT_SEED = 1000
 """Music that is rendered is none of the tracks that were trained on."""
 
-TRAINING = TrainingConfig(n_epochs=8, batch_size=16)
+TRAINING = TrainingConfig(batch_size=16)
 
 
 @dataclass(frozen=True)
@@ -56,9 +56,9 @@ def _make_dataset(folder: Path, archive: Path) -> None:
     unfinished.replace(archive)
 
 
-def _write(path: Path, y: object) -> None:
+def _write(path: Path, y: Waveform) -> None:
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_suffix(".part")
-        write_audio(unfinished, y, _SR, format="wav")  # type: ignore[arg-type]
+        write_audio(unfinished, y, MelConfig.sr, format="wav")
         unfinished.replace(path)

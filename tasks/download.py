@@ -4,7 +4,6 @@ Nothing is downloaded without being asked for: the user names the source.
 """
 
 import hashlib
-import logging
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -15,36 +14,19 @@ from prefect.cache_policies import NO_CACHE
 
 from nst_core.errors import DatasetError
 from tasks.files import StorageError, fetch_input, is_remote, local, reported, scrub, sha256_file
-from tasks.retry import DELAYS_S, retry_transient
+from tasks.retry import RETRIES
 from tasks.unpack import ArchiveLimits, is_unpacked, unpack_archive
-
-logger = logging.getLogger(__name__)
-
-OnProgress = Callable[[int, int | None], None]
-"""Called with the bytes so far and, where known, the bytes in all."""
 
 _BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
-@task(
-    name="download-dataset",
-    retries=len(DELAYS_S),
-    retry_delay_seconds=DELAYS_S,
-    retry_condition_fn=retry_transient,
-    cache_policy=NO_CACHE,
-)
+@task(name="download-dataset", cache_policy=NO_CACHE, **RETRIES)
 def download_dataset(source: str, scratch: str, sha256: str | None = None) -> str:
     """Prefect task around `fetch_dataset`: the unpacked folder is its own cache."""
     return str(fetch_dataset(source, Path(scratch), sha256=sha256))
 
 
-def fetch_dataset(
-    source: str,
-    scratch: Path,
-    *,
-    sha256: str | None = None,
-    on_progress: OnProgress | None = None,
-) -> Path:
+def fetch_dataset(source: str, scratch: Path, *, sha256: str | None = None) -> Path:
     """Return the local folder of a dataset, fetched and unpacked at most once.
 
     Parameters
@@ -70,26 +52,20 @@ def fetch_dataset(
         return unpacked / sha256.lower()
     name = hashlib.sha256(source.encode()).hexdigest()[:16]
     destination = scratch / "downloads" / name
-    archive = download_archive(source, destination, sha256=sha256, on_progress=on_progress)
+    archive = download_archive(source, destination, sha256=sha256)
     return unpack_archive(archive, unpacked / sha256_file(archive), ArchiveLimits())
 
 
-def download_archive(
-    source: str,
-    destination: Path,
-    *,
-    sha256: str | None = None,
-    on_progress: OnProgress | None = None,
-) -> Path:
+def download_archive(source: str, destination: Path, *, sha256: str | None = None) -> Path:
     """Return a local, verified archive; an interrupted ``http(s)`` download is resumed.
 
     A local archive is used in place. Anything else appears at `destination` when it is
     whole and has the sha256, never before; a file that is there already is not fetched again.
     """
     if re.match(r"https?://", source):
-        return _download(source, destination, _web, sha256, on_progress)
+        return _download(source, destination, _web, sha256)
     if is_remote(source):
-        return _download(source, destination, _s3, sha256, on_progress)
+        return _download(source, destination, _s3, sha256)
     path = local(source)
     if not path.is_file():
         raise DatasetError(f"dataset {source} does not exist", code="dataset_not_found")
@@ -98,11 +74,7 @@ def download_archive(
 
 
 def _download(
-    source: str,
-    destination: Path,
-    get: Callable[[str, Path, OnProgress], None],
-    sha256: str | None,
-    on_progress: OnProgress | None,
+    source: str, destination: Path, get: Callable[[str, Path], None], sha256: str | None
 ) -> Path:
     if destination.is_file() and (not sha256 or sha256.lower() == sha256_file(destination)):
         return destination
@@ -112,7 +84,7 @@ def _download(
     part = destination.with_name(f"{destination.name}.part")
     with reported(str(destination), "write"):
         destination.parent.mkdir(parents=True, exist_ok=True)
-    get(source, part, on_progress or _silent)
+    get(source, part)
     try:
         _verify(source, part, sha256)
     except DatasetError:
@@ -124,10 +96,6 @@ def _download(
     return destination
 
 
-def _silent(done: int, total: int | None) -> None:
-    logger.debug("%s of %s bytes", done, total)
-
-
 def _verify(source: str, path: Path, sha256: str | None) -> None:
     if sha256 is None:
         return
@@ -137,13 +105,12 @@ def _verify(source: str, path: Path, sha256: str | None) -> None:
         raise DatasetError(message, code="sha256_mismatch")
 
 
-def _s3(source: str, part: Path, on_progress: OnProgress) -> None:
+def _s3(source: str, part: Path) -> None:
     with fetch_input(source, part.parent) as path:
         path.replace(part)
-    on_progress(part.stat().st_size, part.stat().st_size)
 
 
-def _web(source: str, part: Path, on_progress: OnProgress) -> None:
+def _web(source: str, part: Path) -> None:
     """Fetch what is missing of `part`; a server that changed its file sends it all again."""
     validator = part.with_name(f"{part.name}.validator")
     offset = part.stat().st_size if part.is_file() and validator.is_file() else 0
@@ -158,7 +125,10 @@ def _web(source: str, part: Path, on_progress: OnProgress) -> None:
         ):
             _expect(source, response)
             _expect_rest(source, response, offset, validator)
-            _receive(response, part, offset if response.status_code == 206 else 0, on_progress)
+            is_rest = offset and response.status_code == 206
+            with part.open("ab" if is_rest else "wb") as stream:
+                for chunk in response.iter_raw():
+                    stream.write(chunk)
     except httpx.TransportError as error:
         reason = str(error) or type(error).__name__
         raise _failed(source, reason, transient=True) from error
@@ -196,13 +166,3 @@ def _expect_rest(source: str, response: httpx.Response, offset: int, validator: 
         validator.unlink(missing_ok=True)
     if whole and mark:
         validator.write_text(mark, "utf-8")
-
-
-def _receive(response: httpx.Response, part: Path, done: int, on_progress: OnProgress) -> None:
-    length = response.headers.get("Content-Length")
-    total = done + int(length) if length else None
-    with part.open("ab" if done else "wb") as stream:
-        for chunk in response.iter_raw():
-            stream.write(chunk)
-            done += len(chunk)
-            on_progress(done, total)

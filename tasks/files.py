@@ -6,7 +6,6 @@ process.
 
 import contextlib
 import errno
-import hashlib
 import io
 import os
 import re
@@ -19,6 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO, NamedTuple
 from urllib.parse import unquote, urlsplit
 
+from nst_core.checksum import sha256_of
 from nst_core.errors import NSTError
 from tasks import s3
 
@@ -74,9 +74,9 @@ class Entry(NamedTuple):
 
 
 def sha256_file(path: str | Path) -> str:
-    """Return the sha256 of a local file, in hexadecimal."""
-    with reported(str(path), "read"), open(path, "rb") as stream:  # noqa: PTH123  # see local_text
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    """Return the sha256 of a local file; raises StorageError when it cannot be read."""
+    with reported(str(path), "read"):
+        return sha256_of(path)
 
 
 def is_remote(uri: str) -> bool:

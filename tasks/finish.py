@@ -13,7 +13,7 @@ from prefect.cache_policies import NO_CACHE
 
 from tasks.caching import Workspace
 from tasks.invert import invert_pair
-from tasks.retry import DELAYS_S, retry_transient
+from tasks.retry import RETRIES
 from tasks.upload import Published, UploadJob, upload_pair
 
 _NOTE = "stage: "
@@ -23,9 +23,7 @@ _NOTE = "stage: "
     name="finish-pair",
     task_run_name="finish-{row_id}",
     cache_policy=NO_CACHE,  # the store knows the sound; the output's place is looked at each time
-    retries=len(DELAYS_S),
-    retry_delay_seconds=DELAYS_S,
-    retry_condition_fn=retry_transient,
+    **RETRIES,
 )
 def finish_pair(job: UploadJob, workspace: Workspace, row_id: str) -> Published:
     """Invert and upload one pair; a second attempt finds what the first one has made."""

@@ -17,7 +17,7 @@ from nst_core.dataset import analyse_segments, load_audio_segments, save_segment
 from nst_core.errors import AudioError, NSTError, SignalError
 from tasks.caching import ArtefactPolicy, Workspace, artefact, parameters, produce
 from tasks.files import StorageError, fetch_input, is_remote, sha256_file
-from tasks.retry import DELAYS_S, patiently, retry_transient
+from tasks.retry import RETRIES, patiently
 from tasks.segment import SegmentJob
 from tasks.store import Json, Record, artefact_key
 
@@ -69,12 +69,7 @@ class SegmentMelJob:
 
 
 @task(
-    name="compute-mels",
-    task_run_name="mels-{job.name}",
-    cache_policy=ArtefactPolicy(),
-    retries=len(DELAYS_S),
-    retry_delay_seconds=DELAYS_S,
-    retry_condition_fn=retry_transient,
+    name="compute-mels", task_run_name="mels-{job.name}", cache_policy=ArtefactPolicy(), **RETRIES
 )
 def compute_mels(job: AnalysisJob, workspace: Workspace) -> Record:
     """Read, check and analyse one input."""
@@ -106,13 +101,7 @@ def _read(job: AnalysisJob, source: Path) -> Audio:
         raise AudioError(error.code, job.uri, error.reason) from error
 
 
-@task(
-    name="compute-segment-mels",
-    cache_policy=ArtefactPolicy(),
-    retries=len(DELAYS_S),
-    retry_delay_seconds=DELAYS_S,
-    retry_condition_fn=retry_transient,
-)
+@task(name="compute-segment-mels", cache_policy=ArtefactPolicy(), **RETRIES)
 def compute_segment_mels(job: SegmentMelJob, workspace: Workspace) -> Record:
     """Analyse the segments of a dataset."""
 

@@ -11,7 +11,7 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,9 +92,6 @@ def probe_store(root_uri: str) -> Probe:
         )
         remarks = tuple(_remarks(folder))
     return Probe(root_uri, promises, remarks)
-
-
-Attempt = Callable[[str, ThreadPoolExecutor], tuple[bool | None, str]]
 
 
 def _replaces_whole(folder: str, pool: ThreadPoolExecutor) -> tuple[bool, str]:

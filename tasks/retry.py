@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 from nst_core.errors import NSTError
 from tasks.files import StorageError
@@ -11,7 +11,6 @@ from tasks.files import StorageError
 if TYPE_CHECKING:
     from prefect import Task
     from prefect.client.schemas.objects import State, TaskRun
-
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
@@ -34,10 +33,24 @@ def is_transient(exception: BaseException) -> bool:
 
 
 def retry_transient(task: "Task[..., Any]", task_run: "TaskRun", state: "State[Any]") -> bool:
-    """Decide for Prefect: ``@task(retries=3, retry_condition_fn=retry_transient)``."""
+    """Decide for Prefect whether a task is tried again."""
     del task, task_run  # the exception alone decides
     # Read as data: State.result() is a coroutine inside an event loop.
     return isinstance(state.data, BaseException) and is_transient(state.data)
+
+
+class _Retries(TypedDict):
+    retries: int
+    retry_delay_seconds: list[float]
+    retry_condition_fn: Callable[["Task[..., Any]", "TaskRun", "State[Any]"], bool]
+
+
+RETRIES: _Retries = {
+    "retries": len(DELAYS_S),
+    "retry_delay_seconds": DELAYS_S,
+    "retry_condition_fn": retry_transient,
+}
+"""How every task is tried again: ``@task(name="...", **RETRIES)``."""
 
 
 def patiently(call: Callable[[], T]) -> T:

@@ -11,7 +11,7 @@ from nst_core.dataset import cut_tracks, save_segments
 from nst_core.errors import DatasetError
 from nst_core.genres import GenreIndex, index_genres
 from tasks.caching import ArtefactPolicy, Workspace, parameters, produce
-from tasks.retry import DELAYS_S, retry_transient
+from tasks.retry import RETRIES
 from tasks.store import Json, Record, artefact_key
 
 _VERSION = 1
@@ -59,13 +59,7 @@ def _content(index: GenreIndex) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-@task(
-    name="segment-tracks",
-    cache_policy=ArtefactPolicy(),
-    retries=len(DELAYS_S),
-    retry_delay_seconds=DELAYS_S,
-    retry_condition_fn=retry_transient,
-)
+@task(name="segment-tracks", cache_policy=ArtefactPolicy(), **RETRIES)
 def segment_tracks(job: SegmentJob, workspace: Workspace) -> Record:
     """Cut the tracks of a dataset; unreadable ones are listed in the record."""
 

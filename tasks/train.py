@@ -10,10 +10,11 @@ from prefect.cache_policies import NO_CACHE
 
 from nst_core.config import ClassifierConfig, TrainingConfig
 from nst_core.runtime import setup_tensorflow
+from nst_core.weights import DEFAULT_MODEL, SUFFIX
 from tasks.caching import ArtefactPolicy, Workspace, artefact, parameters, produce
 from tasks.files import join, publish
 from tasks.mels import SegmentMelJob
-from tasks.retry import DELAYS_S, retry_transient
+from tasks.retry import RETRIES
 from tasks.store import Json, Record, artefact_key
 
 logger = logging.getLogger(__name__)
@@ -45,13 +46,7 @@ class TrainJob:
         return artefact_key(self.stage, _VERSION, settings, [self.mels.key])
 
 
-@task(
-    name="train-cnn",
-    cache_policy=ArtefactPolicy(),
-    retries=len(DELAYS_S),
-    retry_delay_seconds=DELAYS_S,
-    retry_condition_fn=retry_transient,
-)
+@task(name="train-cnn", cache_policy=ArtefactPolicy(), **RETRIES)
 def train_cnn(job: TrainJob, workspace: Workspace) -> Record:
     """Fit the classifier; weights, card and pictures become one zip."""
 
@@ -66,7 +61,7 @@ def train_cnn(job: TrainJob, workspace: Workspace) -> Record:
         folder.mkdir()
         evaluation = train_and_save(
             data,
-            folder / "classifier.weights.h5",
+            folder / DEFAULT_MODEL.name,
             architecture=job.architecture,
             config=job.training,
             mel=job.mels.mel,
@@ -92,13 +87,7 @@ def train_cnn(job: TrainJob, workspace: Workspace) -> Record:
     return produce(job, workspace, "zip", make)
 
 
-@task(
-    name="publish-model",
-    cache_policy=NO_CACHE,
-    retries=len(DELAYS_S),
-    retry_delay_seconds=DELAYS_S,
-    retry_condition_fn=retry_transient,
-)
+@task(name="publish-model", cache_policy=NO_CACHE, **RETRIES)
 def publish_model(job: TrainJob, workspace: Workspace, output_uri: str) -> str:
     """Put weights, card and pictures into a folder or prefix; return the weights' place."""
     with artefact(job, workspace) as source, workspace.scratch_folder() as folder:
@@ -108,5 +97,5 @@ def publish_model(job: TrainJob, workspace: Workspace, output_uri: str) -> str:
         # The card names the weights' hash: whoever reads it finds the weights in place.
         for name in sorted(names, key=lambda name: name.endswith(".json")):
             publish(folder / name, join(output_uri, name))
-        weights = next(name for name in names if name.endswith(".weights.h5"))
+        weights = next(name for name in names if name.endswith(SUFFIX))
     return join(output_uri, weights)

@@ -16,7 +16,7 @@ from tasks import carriers
 from tasks.blend import BlendJob
 from tasks.caching import ArtefactPolicy, Workspace, artefact, parameters, produce
 from tasks.mels import AnalysisJob
-from tasks.retry import DELAYS_S, retry_transient
+from tasks.retry import RETRIES
 from tasks.store import Json, Record, artefact_key
 
 
@@ -47,9 +47,7 @@ class TransferJob:
     name="transfer-pair",
     task_run_name="transfer-{row_id}",
     cache_policy=ArtefactPolicy(),
-    retries=len(DELAYS_S),
-    retry_delay_seconds=DELAYS_S,
-    retry_condition_fn=retry_transient,
+    **RETRIES,
 )
 def transfer_pair(job: TransferJob, workspace: Workspace, row_id: str) -> Record:
     """Optimise the mel of one pair."""

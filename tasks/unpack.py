@@ -19,9 +19,9 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Literal, NamedTuple, TypeAlias
 
 from nst_core.errors import DatasetError
+from nst_core.genres import SOUND_SUFFIXES
 from tasks.files import reported
 
-AUDIO_SUFFIXES = frozenset({".wav", ".au", ".flac", ".ogg", ".mp3"})
 _COMPLETE = ".complete.json"
 _CHUNK = 1 << 20
 _TEXTS = ("tracks.csv", "readme", "license", "licence")
@@ -100,10 +100,9 @@ def _unpack(archive: Path, folder: Path, limits: ArchiveLimits) -> None:
         name = _safe_name(archive, member.name)
         if _is_wanted(name) and member.kind != "folder":
             _extract(archive, member, folder / name)
-            n_audio += name.suffix.lower() in AUDIO_SUFFIXES
+            n_audio += name.suffix.lower() in SOUND_SUFFIXES
     if not n_audio:
-        suffixes = ", ".join(sorted(AUDIO_SUFFIXES))
-        raise DatasetError(f"{archive}: holds no {suffixes} file", code="no_audio")
+        raise DatasetError(f"{archive}: holds no {', '.join(SOUND_SUFFIXES)} file", code="no_audio")
     summary = {"members": n_members, "bytes": n_bytes, "audio_files": n_audio}
     (folder / _COMPLETE).write_text(json.dumps(summary), "utf-8")
 
@@ -160,7 +159,7 @@ def _is_wanted(name: PurePosixPath) -> bool:
     if any(part.startswith((".", "__MACOSX")) for part in name.parts):
         return False
     text = name.name.lower()
-    return name.suffix.lower() in AUDIO_SUFFIXES or text.startswith(_TEXTS)
+    return name.suffix.lower() in SOUND_SUFFIXES or text.startswith(_TEXTS)
 
 
 def _extract(archive: Path, member: _Member, target: Path) -> None:

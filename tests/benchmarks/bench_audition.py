@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 from scipy.ndimage import median_filter, uniform_filter1d
 
-from nst_core.analysis import LEVEL
-from nst_core.config import preset
+from nst_core.config import LEVEL, preset
 from nst_core.encoding import write_audio
 from nst_core.levels import set_rms
 from nst_core.metrics import high_share

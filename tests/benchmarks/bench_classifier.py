@@ -15,8 +15,9 @@ from nst_core.cnn import CompressedMel
 from nst_core.config import ClassifierConfig, MelConfig, SegmentConfig, TrainingConfig
 from nst_core.dataset import SegmentSet, analyse_segments, cut_tracks
 from nst_core.evaluation import evaluate_classifier
-from nst_core.genres import Split, index_genres, k_folds, split_tracks
+from nst_core.genres import index_genres
 from nst_core.runtime import setup_tensorflow
+from nst_core.splits import Split, k_folds, split_tracks
 from nst_core.training import train_classifier
 
 N_THREADS = 2

@@ -133,7 +133,8 @@ def _halved(taps):
     """The same layer, its products in bfloat16 and its sums in float32."""
     import tensorflow as tf
 
-    from nst_core.cnn import FeatureTaps, group_bands
+    from nst_core.cnn import group_bands
+    from nst_core.taps import FeatureTaps
 
     class HalvedTaps(FeatureTaps):
         def features(self, u, names):

@@ -11,16 +11,17 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 
-from nst_core.analysis import LEVEL, analyse
+from nst_core.analysis import analyse
 from nst_core.audio import read_audio
-from nst_core.cnn import build_classifier, feature_taps
-from nst_core.config import ClassifierConfig, InversionConfig, MelConfig, preset
+from nst_core.cnn import build_classifier
+from nst_core.config import LEVEL, ClassifierConfig, InversionConfig, MelConfig, preset
 from nst_core.inversion import mel_to_audio
 from nst_core.levels import set_rms
 from nst_core.looping import loop_to_length
 from nst_core.metrics import evaluate, high_share
 from nst_core.model import load_classifier
 from nst_core.runtime import setup_tensorflow
+from nst_core.taps import feature_taps
 from nst_core.texture import demodulated_texture_moved
 from nst_core.transfer import transfer_style
 from tests import cheats

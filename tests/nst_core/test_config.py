@@ -3,6 +3,7 @@ import dataclasses
 import pytest
 
 from nst_core.config import (
+    DEFAULT_PRESET,
     PRESETS,
     AudioLimits,
     CarrierConfig,
@@ -59,6 +60,11 @@ def test_the_defaults_are_the_customers_figures():
         (MelConfig, {"hop_length": 0}),
         (MelConfig, {"hop_length": 1025}),
         (MelConfig, {"n_mels": 514}),
+        (AudioLimits, {"min_duration_s": -1.0}),
+        (AudioLimits, {"min_duration_s": 2.0, "max_duration_s": 1.0}),
+        (AudioLimits, {"min_sr": 8_000, "max_sr": 4_000}),
+        (AudioLimits, {"max_bytes": 1.5}),
+        (AudioLimits, {"silence_rms": float("nan")}),
         (SegmentConfig, {"duration_s": 0.2}),
         (SegmentConfig, {"overlap": 1.0}),
         (SegmentConfig, {"min_fill": -0.1}),
@@ -134,6 +140,7 @@ def test_a_preset_takes_overrides_and_stays_what_it_was(name):
 
 
 def test_the_default_preset_is_real_and_carried_by_the_ambience():
+    assert DEFAULT_PRESET == "real"
     assert preset("real") == TransferConfig()
     assert preset("real").start == "carrier"
     assert preset("mel").start == "music"

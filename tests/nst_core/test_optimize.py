@@ -3,12 +3,13 @@ import dataclasses
 import numpy as np
 import pytest
 
-from nst_core.cnn import build_classifier, feature_taps
+from nst_core.cnn import build_classifier
 from nst_core.config import ClassifierConfig, MelConfig, TransferConfig
 from nst_core.errors import ConfigError, SignalError
 from nst_core.mel import compress, mel_bank, power_mel
 from nst_core.optimize import optimise
 from nst_core.synth import ambience, music_piece
+from nst_core.taps import feature_taps
 
 MEL = MelConfig()
 EMPTY = mel_bank(MEL).empty

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from nst_core import rendering, stereo
-from nst_core.analysis import LEVEL, analyse, load_analysis, load_waveform, save_analysis
-from nst_core.config import MelConfig, TransferConfig
+from nst_core.analysis import analyse, load_analysis, load_waveform, save_analysis
+from nst_core.config import LEVEL, MelConfig, TransferConfig
 from nst_core.errors import SignalError
 from nst_core.mel import mel_bank, n_frames, power_mel
 from nst_core.rendering import Stylisation, apply_mel_gain, render

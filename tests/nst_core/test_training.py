@@ -10,9 +10,10 @@ from nst_core.config import ClassifierConfig, MelConfig, TrainingConfig
 from nst_core.dataset import SegmentSet
 from nst_core.errors import DatasetError
 from nst_core.evaluation import evaluate_classifier, log_probabilities
-from nst_core.genres import Split, Track
+from nst_core.genres import Track
 from nst_core.mel import power_mel
 from nst_core.model import load_classifier, save_classifier
+from nst_core.splits import Split
 from nst_core.synth import music_piece
 from nst_core.training import (
     train_and_save,

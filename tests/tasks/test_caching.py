@@ -126,7 +126,7 @@ def test_a_second_run_touches_nothing(
 
 
 def test_a_second_run_needs_neither_inputs_nor_model(
-    rendered: Workspace, pair: UploadJob, render: Render
+    rendered: Workspace, pair: UploadJob, render: Render, made: Made
 ) -> None:
     transfer = pair.render.transfer
     gone = dataclasses.replace(
@@ -135,9 +135,9 @@ def test_a_second_run_needs_neither_inputs_nor_model(
         ambience=dataclasses.replace(transfer.ambience, uri="/gone/rain.wav"),
         model_path="/gone/model",
     )
-    render(
-        dataclasses.replace(pair, render=dataclasses.replace(pair.render, transfer=gone)), rendered
-    )
+    again = dataclasses.replace(pair, render=dataclasses.replace(pair.render, transfer=gone))
+    assert Path(render(again, rendered).uri).is_file()
+    assert made() == []
 
 
 @pytest.mark.parametrize("stage", ["mels", "transfer", "audio"])

@@ -1,17 +1,23 @@
 """What the probe says of a local disk, a faithful S3 server and one that is not."""
 
+import contextlib
 import os
+import re
 import shutil
 import socket
 import subprocess
 import sys
 import time
 import uuid
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
+from urllib.parse import urlsplit
 
 import pytest
 
-from tasks import probe, s3
+from tasks import s3
 from tasks.files import StorageError
 from tasks.probe import probe_store
 
@@ -50,19 +56,54 @@ def test_a_place_that_cannot_be_written_is_an_error_and_no_verdict(bucket, tmp_p
         probe_store(str(tmp_path / "file" / "store"))
 
 
-def test_torn_reads_are_seen(tmp_path, monkeypatch):
-    """A place that writes in place, as a plain `open` does."""
+@pytest.fixture
+def torn_bucket(bucket, monkeypatch):
+    """A bucket behind a door that ends a new object with the bytes of the one before it."""
+    behind = urlsplit(os.environ["AWS_ENDPOINT_URL"]).netloc
+    known = {}
 
-    def in_place(local_path, uri):
-        Path(uri).parent.mkdir(parents=True, exist_ok=True)
-        with Path(uri).open("wb") as file:
-            for byte in range(0, probe._SIZE, 50_000):
-                file.write(local_path.read_bytes()[byte : byte + 50_000])
-                file.flush()
-                time.sleep(0.005)
+    class Door(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
 
-    monkeypatch.setattr(probe, "publish", in_place)
-    assert verdicts(probe_store(str(tmp_path / "store")))["P1"] is False
+        def forward(self):
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            headers = {name: self.headers[name] for name in self.headers if name != "Expect"}
+            with contextlib.closing(HTTPConnection(behind)) as server:
+                server.request(self.command, self.path, body, headers)
+                answer = server.getresponse()
+                data = answer.read()
+            if self.command == "GET" and answer.status == 200 and "list-type" not in self.path:
+                before, known[self.path] = known.get(self.path, data), data
+                data = data[: len(data) // 2] + before[len(data) // 2 :]
+            self.send_response(answer.status)
+            for name, value in answer.getheaders():
+                if name not in {"Content-Length", "Transfer-Encoding", "Connection"}:
+                    self.send_header(name, value)
+            length = len(data) if self.command != "HEAD" else answer.getheader("Content-Length")
+            self.send_header("Content-Length", str(length or 0))
+            self.end_headers()
+            self.wfile.write(data)
+
+        do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = forward  # noqa: N815  # the library's
+
+        def log_message(self, *arguments):
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Door) as door:
+        thread = Thread(target=door.serve_forever, args=(0.02,))
+        thread.start()
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{door.server_port}")
+        s3._client.cache_clear()
+        yield bucket
+        s3._client.cache_clear()
+        door.shutdown()
+        thread.join()
+
+
+def test_torn_reads_are_seen(torn_bucket):
+    (p1,) = probe_store(f"{torn_bucket}/store").broken
+    assert p1.name == "P1"
+    assert re.match(r"[1-9]\d* torn and 0 refused reads", p1.seen)
 
 
 @pytest.fixture
