@@ -24,7 +24,7 @@ from flows.render_shard import finished_results
 from nst_core.errors import NSTError
 from tasks.caching import Workspace
 from tasks.parts import forget_part, read_part
-from tasks.results import RowResult, failure
+from tasks.results import RowResult, failure, not_run
 from tasks.retry import patiently
 from tasks.shards import ShardError
 
@@ -72,7 +72,7 @@ def render_on_workers(
     finally:
         for row in catalog.rows:
             if row.line not in told:
-                keep(RowResult(line=row.line, id=row.id, status="not_run"))
+                keep(not_run(row))
 
 
 def _results(

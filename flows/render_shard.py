@@ -28,7 +28,7 @@ from tasks.jobs import (
 from tasks.mels import identify_inputs, identify_patiently
 from tasks.model import load_model
 from tasks.parts import ResultLog, is_over, report_run, result_log
-from tasks.results import RowResult, Tally, cached, failure
+from tasks.results import RowResult, Tally, cached, failure, not_run
 from tasks.retry import patiently
 from tasks.row import ManifestRow
 from tasks.shards import ShardError
@@ -94,7 +94,7 @@ def render_rows(
             keep(result)
         for row in rows:
             if row.line not in told:
-                keep(RowResult(line=row.line, id=row.id, status="not_run"))
+                keep(not_run(row))
 
 
 def finished_results(

@@ -125,7 +125,9 @@ class _RowReader:
         before = len(self.problems)
         if len(cells) != len(self.columns):
             rule = f"has {len(cells)} cells, the header has {len(self.columns)}"
-            self._report(values, "", f"{rule}; quote cells that hold a comma", "row_length")
+            # Which cell stands in which column is not known.
+            known = {"line": line, "id": values["id"]}
+            self._report(known, "", f"{rule}; quote cells that hold a comma", "row_length")
             return None
         self._claim(values, "id", self.ids)
         row = self._validate(values | self._completed(values), own=values.keys())
@@ -135,7 +137,9 @@ class _RowReader:
 
     def _report(self, values: dict[str, Any], column: str, rule: str, code: str) -> None:
         value = str(values.get(column, "")) if column else ""
-        problem = RowProblem(values["line"], values["id"], column, value, rule, code)
+        inputs = {name: values[name] for name in ("ambience", "music") if name in values}
+        given = inputs | values.get("extra", {})
+        problem = RowProblem(values["line"], values["id"], column, value, rule, code, given)
         self.problems.append(problem)
 
     def _claim(self, values: dict[str, Any], column: str, seen: dict[str, int]) -> None:

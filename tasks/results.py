@@ -4,7 +4,7 @@ import json
 import os
 import socket
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -42,7 +42,7 @@ class RowResult:
     stage
         The first stage that failed.
     facts
-        Further columns: levels, figures, timings, hashes.
+        Further columns: the inputs and, of what was made, levels, figures, timings, hashes.
     """
 
     line: int
@@ -65,12 +65,18 @@ class RowResult:
         return cls(**json.loads(line))
 
 
-def failure(row: ManifestRow | RowProblem, stage: str, error: BaseException) -> RowResult:
+def failure(row: ManifestRow, stage: str, error: BaseException) -> RowResult:
     """The result of a row that an error ended."""
     code = error.code if isinstance(error, NSTError) else "internal"
     text = str(error) if isinstance(error, NSTError) else f"{type(error).__name__}: {error}"
     return RowResult(
-        line=row.line, id=row.id, status="failed", stage=stage, error_code=code, error=scrub(text)
+        line=row.line,
+        id=row.id,
+        status="failed",
+        stage=stage,
+        error_code=code,
+        error=scrub(text),
+        facts=_given(row),
     )
 
 
@@ -87,14 +93,21 @@ def invalid(problems: Iterable[RowProblem]) -> list[RowResult]:
             stage="manifest",
             error_code=group[0].code,
             error="; ".join(str(problem) for problem in group),
+            facts={name: scrub(cell) for name, cell in group[0].given.items()},
         )
         for line, group in by_line.items()
     ]
 
 
-def skipped(rows: Iterable[ManifestRow]) -> list[RowResult]:
+def skipped(rows: Iterable[ManifestRow]) -> Iterator[RowResult]:
     """The results of rows that are disabled or were not asked for."""
-    return [RowResult(line=row.line, id=row.id, status="skipped") for row in rows]
+    for row in rows:
+        yield RowResult(line=row.line, id=row.id, status="skipped", facts=_given(row))
+
+
+def not_run(row: ManifestRow) -> RowResult:
+    """The result of a row that an interruption left undone."""
+    return RowResult(line=row.line, id=row.id, status="not_run", facts=_given(row))
 
 
 def success(row: ManifestRow, job: UploadJob, workspace: Workspace, status: Status) -> RowResult:
@@ -124,14 +137,18 @@ def _told(
     )
 
 
+def _given(row: ManifestRow) -> dict[str, Any]:
+    """What a row is made of, and the columns that pass through."""
+    return {"ambience": scrub(str(row.ambience)), "music": scrub(row.music), **row.extra}
+
+
 def _facts(
     row: ManifestRow, job: RenderJob, audio: Record, transfer: Record | None
 ) -> dict[str, Any]:
     neural = dict(transfer.meta) if transfer else {}
     figures = dict(audio.meta)
     return {
-        "ambience": scrub(str(row.ambience)),
-        "music": scrub(row.music),
+        **_given(row),
         "strength": job.transfer.config.strength,
         "start": job.transfer.config.start,
         "iterations": job.transfer.config.n_iterations,
@@ -147,7 +164,6 @@ def _facts(
         "model_sha256": job.transfer.model_sha256,
         "worker": f"{socket.gethostname()}:{os.getpid()}",
         "ended_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
-        **row.extra,
     }
 
 

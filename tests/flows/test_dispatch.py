@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Container, Iterator
+from pathlib import Path
 from threading import Event, Thread
 from uuid import UUID, uuid4
 
@@ -97,6 +98,8 @@ def test_an_interruption_leaves_no_row_out_of_the_report(on_workers, end_shards)
     assert on_workers.statuses() == {
         "rain-folk": "failed", "fire-folk": "not_run", "rain-rock": "not_run",
     }  # fmt: skip
+    named = [Path(cell).stem for cell in on_workers.report()["ambience"]]
+    assert named == ["rain", "fire", "rain"]
 
 
 @pytest.mark.parametrize(("first", "second"), [(cancel, "CANCEL"), (str, "SCHEDULED")])

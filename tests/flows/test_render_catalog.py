@@ -107,6 +107,14 @@ def test_report_says_what_became_of_each_row(mixed):
     }
 
 
+def test_report_says_what_each_row_was_to_be_made_of(mixed):
+    catalogue, _ = mixed
+    report = catalogue.report()
+    for column in ("ambience", "music"):
+        named = [Path(cell).name for cell in report[column]]
+        assert named == [row[column] for row in catalogue.rows]
+
+
 def test_error_of_a_row_names_its_file_and_the_rule(mixed):
     errors = mixed[0].report().set_index("id")["error"]
     assert "short.wav" in errors["short"]
@@ -305,6 +313,9 @@ def test_an_interruption_leaves_a_report_and_nothing_half_made(make_catalogue, t
     statuses = list(catalogue.statuses().values())
     assert statuses[:2] == ["ok", "ok"]
     assert statuses[2] == ("ok" if (catalogue.output / "rain-rock.wav").exists() else "not_run")
+    assert list(catalogue.report()["music"]) == [
+        str(catalogue.root / "inputs" / row["music"]) for row in catalogue.rows
+    ]
     assert temporary_files(catalogue.root) == []
     for path in catalogue.output.glob("*.wav"):
         assert path.read_bytes() == (finished.output / path.name).read_bytes()

@@ -283,6 +283,8 @@ def test_every_problem_of_a_row_is_reported_with_its_line_in_the_file(root: Path
         (8, ""),
     ]
     assert "has 2 cells, the header has 4" in str(manifest.problems[-1])
+    given = {"ambience": "../rain.wav", "music": "/etc/hosts", "note": ""}
+    assert [problem.given for problem in manifest.problems] == [given, given, given, {}]
     with pytest.raises(ManifestError, match="line 7") as caught:
         manifest.raise_problems()
     assert len(str(caught.value).splitlines()) == 4

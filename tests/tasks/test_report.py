@@ -14,7 +14,7 @@ from tasks.files import StorageError, join, read_bytes
 from tasks.jobs import find_finished
 from tasks.problems import RowProblem
 from tasks.report import read_report_lines, write_report
-from tasks.results import RowResult, Tally, cached, failure, invalid, skipped, success
+from tasks.results import RowResult, Tally, cached, failure, invalid, not_run, skipped, success
 from tasks.row import ManifestRow
 from tasks.upload import UploadJob
 
@@ -100,6 +100,14 @@ def test_an_error_that_nobody_foresaw_is_internal_and_says_its_kind() -> None:
     assert result.error == "ZeroDivisionError: division by zero"
 
 
+def test_a_row_without_an_output_says_what_it_was_to_be_made_of() -> None:
+    row = _row(extra={"note": "for Anna"})
+    given = {"ambience": "/in/rain.wav", "music": "/in/tune.wav", "note": "for Anna"}
+    late = failure(row, "mels", AudioError("too_short", "/in/rain.wav", "lasts 0.1 s"))
+    for result in (late, not_run(row), *skipped([row])):
+        assert result.facts == given, result.status
+
+
 def test_a_refused_row_is_one_line_with_all_its_problems() -> None:
     problems = [
         RowProblem(3, "a", "strength", "7", "is outside 0..1", "bad_value"),
@@ -111,6 +119,13 @@ def test_a_refused_row_is_one_line_with_all_its_problems() -> None:
     assert first.error_code == "bad_value"
     assert first.error == f"{problems[0]}; {problems[2]}"
     assert (second.line, second.error_code) == (5, "duplicate_id")
+
+
+def test_a_refused_row_says_what_it_was_to_be_made_of() -> None:
+    cells = {"ambience": "rain.wav", "music": "../tune.wav", "note": "for Anna"}
+    problem = RowProblem(3, "a", "music", "../tune.wav", "holds ..", "unsafe_path", cells)
+    (result,) = invalid([problem])
+    assert result.facts == cells
 
 
 def test_every_status_reaches_the_report(workspace: Workspace, tmp_path: Path) -> None:
