@@ -129,7 +129,7 @@ def _start(shard: Shard, deployment: str) -> UUID:
     run: FlowRun = run_deployment(  # type: ignore[assignment]  # the flow is not async
         deployment,
         parameters={"shard": shard.model_dump(mode="json")},
-        flow_run_name=shard.name,
+        flow_run_name=shard.title,
         idempotency_key=f"{shard.catalog_run_id}:{shard.digest}",
         tags=["amnst", shard.catalog_run_id],
         timeout=0,
@@ -195,7 +195,7 @@ def _lost(
     message = run.state.message if run and run.state else "the run was deleted"
     state = run.state_name if run else "gone"
     error = ShardError(
-        f"{shard.name} ended {state}: {message}; retry its run or the catalogue's",
+        f"{shard.title} ended {state}: {message}; retry its run or the catalogue's",
         code="shard_lost",
     )
     identities: dict[str, str | NSTError] = {}

@@ -40,7 +40,7 @@ THREADS = 3
 
 @flow(
     name="render-shard",
-    flow_run_name="{shard.name}",
+    flow_run_name="{shard.title}",
     task_runner=ThreadPoolTaskRunner(max_workers=THREADS),  # type: ignore[arg-type]  # generic
     validate_parameters=True,
     persist_result=False,  # a completed run with a result could never be run again
@@ -136,7 +136,7 @@ def _opened(shard: Shard, workspace: Workspace) -> Catalog:
     """The catalogue of a shard, if it still is the one that was cut."""
     if shard.code_version != CODE_VERSION:
         raise ShardError(
-            f"{shard.name}: this worker has amnst {CODE_VERSION}, the catalogue was cut by "
+            f"{shard.title}: this worker has amnst {CODE_VERSION}, the catalogue was cut by "
             f"{shard.code_version}; install that version here and retry the shard",
             code="other_version",
         )
@@ -149,7 +149,7 @@ def _opened(shard: Shard, workspace: Workspace) -> Catalog:
 def _check_unchanged(shard: Shard, name: str, found: str, meant: str) -> None:
     if found != meant:
         raise ShardError(
-            f"{shard.name}: the {name} has the sha256 {found}, the catalogue was cut with "
+            f"{shard.title}: the {name} has the sha256 {found}, the catalogue was cut with "
             f"{meant}; retry the catalogue's run, which cuts it anew",
             code=f"other_{name}",
         )

@@ -19,7 +19,7 @@ from flows.progress import Listener
 
 DEPLOYMENT = "render-shard/nobody"
 """Nobody works for it: its runs wait until a test ends them."""
-SHARDS = ("shard-000000", "shard-000001", "shard-000002")
+SHARDS = ("manifest-shard-000000", "manifest-shard-000001", "manifest-shard-000002")
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +111,7 @@ def test_a_cancelled_run_takes_its_shards_along_and_a_lost_process_does_not(
     with pytest.raises(KeyboardInterrupt):
         on_workers.render(shard_size=1, max_in_flight=2)
     states = shards_of(on_workers.listener.run_id)
-    assert states["shard-000001"].startswith(second)
+    assert states[SHARDS[1]].startswith(second)
     assert list(on_workers.statuses().values()) == ["failed", "not_run", "not_run"]
 
 
