@@ -197,8 +197,13 @@ class Tally:
         return self.counts.total() - self.counts["skipped"]
 
     @property
+    def n_over(self) -> int:
+        """Of those, the ones that nothing interrupted."""
+        return self.n_asked - self.counts["not_run"]
+
+    @property
     def n_bad(self) -> int:
-        """Of those, the ones without an output."""
+        """Rows that were to be rendered and have no output."""
         return sum(self.counts[status] for status in _BAD)
 
     def sentence(self) -> str:

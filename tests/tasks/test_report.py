@@ -229,6 +229,11 @@ def test_one_sentence_counts_the_pairs() -> None:
     assert "row-21 and 5 more;" in _sentence(many)
 
 
+def test_pairs_that_were_not_run_are_not_over() -> None:
+    some = Tally([_result(2), _result(3, "failed"), _result(4, "not_run"), _result(5, "skipped")])
+    assert (some.n_asked, some.n_over) == (3, 2)
+
+
 @pytest.mark.parametrize(
     ("status", "well"),
     [("ok", 1), ("cached", 1), ("skipped", 1), ("failed", 0), ("invalid", 0), ("not_run", 0)],
