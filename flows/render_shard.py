@@ -68,7 +68,7 @@ def _tell(shard: Shard, log: ResultLog, workspace: Workspace) -> None:
 
 def verdict(tally: Tally) -> Any:
     """The final state that follows from the count."""
-    return (Failed if tally.n_bad else Completed)(message=tally.sentence())
+    return (Failed if tally.n_bad else Completed)(message=tally.message())
 
 
 def render_rows(

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from textwrap import shorten
 from typing import Any, Literal
 
 from nst_core.errors import NSTError
@@ -25,6 +26,7 @@ Status = Literal["ok", "cached", "failed", "skipped", "invalid", "not_run"]
 
 _BAD = ("failed", "invalid", "not_run")
 _NAMED = 20
+_REASONS, _REASON_WIDTH = 3, 240
 _KEPT = 200
 """Failures kept for a summary: tables are rows in the database of the UI."""
 
@@ -211,10 +213,20 @@ class Tally:
         done = f"{self.counts['ok']} rendered, {self.counts['cached']} already done"
         if not self.n_bad:
             return f"{self.n_asked} pairs: {done}"
-        named = ", ".join(r.id or f"line {r.line}" for r in self.first_failures[:_NAMED])
+        named = ", ".join(map(_name, self.first_failures[:_NAMED]))
         more = f" and {self.n_bad - _NAMED} more" if self.n_bad > _NAMED else ""
         word = "failed" if not self.counts["not_run"] else "failed or were not run"
         return f"{self.n_bad} of {self.n_asked} pairs {word}: {named}{more}; {done}"
+
+    def message(self) -> str:
+        """The sentence, and below it why the first few failed."""
+        told = [each for each in self.first_failures if each.error][:_REASONS]
+        reasons = (shorten(f"{_name(r)}: {r.error}", _REASON_WIDTH) for r in told)
+        return "\n- ".join([self.sentence(), *reasons])
+
+
+def _name(result: RowResult) -> str:
+    return result.id or f"line {result.line}"
 
 
 @dataclass

@@ -83,7 +83,10 @@ def test_flow_ends_failed_and_names_the_rows_that_did(mixed):
     _, state = mixed
     assert state.is_failed()
     bad = "4 of 6 pairs failed: short, gone, text, loud"
-    assert state.message == f"{bad}; 2 rendered, 0 already done"
+    sentence, *reasons = state.message.splitlines()
+    assert sentence == f"{bad}; 2 rendered, 0 already done"
+    assert [reason.partition(":")[0] for reason in reasons] == ["- short", "- gone", "- text"]
+    assert "gone.wav: does not exist" in reasons[1]
 
 
 def test_report_has_every_row_in_the_manifests_order(mixed):
@@ -141,7 +144,8 @@ def test_listener_hears_of_every_row_that_was_asked_for_and_how_it_ends(mixed):
         ("text", "failed"), ("fire-folk", "ok"),
     ]  # fmt: skip
     report = str(catalogue.output / "results.csv")
-    assert catalogue.listener.heard[-1] == ("ended", state.message, report)
+    sentence = state.message.partition("\n")[0]
+    assert catalogue.listener.heard[-1] == ("ended", sentence, report)
 
 
 def test_an_input_of_several_rows_is_analysed_once(finished):
@@ -280,7 +284,8 @@ def test_a_manifest_with_a_bad_row_renders_nothing(rendered):
 
 def test_a_mended_row_is_all_that_the_next_run_renders(rendered):
     rendered.rows = [*rendered.rows, {"id": "late", "ambience": "fire.wav", "music": "late.wav"}]
-    assert rendered.render().message == "1 of 4 pairs failed: late; 0 rendered, 3 already done"
+    sentence = "1 of 4 pairs failed: late; 0 rendered, 3 already done\n- late: "
+    assert rendered.render().message.startswith(sentence)
     shutil.copy(rendered.root / "inputs" / "rock.wav", rendered.root / "inputs" / "late.wav")
     assert rendered.render().message == "4 pairs: 1 rendered, 3 already done"
     assert rendered.work == ["transfer", "audio"]  # its sounds were analysed for other rows

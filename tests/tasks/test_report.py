@@ -234,6 +234,22 @@ def test_pairs_that_were_not_run_are_not_over() -> None:
     assert (some.n_asked, some.n_over) == (3, 2)
 
 
+def test_the_first_reasons_stand_below_the_sentence_and_are_short() -> None:
+    assert Tally([_result(2)]).message() == "1 pairs: 1 rendered, 0 already done"
+    bad = [_result(n, "failed", error=f"/in/{n}.wav: does not exist") for n in range(2, 7)]
+    tally = Tally([_result(7, "not_run"), *bad])
+    assert tally.message().splitlines() == [
+        tally.sentence(),
+        "- row-2: /in/2.wav: does not exist",
+        "- row-3: /in/3.wav: does not exist",
+        "- row-4: /in/4.wav: does not exist",
+    ]
+    long = dataclasses.replace(_result(2, "invalid", error="a\n" * 300), id="")
+    _, reason = Tally([long]).message().splitlines()
+    assert reason.startswith("- line 2: a a ")
+    assert len(reason) < 250
+
+
 @pytest.mark.parametrize(
     ("status", "well"),
     [("ok", 1), ("cached", 1), ("skipped", 1), ("failed", 0), ("invalid", 0), ("not_run", 0)],
