@@ -1,4 +1,4 @@
-"""Commands that start catalogues on workers, now or at set times, and start them again."""
+"""Commands that start catalogues on workers, now or at set times, and those for their runs."""
 
 import sys
 
@@ -65,6 +65,37 @@ def retry(run: str, *, wait: bool = False) -> int:
     found = start_again(run)
     sys.stderr.write(f"{found.name}: {url_of(found)}\n")
     return _waited(run) if wait else 0
+
+
+def wait(run: str) -> int:
+    """Return when a flow run has ended: 0 if all pairs are well, else 1.
+
+    Parameters
+    ----------
+    run
+        Id of the flow run, of a catalogue or of one shard.
+    """
+    prepare_prefect(verbose=False)
+    return _waited(run)
+
+
+def cancel(run: str) -> int:
+    """Stop a flow run that has not ended; that of a catalogue takes its shards along.
+
+    What is finished stays, and the report says which rows were not run. `amnst retry` goes on.
+
+    Parameters
+    ----------
+    run
+        Id of the flow run, of a catalogue or of one shard.
+    """
+    prepare_prefect(verbose=False)
+    from flows.runs import cancel as stop
+    from flows.runs import url_of
+
+    found = stop(run)
+    sys.stderr.write(f"{found.name}: {url_of(found)}\ncancelled; to see it end: amnst wait {run}\n")
+    return 0
 
 
 def schedule(
