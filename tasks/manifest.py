@@ -6,6 +6,7 @@ that cannot be trusted (encoding, separator, missing or unknown column) raises
 """
 
 import hashlib
+import os
 import unicodedata
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from nst_core.config import AudioFormat, OutputConfig
-from tasks.files import StorageError, is_remote, local, read_bytes
+from nst_core.errors import ConfigError
+from tasks.files import StorageError, is_remote, local, local_text, read_bytes
 from tasks.inputs import InputRoots
 from tasks.plan import default_id
 from tasks.problems import ManifestError, RowProblem, refusal
@@ -62,11 +64,14 @@ def read_manifest(
         When the file is no table with the right columns.
     StorageError
         When it cannot be read.
+    ConfigError
+        ``no_input_root`` for one that is named and is no folder.
     """
     if isinstance(source, bytes):
         data = source
     else:
         data = _manifest_bytes(str(source))
+        _check_folders(input_roots)
         input_roots = input_roots or [_folder(str(source))]
     if not input_roots:
         raise ValueError("a manifest given as bytes has no folder: name an input root")
@@ -88,6 +93,14 @@ def _manifest_bytes(source: str) -> bytes:
         else:
             raise
         raise ManifestError(message, code="not_found") from None
+
+
+def _check_folders(input_roots: Iterable[str]) -> None:
+    """Name a root that is not there: without it every input of it would be reported."""
+    for root in input_roots:
+        if not is_remote(root) and not os.path.isdir(local_text(root)):  # noqa: PTH112  # never raises
+            message = f'input root "{root}" is no folder on this machine; mend --input-root'
+            raise ConfigError(message, code="no_input_root")
 
 
 def missing_inputs(rows: Iterable[ManifestRow]) -> list[RowProblem]:

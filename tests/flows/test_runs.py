@@ -153,6 +153,25 @@ def test_ctrl_c_ends_the_waiting_and_not_the_run(deployment, tmp_path):
     assert not read_run(run_id).state.is_final()
 
 
+@pytest.mark.parametrize("command", [["submit"], ["schedule", "--cron", "0 3 * * *"]])
+def test_what_only_the_workers_may_see_is_named_and_not_refused(
+    deployment, tmp_path, capsys, command
+):
+    deployment()
+    (tmp_path / "here.csv").touch()
+    options = ("--output", str(tmp_path / "out"), "--input-root", "s3://b/sounds")
+    for manifest, said in (("here.csv", False), ("gone.csv", True)):
+        with pytest.raises(SystemExit) as caught:
+            main([*command, str(tmp_path / manifest), *options])
+        err = capsys.readouterr().err
+        assert caught.value.code == 0
+        assert (f"{tmp_path}/{manifest} is not on this machine" in err) == said
+        assert ("[not_here]" in err) == said
+    with pytest.raises(SystemExit):
+        main([*command, str(tmp_path / "here.csv"), *options[:2], "--input-root", "/sonds"])
+    assert "/sonds is not on this machine" in capsys.readouterr().err
+
+
 def times():
     return [(each.slug, each.schedule.cron, each.active) for each in schedules()]
 
