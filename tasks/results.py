@@ -25,6 +25,8 @@ from tasks.upload import UploadJob
 Status = Literal["ok", "cached", "failed", "skipped", "invalid", "not_run"]
 
 _BAD = ("failed", "invalid", "not_run")
+_QUIET_DB = 0.1
+"""Nobody hears less, and meters differ by as much."""
 _NAMED = 20
 _REASONS, _REASON_WIDTH = 3, 240
 _KEPT = 200
@@ -157,6 +159,7 @@ def _facts(
         "seed": job.transfer.config.seed,
         **{name: value for name, value in figures.items() if name != "seconds"},
         **{name: value for name, value in neural.items() if name != "seconds"},
+        "loudness_short_db": _short_db(job.output.loudness_lufs, figures["loudness_lufs"]),
         "transfer_seconds": neural.get("seconds"),
         "invert_seconds": figures.get("seconds"),
         "music_sha256": job.transfer.music.sha256,
@@ -169,11 +172,17 @@ def _facts(
     }
 
 
+def _short_db(asked_lufs: float | None, reached_lufs: float) -> float | None:
+    """How far a file stays below the loudness that was asked, where one was."""
+    return None if asked_lufs is None else round(max(asked_lufs - reached_lufs, 0.0), 2)
+
+
 class Tally:
     """What a summary says of results, in memory that does not grow with their number."""
 
     def __init__(self, results: Iterable[RowResult] = ()) -> None:
         self.counts: Counter[str] = Counter()
+        self._n_quiet = 0
         self._failures: list[RowResult] = []
         self.workers: dict[str, WorkerTally] = {}
         for result in results:
@@ -182,6 +191,7 @@ class Tally:
     def add(self, result: RowResult) -> None:
         """Count one more."""
         self.counts[result.status] += 1
+        self._n_quiet += (result.facts.get("loudness_short_db") or 0) > _QUIET_DB
         if result.status in _BAD and len(self._failures) < _KEPT:
             self._failures.append(result)
         if result.status == "ok":
@@ -211,6 +221,8 @@ class Tally:
     def sentence(self) -> str:
         """How many pairs failed and which, or that all are well."""
         done = f"{self.counts['ok']} rendered, {self.counts['cached']} already done"
+        if self._n_quiet:
+            done += f"; {self._n_quiet} quieter than asked, for their peaks (loudness_short_db)"
         if not self.n_bad:
             return f"{self.n_asked} pairs: {done}"
         named = ", ".join(map(_name, self.first_failures[:_NAMED]))

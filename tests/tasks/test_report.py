@@ -11,6 +11,7 @@ import pytest
 from nst_core.errors import AudioError
 from tasks.caching import Workspace
 from tasks.files import StorageError, join, read_bytes
+from tasks.invert import invert_pair
 from tasks.jobs import find_finished
 from tasks.problems import RowProblem
 from tasks.report import read_report_lines, write_report
@@ -66,6 +67,22 @@ def test_the_result_of_a_rendered_row_holds_its_figures(
     assert facts["music_sha256"] == pair.render.transfer.music.sha256
     assert (facts["note"], facts["x_scene"]) == ("for Anna", "4")
     assert facts["worker"].endswith(f":{os.getpid()}")
+
+
+@pytest.mark.parametrize(("asked", "short"), [(None, None), (-30.0, False), (-3.0, True)])
+def test_a_row_says_how_far_it_stays_below_the_loudness_that_was_asked(
+    rendered: Workspace, pair: UploadJob, asked: float | None, short: bool | None
+) -> None:
+    output = dataclasses.replace(pair.render.output, loudness_lufs=asked)
+    louder = dataclasses.replace(pair, render=dataclasses.replace(pair.render, output=output))
+    invert_pair(louder.render, rendered)
+    facts = success(_row(), louder, rendered, "ok").facts
+    if asked is None or short is None:
+        assert facts["loudness_short_db"] is None
+        return
+    reached = facts["loudness_lufs"] + facts["loudness_short_db"]
+    assert reached == pytest.approx(asked, abs=0.02)
+    assert (facts["loudness_short_db"] > 0.1) == short == (facts["gain_db"] < -0.1)
 
 
 def test_a_finished_row_is_told_of_as_when_it_was_made(
@@ -248,6 +265,15 @@ def test_the_first_reasons_stand_below_the_sentence_and_are_short() -> None:
     _, reason = Tally([long]).message().splitlines()
     assert reason.startswith("- line 2: a a ")
     assert len(reason) < 250
+
+
+def test_the_sentence_counts_rows_that_are_quieter_than_asked() -> None:
+    short_db = (None, 0.0, 0.02, 0.5, 6.0)
+    results = [_result(n, facts={"loudness_short_db": db}) for n, db in enumerate(short_db)]
+    assert _sentence(results) == (
+        "5 pairs: 5 rendered, 0 already done; 2 quieter than asked, for their peaks "
+        "(loudness_short_db)"
+    )
 
 
 @pytest.mark.parametrize(
