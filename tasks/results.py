@@ -4,7 +4,7 @@ import json
 import os
 import socket
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from textwrap import shorten
@@ -159,7 +159,7 @@ def _facts(
         "seed": job.transfer.config.seed,
         **{name: value for name, value in figures.items() if name != "seconds"},
         **{name: value for name, value in neural.items() if name != "seconds"},
-        "loudness_short_db": _short_db(job.output.loudness_lufs, figures["loudness_lufs"]),
+        "loudness_short_db": _short_db(job.output.loudness_lufs, figures),
         "transfer_seconds": neural.get("seconds"),
         "invert_seconds": figures.get("seconds"),
         "music_sha256": job.transfer.music.sha256,
@@ -172,9 +172,12 @@ def _facts(
     }
 
 
-def _short_db(asked_lufs: float | None, reached_lufs: float) -> float | None:
+def _short_db(asked_lufs: float | None, figures: Mapping[str, Any]) -> float | None:
     """How far a file stays below the loudness that was asked, where one was."""
-    return None if asked_lufs is None else round(max(asked_lufs - reached_lufs, 0.0), 2)
+    if asked_lufs is None:
+        return None
+    reached_lufs: float = figures["loudness_lufs"]
+    return round(max(asked_lufs - reached_lufs, 0.0), 2)
 
 
 class Tally:
