@@ -6,7 +6,7 @@ from typing import Any, Literal, TypeAlias
 
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.actions import WorkPoolCreate
-from prefect.exceptions import ObjectNotFound
+from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.utilities.asyncutils import run_coro_as_sync
 from prefect.workers.utilities import get_default_base_job_template_for_infrastructure_type
 
@@ -38,9 +38,9 @@ def _ensure(client: SyncPrefectClient, name: str, pool_type: PoolType, *, dry_ru
     try:
         found = client.read_work_pool(name)
     except ObjectNotFound:
-        if not dry_run:
-            client.create_work_pool(_pool(name, pool_type))
-        return Change("work pool", name, "create")
+        if dry_run or _created(client, name, pool_type):
+            return Change("work pool", name, "create")
+        found = client.read_work_pool(name)
     if found.type != pool_type:
         raise DeployError(
             f"the work pool {name} is of type {found.type}, not {pool_type}; "
@@ -48,6 +48,15 @@ def _ensure(client: SyncPrefectClient, name: str, pool_type: PoolType, *, dry_ru
             code="other_pool_type",
         )
     return Change("work pool", name, "keep")
+
+
+def _created(client: SyncPrefectClient, name: str, pool_type: PoolType) -> bool:
+    """Create a pool; False where another `amnst deploy` has meanwhile."""
+    try:
+        client.create_work_pool(_pool(name, pool_type))
+    except ObjectAlreadyExists:
+        return False
+    return True
 
 
 def _pool(name: str, pool_type: PoolType) -> WorkPoolCreate:

@@ -136,8 +136,13 @@ class Shard(BaseModel):
 
     @property
     def name(self) -> str:
-        """Sorts as the shards do."""
+        """Within its catalogue; sorts as the shards do."""
         return f"shard-{self.first:06d}"
+
+    @property
+    def title(self) -> str:
+        """What a person tells it by from the shards of other catalogues."""
+        return f"{self.request.title}-{self.name}"
 
 
 @dataclass(frozen=True)

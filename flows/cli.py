@@ -15,7 +15,7 @@ from cyclopts import App, CycloptsError, Parameter
 from flows.exit_codes import DATA, INTERRUPTED, STORAGE, USAGE
 from flows.options import Format, Ids, RenderOptions
 from flows.prefect_environment import prepare_prefect, start_server
-from flows.run_commands import retry, schedule, schedules, submit, unschedule
+from flows.run_commands import cancel, retry, schedule, schedules, submit, unschedule, wait
 from flows.server_commands import deploy, doctor, serve, worker
 from nst_core import __version__
 from nst_core.config import OutputConfig
@@ -204,7 +204,7 @@ def demo(folder: Path = Path("demo"), *, verbose: bool = False) -> int:
     return code or render(str(files.manifest), options=options, verbose=verbose)
 
 
-for _command in (submit, retry, schedule, schedules, unschedule):
+for _command in (submit, wait, retry, cancel, schedule, schedules, unschedule):
     app.command(_command)
 for _server_command in (serve, deploy, worker, doctor):
     app.command(_server_command)

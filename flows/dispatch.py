@@ -24,7 +24,7 @@ from flows.render_shard import finished_results
 from nst_core.errors import NSTError
 from tasks.caching import Workspace
 from tasks.parts import forget_part, read_part
-from tasks.results import RowResult, failure
+from tasks.results import RowResult, failure, not_run
 from tasks.retry import patiently
 from tasks.shards import ShardError
 
@@ -72,7 +72,7 @@ def render_on_workers(
     finally:
         for row in catalog.rows:
             if row.line not in told:
-                keep(RowResult(line=row.line, id=row.id, status="not_run"))
+                keep(not_run(row))
 
 
 def _results(
@@ -129,7 +129,7 @@ def _start(shard: Shard, deployment: str) -> UUID:
     run: FlowRun = run_deployment(  # type: ignore[assignment]  # the flow is not async
         deployment,
         parameters={"shard": shard.model_dump(mode="json")},
-        flow_run_name=shard.name,
+        flow_run_name=shard.title,
         idempotency_key=f"{shard.catalog_run_id}:{shard.digest}",
         tags=["amnst", shard.catalog_run_id],
         timeout=0,
@@ -195,7 +195,7 @@ def _lost(
     message = run.state.message if run and run.state else "the run was deleted"
     state = run.state_name if run else "gone"
     error = ShardError(
-        f"{shard.name} ended {state}: {message}; retry its run or the catalogue's",
+        f"{shard.title} ended {state}: {message}; retry its run or the catalogue's",
         code="shard_lost",
     )
     identities: dict[str, str | NSTError] = {}

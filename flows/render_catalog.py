@@ -1,5 +1,7 @@
 """Flow `render-catalog`: a manifest becomes audio and a report."""
 
+from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 from prefect import flow
@@ -53,7 +55,7 @@ def render_catalog(request: RenderRequest) -> Any:
                 listener().pair(name, result.status, result.error)
 
         try:
-            for result in refused + _left_out(catalog):
+            for result in chain(refused, _left_out(catalog)):
                 tell(result)
             if deployment:
                 forget_part(workspace, run_id, CATALOG)
@@ -70,7 +72,7 @@ def render_catalog(request: RenderRequest) -> Any:
     return verdict(log.tally)
 
 
-def _left_out(catalog: Catalog) -> list[RowResult]:
+def _left_out(catalog: Catalog) -> Iterator[RowResult]:
     """The rows that are disabled or were not asked for."""
     chosen = {row.line for row in catalog.rows}
     return skipped(row for row in catalog.manifest.rows if row.line not in chosen)

@@ -28,7 +28,7 @@ from tasks.jobs import (
 from tasks.mels import identify_inputs, identify_patiently
 from tasks.model import load_model
 from tasks.parts import ResultLog, is_over, report_run, result_log
-from tasks.results import RowResult, Tally, cached, failure
+from tasks.results import RowResult, Tally, cached, failure, not_run
 from tasks.retry import patiently
 from tasks.row import ManifestRow
 from tasks.shards import ShardError
@@ -40,7 +40,7 @@ THREADS = 3
 
 @flow(
     name="render-shard",
-    flow_run_name="{shard.name}",
+    flow_run_name="{shard.title}",
     task_runner=ThreadPoolTaskRunner(max_workers=THREADS),  # type: ignore[arg-type]  # generic
     validate_parameters=True,
     persist_result=False,  # a completed run with a result could never be run again
@@ -68,7 +68,7 @@ def _tell(shard: Shard, log: ResultLog, workspace: Workspace) -> None:
 
 def verdict(tally: Tally) -> Any:
     """The final state that follows from the count."""
-    return (Failed if tally.n_bad else Completed)(message=tally.sentence())
+    return (Failed if tally.n_bad else Completed)(message=tally.message())
 
 
 def render_rows(
@@ -94,7 +94,7 @@ def render_rows(
             keep(result)
         for row in rows:
             if row.line not in told:
-                keep(RowResult(line=row.line, id=row.id, status="not_run"))
+                keep(not_run(row))
 
 
 def finished_results(
@@ -136,7 +136,7 @@ def _opened(shard: Shard, workspace: Workspace) -> Catalog:
     """The catalogue of a shard, if it still is the one that was cut."""
     if shard.code_version != CODE_VERSION:
         raise ShardError(
-            f"{shard.name}: this worker has amnst {CODE_VERSION}, the catalogue was cut by "
+            f"{shard.title}: this worker has amnst {CODE_VERSION}, the catalogue was cut by "
             f"{shard.code_version}; install that version here and retry the shard",
             code="other_version",
         )
@@ -149,7 +149,7 @@ def _opened(shard: Shard, workspace: Workspace) -> Catalog:
 def _check_unchanged(shard: Shard, name: str, found: str, meant: str) -> None:
     if found != meant:
         raise ShardError(
-            f"{shard.name}: the {name} has the sha256 {found}, the catalogue was cut with "
+            f"{shard.title}: the {name} has the sha256 {found}, the catalogue was cut with "
             f"{meant}; retry the catalogue's run, which cuts it anew",
             code=f"other_{name}",
         )

@@ -1,10 +1,14 @@
-"""Commands that start catalogues on workers, now or at set times, and start them again."""
+"""Commands that start catalogues on workers, now or at set times, and those for their runs."""
 
 import sys
+from typing import TYPE_CHECKING
 
 from flows.exit_codes import INTERRUPTED
 from flows.options import RenderOptions
 from flows.prefect_environment import prepare_prefect
+
+if TYPE_CHECKING:
+    from flows.catalog import RenderRequest
 
 
 def submit(
@@ -18,7 +22,7 @@ def submit(
     """Start a manifest's catalogue on the workers of a Prefect server.
 
     Prints the id of the flow run. The manifest is read by the workers: its place must be
-    one that they reach.
+    one that they reach. One that is not on this machine is named, and not refused.
 
     Parameters
     ----------
@@ -42,6 +46,7 @@ def submit(
     )
     run = start(request)
     sys.stderr.write(f"{run.name}: {url_of(run)}\n")
+    _warn_of_absent(request)
     print(run.id)
     return _waited(str(run.id)) if wait else 0
 
@@ -65,6 +70,37 @@ def retry(run: str, *, wait: bool = False) -> int:
     found = start_again(run)
     sys.stderr.write(f"{found.name}: {url_of(found)}\n")
     return _waited(run) if wait else 0
+
+
+def wait(run: str) -> int:
+    """Return when a flow run has ended: 0 if all pairs are well, else 1.
+
+    Parameters
+    ----------
+    run
+        Id of the flow run, of a catalogue or of one shard.
+    """
+    prepare_prefect(verbose=False)
+    return _waited(run)
+
+
+def cancel(run: str) -> int:
+    """Stop a flow run that has not ended; that of a catalogue takes its shards along.
+
+    What is finished stays, and the report says which rows were not run. `amnst retry` goes on.
+
+    Parameters
+    ----------
+    run
+        Id of the flow run, of a catalogue or of one shard.
+    """
+    prepare_prefect(verbose=False)
+    from flows.runs import cancel as stop
+    from flows.runs import url_of
+
+    found = stop(run)
+    sys.stderr.write(f"{found.name}: {url_of(found)}\ncancelled; to see it end: amnst wait {run}\n")
+    return 0
 
 
 def schedule(
@@ -98,6 +134,7 @@ def schedule(
     request = options.absolute().request(absolute(manifest))
     create(request, cron=cron, timezone=timezone, name=name, active=active)
     sys.stderr.write(f"schedule {name}: {cron} {timezone}, {'on' if active else 'off'}\n")
+    _warn_of_absent(request)
     return 0
 
 
@@ -126,6 +163,18 @@ def unschedule(name: str) -> int:
 
     remove(name)
     return 0
+
+
+def _warn_of_absent(request: "RenderRequest") -> None:
+    """Name what is not on this machine's disks, which the workers may not share."""
+    from tasks.files import is_absent_here
+
+    for place in (request.manifest, request.model, *request.input_roots):
+        if place and is_absent_here(place):
+            sys.stderr.write(
+                f"amnst: {place} is not on this machine; the workers read it: "
+                "see that they have it [not_here]\n"
+            )
 
 
 def _waited(run_id: str) -> int:

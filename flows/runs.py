@@ -1,4 +1,4 @@
-"""Runs on a Prefect server, seen from outside: start, wait, retry, schedule."""
+"""Runs on a Prefect server, seen from outside: start, wait, retry, cancel, schedule."""
 
 import time
 from collections.abc import Callable
@@ -12,7 +12,8 @@ from prefect.client.schemas.responses import DeploymentResponse, SetStateStatus
 from prefect.client.schemas.schedules import CronSchedule
 from prefect.deployments import run_deployment
 from prefect.settings import get_current_settings
-from prefect.states import AwaitingRetry
+from prefect.states import AwaitingRetry, Cancelled, Cancelling
+from prefect.types._datetime import now
 
 from flows.catalog import RenderRequest
 from flows.server import CATALOG_DEPLOYMENT, ServerError, server
@@ -21,6 +22,8 @@ from tasks.files import join, scrub
 
 T = TypeVar("T")
 _POLL_S = 3.0
+_STOPPING_S = 120.0
+"""A cancelled run that has not ended since: its worker is gone, and nothing else ends it."""
 
 
 def submit(request: RenderRequest, *, idempotency_key: str | None = None) -> FlowRun:
@@ -102,7 +105,7 @@ def retry(run_id: str) -> FlowRun:
     if run.state is None or not run.state.is_final():
         message = (
             f"flow run {run.name} is {run.state_name}; only one that has ended is retried. One "
-            "whose worker has died becomes Crashed within two minutes; cancel any other in the UI"
+            "whose worker has died becomes Crashed within two minutes; `amnst cancel` ends others"
         )
         raise ServerError(message, code="not_final")
     if run.state.is_completed():
@@ -114,13 +117,49 @@ def retry(run_id: str) -> FlowRun:
     if run.deployment_id is None:
         message = f"flow run {run.name} belongs to no deployment; run its command again instead"
         raise ServerError(message, code="no_deployment")
-    state: State[None] = AwaitingRetry()
-    with server(f"flow run {run_id}") as client:
+    _set_state(run, AwaitingRetry(), "retried")
+    return run
+
+
+def cancel(run_id: str) -> FlowRun:
+    """Stop a run that has not ended; that of a catalogue takes its shards along.
+
+    Its process ends it. One that should have and has not is dead: the run is then ended here.
+
+    Raises
+    ------
+    ServerError
+        ``ended`` for a run of which nothing is left to stop, ``refused`` where the server
+        says no.
+    """
+    run = read_run(run_id)
+    if run.state and run.state.is_final():
+        message = (
+            f"flow run {run.name} is {run.state_name}: nothing of it is under way; "
+            "`amnst retry` starts it again where it is not Completed"
+        )
+        raise ServerError(message, code="ended")
+    if not _hears(run.state):
+        _set_state(run, Cancelled(), "cancelled")
+    elif run.state_name != "Cancelling":
+        _set_state(run, Cancelling(), "cancelled")
+    return run
+
+
+def _hears(state: State | None) -> bool:
+    """Say whether a process may be there that ends its run when it is asked to."""
+    if state is None or state.is_scheduled():
+        return False
+    asked_s = (now("UTC") - state.timestamp).total_seconds()
+    return not state.is_cancelling() or asked_s < _STOPPING_S
+
+
+def _set_state(run: FlowRun, state: State[None], done: str) -> None:
+    with server(f"flow run {run.id}") as client:
         answer = client.set_flow_run_state(run.id, state)
     if answer.status != SetStateStatus.ACCEPT:
         reason = getattr(answer.details, "reason", answer.status.value)
-        raise ServerError(f"flow run {run.name} cannot be retried: {reason}", code="refused")
-    return run
+        raise ServerError(f"flow run {run.name} cannot be {done}: {reason}", code="refused")
 
 
 def schedule(request: RenderRequest, *, cron: str, timezone: str, name: str, active: bool) -> None:

@@ -58,8 +58,9 @@ class Screen:
         self._progress.reset(self._bar, total=n_pairs, description="  pairs", visible=n_pairs > 0)
 
     def pair(self, name: str, status: str, reason: str) -> None:
-        """Count a pair, and print why it has no output."""
-        self._progress.advance(self._bar)
+        """Count a pair that is over, and print why it has no output."""
+        if status != "not_run":
+            self._progress.advance(self._bar)
         if reason:
             line = f"[red]{status}[/red] {escape(f'{name}: {reason}')}"
             self._console.print(line, highlight=False, soft_wrap=True)

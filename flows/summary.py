@@ -106,7 +106,7 @@ class CatalogPage:
             )
 
     def _move(self, tally: Tally) -> None:
-        done = min(100 * tally.n_asked / self._n_pairs, 100.0)
+        done = min(100 * tally.n_over / self._n_pairs, 100.0)
         with _if_possible():
             if self._progress:
                 update_progress_artifact(self._progress, progress=done)

@@ -109,6 +109,11 @@ def absolute(uri: str) -> str:
     return uri if is_remote(uri) else str(local(uri).absolute())
 
 
+def is_absent_here(uri: str) -> bool:
+    """Say whether this process does not see a local place; buckets are not asked."""
+    return not is_remote(uri) and not os.path.exists(local_text(uri))  # noqa: PTH110  # never raises
+
+
 def join(root: str, *parts: str) -> str:
     """Return `root` with relative parts added; they cannot lead out of it."""
     for part in parts:

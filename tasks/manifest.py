@@ -6,6 +6,7 @@ that cannot be trusted (encoding, separator, missing or unknown column) raises
 """
 
 import hashlib
+import os
 import unicodedata
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from nst_core.config import AudioFormat, OutputConfig
-from tasks.files import StorageError, is_remote, local, read_bytes
+from nst_core.errors import ConfigError
+from tasks.files import StorageError, is_remote, local, local_text, read_bytes
 from tasks.inputs import InputRoots
 from tasks.plan import default_id
 from tasks.problems import ManifestError, RowProblem, refusal
@@ -62,11 +64,14 @@ def read_manifest(
         When the file is no table with the right columns.
     StorageError
         When it cannot be read.
+    ConfigError
+        ``no_input_root`` for one that is named and is no folder.
     """
     if isinstance(source, bytes):
         data = source
     else:
         data = _manifest_bytes(str(source))
+        _check_folders(input_roots)
         input_roots = input_roots or [_folder(str(source))]
     if not input_roots:
         raise ValueError("a manifest given as bytes has no folder: name an input root")
@@ -88,6 +93,14 @@ def _manifest_bytes(source: str) -> bytes:
         else:
             raise
         raise ManifestError(message, code="not_found") from None
+
+
+def _check_folders(input_roots: Iterable[str]) -> None:
+    """Name a root that is not there: without it every input of it would be reported."""
+    for root in input_roots:
+        if not is_remote(root) and not os.path.isdir(local_text(root)):  # noqa: PTH112  # never raises
+            message = f'input root "{root}" is no folder on this machine; mend --input-root'
+            raise ConfigError(message, code="no_input_root")
 
 
 def missing_inputs(rows: Iterable[ManifestRow]) -> list[RowProblem]:
@@ -125,7 +138,9 @@ class _RowReader:
         before = len(self.problems)
         if len(cells) != len(self.columns):
             rule = f"has {len(cells)} cells, the header has {len(self.columns)}"
-            self._report(values, "", f"{rule}; quote cells that hold a comma", "row_length")
+            # Which cell stands in which column is not known.
+            known = {"line": line, "id": values["id"]}
+            self._report(known, "", f"{rule}; quote cells that hold a comma", "row_length")
             return None
         self._claim(values, "id", self.ids)
         row = self._validate(values | self._completed(values), own=values.keys())
@@ -135,7 +150,9 @@ class _RowReader:
 
     def _report(self, values: dict[str, Any], column: str, rule: str, code: str) -> None:
         value = str(values.get(column, "")) if column else ""
-        problem = RowProblem(values["line"], values["id"], column, value, rule, code)
+        inputs = {name: values[name] for name in ("ambience", "music") if name in values}
+        given = inputs | values.get("extra", {})
+        problem = RowProblem(values["line"], values["id"], column, value, rule, code, given)
         self.problems.append(problem)
 
     def _claim(self, values: dict[str, Any], column: str, seen: dict[str, int]) -> None:

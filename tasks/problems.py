@@ -1,7 +1,7 @@
 """What is wrong with a manifest, cell by cell."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from nst_core.errors import NSTError
 
@@ -10,7 +10,10 @@ MAX_MESSAGES = 100
 
 @dataclass(frozen=True)
 class RowProblem:
-    """A cell that breaks a rule; `column` is empty when no single cell is to blame."""
+    """A cell that breaks a rule; `column` is empty when no single cell is to blame.
+
+    `given` holds the row's inputs and own columns as the file has them, as far as they are known.
+    """
 
     line: int
     id: str
@@ -18,6 +21,7 @@ class RowProblem:
     value: str
     rule: str
     code: str
+    given: Mapping[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
         value = self.value if len(self.value) <= 200 else f"{self.value[:197]}..."

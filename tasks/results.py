@@ -4,9 +4,10 @@ import json
 import os
 import socket
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from textwrap import shorten
 from typing import Any, Literal
 
 from nst_core.errors import NSTError
@@ -24,7 +25,10 @@ from tasks.upload import UploadJob
 Status = Literal["ok", "cached", "failed", "skipped", "invalid", "not_run"]
 
 _BAD = ("failed", "invalid", "not_run")
+_QUIET_DB = 0.1
+"""Nobody hears less, and meters differ by as much."""
 _NAMED = 20
+_REASONS, _REASON_WIDTH = 3, 240
 _KEPT = 200
 """Failures kept for a summary: tables are rows in the database of the UI."""
 
@@ -42,7 +46,7 @@ class RowResult:
     stage
         The first stage that failed.
     facts
-        Further columns: levels, figures, timings, hashes.
+        Further columns: the inputs and, of what was made, levels, figures, timings, hashes.
     """
 
     line: int
@@ -65,12 +69,18 @@ class RowResult:
         return cls(**json.loads(line))
 
 
-def failure(row: ManifestRow | RowProblem, stage: str, error: BaseException) -> RowResult:
+def failure(row: ManifestRow, stage: str, error: BaseException) -> RowResult:
     """The result of a row that an error ended."""
     code = error.code if isinstance(error, NSTError) else "internal"
     text = str(error) if isinstance(error, NSTError) else f"{type(error).__name__}: {error}"
     return RowResult(
-        line=row.line, id=row.id, status="failed", stage=stage, error_code=code, error=scrub(text)
+        line=row.line,
+        id=row.id,
+        status="failed",
+        stage=stage,
+        error_code=code,
+        error=scrub(text),
+        facts=_given(row),
     )
 
 
@@ -87,14 +97,21 @@ def invalid(problems: Iterable[RowProblem]) -> list[RowResult]:
             stage="manifest",
             error_code=group[0].code,
             error="; ".join(str(problem) for problem in group),
+            facts={name: scrub(cell) for name, cell in group[0].given.items()},
         )
         for line, group in by_line.items()
     ]
 
 
-def skipped(rows: Iterable[ManifestRow]) -> list[RowResult]:
+def skipped(rows: Iterable[ManifestRow]) -> Iterator[RowResult]:
     """The results of rows that are disabled or were not asked for."""
-    return [RowResult(line=row.line, id=row.id, status="skipped") for row in rows]
+    for row in rows:
+        yield RowResult(line=row.line, id=row.id, status="skipped", facts=_given(row))
+
+
+def not_run(row: ManifestRow) -> RowResult:
+    """The result of a row that an interruption left undone."""
+    return RowResult(line=row.line, id=row.id, status="not_run", facts=_given(row))
 
 
 def success(row: ManifestRow, job: UploadJob, workspace: Workspace, status: Status) -> RowResult:
@@ -124,20 +141,25 @@ def _told(
     )
 
 
+def _given(row: ManifestRow) -> dict[str, Any]:
+    """What a row is made of, and the columns that pass through."""
+    return {"ambience": scrub(str(row.ambience)), "music": scrub(row.music), **row.extra}
+
+
 def _facts(
     row: ManifestRow, job: RenderJob, audio: Record, transfer: Record | None
 ) -> dict[str, Any]:
     neural = dict(transfer.meta) if transfer else {}
     figures = dict(audio.meta)
     return {
-        "ambience": scrub(str(row.ambience)),
-        "music": scrub(row.music),
+        **_given(row),
         "strength": job.transfer.config.strength,
         "start": job.transfer.config.start,
         "iterations": job.transfer.config.n_iterations,
         "seed": job.transfer.config.seed,
         **{name: value for name, value in figures.items() if name != "seconds"},
         **{name: value for name, value in neural.items() if name != "seconds"},
+        "loudness_short_db": _short_db(job.output.loudness_lufs, figures),
         "transfer_seconds": neural.get("seconds"),
         "invert_seconds": figures.get("seconds"),
         "music_sha256": job.transfer.music.sha256,
@@ -147,8 +169,15 @@ def _facts(
         "model_sha256": job.transfer.model_sha256,
         "worker": f"{socket.gethostname()}:{os.getpid()}",
         "ended_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
-        **row.extra,
     }
+
+
+def _short_db(asked_lufs: float | None, figures: Mapping[str, Any]) -> float | None:
+    """How far a file stays below the loudness that was asked, where one was."""
+    if asked_lufs is None:
+        return None
+    reached_lufs: float = figures["loudness_lufs"]
+    return round(max(asked_lufs - reached_lufs, 0.0), 2)
 
 
 class Tally:
@@ -156,6 +185,7 @@ class Tally:
 
     def __init__(self, results: Iterable[RowResult] = ()) -> None:
         self.counts: Counter[str] = Counter()
+        self._n_quiet = 0
         self._failures: list[RowResult] = []
         self.workers: dict[str, WorkerTally] = {}
         for result in results:
@@ -164,6 +194,7 @@ class Tally:
     def add(self, result: RowResult) -> None:
         """Count one more."""
         self.counts[result.status] += 1
+        self._n_quiet += (result.facts.get("loudness_short_db") or 0) > _QUIET_DB
         if result.status in _BAD and len(self._failures) < _KEPT:
             self._failures.append(result)
         if result.status == "ok":
@@ -181,19 +212,36 @@ class Tally:
         return self.counts.total() - self.counts["skipped"]
 
     @property
+    def n_over(self) -> int:
+        """Of those, the ones that nothing interrupted."""
+        return self.n_asked - self.counts["not_run"]
+
+    @property
     def n_bad(self) -> int:
-        """Of those, the ones without an output."""
+        """Rows that were to be rendered and have no output."""
         return sum(self.counts[status] for status in _BAD)
 
     def sentence(self) -> str:
         """How many pairs failed and which, or that all are well."""
         done = f"{self.counts['ok']} rendered, {self.counts['cached']} already done"
+        if self._n_quiet:
+            done += f"; {self._n_quiet} quieter than asked, for their peaks (loudness_short_db)"
         if not self.n_bad:
             return f"{self.n_asked} pairs: {done}"
-        named = ", ".join(r.id or f"line {r.line}" for r in self.first_failures[:_NAMED])
+        named = ", ".join(map(_name, self.first_failures[:_NAMED]))
         more = f" and {self.n_bad - _NAMED} more" if self.n_bad > _NAMED else ""
         word = "failed" if not self.counts["not_run"] else "failed or were not run"
         return f"{self.n_bad} of {self.n_asked} pairs {word}: {named}{more}; {done}"
+
+    def message(self) -> str:
+        """The sentence, and below it why the first few failed."""
+        told = [each for each in self.first_failures if each.error][:_REASONS]
+        reasons = (shorten(f"{_name(r)}: {r.error}", _REASON_WIDTH) for r in told)
+        return "\n- ".join([self.sentence(), *reasons])
+
+
+def _name(result: RowResult) -> str:
+    return result.id or f"line {result.line}"
 
 
 @dataclass

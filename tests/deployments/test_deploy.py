@@ -145,6 +145,22 @@ def test_a_pool_of_another_type_is_refused(deployed):
         ensure_pools(deployed, "docker", dry_run=False)
 
 
+def test_a_pool_that_another_deploy_makes_after_our_look_is_kept(deployed, monkeypatch):
+    looked, read = set(), deployed.read_work_pool
+
+    def read_too_early(name):
+        if name not in looked:
+            looked.add(name)
+            raise ObjectNotFound(None)
+        return read(name)
+
+    monkeypatch.setattr(deployed, "read_work_pool", read_too_early)
+    assert changed(ensure_pools(deployed, "process", dry_run=False)) == []
+    looked.clear()
+    with pytest.raises(DeployError, match="is of type process, not docker"):
+        ensure_pools(deployed, "docker", dry_run=False)
+
+
 def test_pools_of_containers_need_an_image(deployed):
     with pytest.raises(DeployError, match="need a container image with amnst; pass --image"):
         next(deploy(deployed, definitions(), pool_type="kubernetes"))

@@ -275,6 +275,16 @@ def test_check_of_a_manifest_that_is_not_there_is_a_usage_error(amnst, tmp_path)
     assert "none.csv does not exist" in err
 
 
+@pytest.mark.parametrize("command", ["check", "render"])
+def test_an_input_root_that_is_not_there_is_a_usage_error(amnst, catalogue, tmp_path, command):
+    output = ("--output", tmp_path / "out") if command == "render" else ()
+    root = ("--input-root", tmp_path / "sonds")
+    code, out, err = amnst(command, catalogue.write(), *output, *root)
+    assert (code, out) == (2, "")
+    assert f'input root "{tmp_path}/sonds" is no folder' in err
+    assert err.endswith("[no_input_root]\n")
+
+
 def test_a_first_run_on_a_terminal_neither_counts_nor_says_so(tmp_path):
     code = """
 from flows.prefect_environment import prepare_prefect

@@ -1,13 +1,14 @@
 """A catalogue on workers, seen from its own run: no row is lost, whatever ends it."""
 
 import shutil
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from threading import Event, Thread
 from uuid import UUID, uuid4
 
 import pytest
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterTags
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName, FlowRunFilterTags
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.runtime import flow_run
 from prefect.settings import PREFECT_API_URL, temporary_settings
@@ -18,7 +19,7 @@ from flows.progress import Listener
 
 DEPLOYMENT = "render-shard/nobody"
 """Nobody works for it: its runs wait until a test ends them."""
-SHARDS = ("shard-000000", "shard-000001", "shard-000002")
+SHARDS = ("manifest-shard-000000", "manifest-shard-000001", "manifest-shard-000002")
 
 
 @pytest.fixture(scope="module")
@@ -71,15 +72,17 @@ def end_shards() -> Iterator[Callable[..., None]]:
     """Let shards that wait end Failed, as if their worker had; first do `before`."""
     stop, threads = Event(), []
 
-    def watch(before: Callable[[], object], names: Container[str]) -> None:
+    def watch(before: Callable[[], object], names: Sequence[str]) -> None:
+        named = FlowRunFilter(name=FlowRunFilterName(any_=list(names)))
+        by_name = {"flow_run_filter": named, "sort": FlowRunSort.ID_DESC, "limit": 200}
         with get_client(sync_client=True) as client:
             while not stop.wait(0.2):
-                for run in client.read_flow_runs(sort=FlowRunSort.ID_DESC, limit=20):
-                    if run.name in names and run.state.is_scheduled():
+                for run in client.read_flow_runs(**by_name):
+                    if run.state.is_scheduled():
                         before()
                         client.set_flow_run_state(run.id, Failed(message="lost"), force=True)
 
-    def begin(before: Callable[[], object] = lambda: None, names: Container[str] = SHARDS) -> None:
+    def begin(before: Callable[[], object] = lambda: None, names: Sequence[str] = SHARDS) -> None:
         threads.append(Thread(target=watch, args=(before, names)))
         threads[-1].start()
 
@@ -97,6 +100,8 @@ def test_an_interruption_leaves_no_row_out_of_the_report(on_workers, end_shards)
     assert on_workers.statuses() == {
         "rain-folk": "failed", "fire-folk": "not_run", "rain-rock": "not_run",
     }  # fmt: skip
+    named = [Path(cell).stem for cell in on_workers.report()["ambience"]]
+    assert named == ["rain", "fire", "rain"]
 
 
 @pytest.mark.parametrize(("first", "second"), [(cancel, "CANCEL"), (str, "SCHEDULED")])
@@ -108,7 +113,7 @@ def test_a_cancelled_run_takes_its_shards_along_and_a_lost_process_does_not(
     with pytest.raises(KeyboardInterrupt):
         on_workers.render(shard_size=1, max_in_flight=2)
     states = shards_of(on_workers.listener.run_id)
-    assert states["shard-000001"].startswith(second)
+    assert states[SHARDS[1]].startswith(second)
     assert list(on_workers.statuses().values()) == ["failed", "not_run", "not_run"]
 
 

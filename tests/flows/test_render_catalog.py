@@ -83,7 +83,10 @@ def test_flow_ends_failed_and_names_the_rows_that_did(mixed):
     _, state = mixed
     assert state.is_failed()
     bad = "4 of 6 pairs failed: short, gone, text, loud"
-    assert state.message == f"{bad}; 2 rendered, 0 already done"
+    sentence, *reasons = state.message.splitlines()
+    assert sentence == f"{bad}; 2 rendered, 0 already done"
+    assert [reason.partition(":")[0] for reason in reasons] == ["- short", "- gone", "- text"]
+    assert "gone.wav: does not exist" in reasons[1]
 
 
 def test_report_has_every_row_in_the_manifests_order(mixed):
@@ -105,6 +108,14 @@ def test_report_says_what_became_of_each_row(mixed):
         "loud": ("invalid", "manifest", "bad_value"),
         "fire-folk": ("ok", "", ""),
     }
+
+
+def test_report_says_what_each_row_was_to_be_made_of(mixed):
+    catalogue, _ = mixed
+    report = catalogue.report()
+    for column in ("ambience", "music"):
+        named = [Path(cell).name for cell in report[column]]
+        assert named == [row[column] for row in catalogue.rows]
 
 
 def test_error_of_a_row_names_its_file_and_the_rule(mixed):
@@ -133,7 +144,8 @@ def test_listener_hears_of_every_row_that_was_asked_for_and_how_it_ends(mixed):
         ("text", "failed"), ("fire-folk", "ok"),
     ]  # fmt: skip
     report = str(catalogue.output / "results.csv")
-    assert catalogue.listener.heard[-1] == ("ended", state.message, report)
+    sentence = state.message.partition("\n")[0]
+    assert catalogue.listener.heard[-1] == ("ended", sentence, report)
 
 
 def test_an_input_of_several_rows_is_analysed_once(finished):
@@ -272,7 +284,8 @@ def test_a_manifest_with_a_bad_row_renders_nothing(rendered):
 
 def test_a_mended_row_is_all_that_the_next_run_renders(rendered):
     rendered.rows = [*rendered.rows, {"id": "late", "ambience": "fire.wav", "music": "late.wav"}]
-    assert rendered.render().message == "1 of 4 pairs failed: late; 0 rendered, 3 already done"
+    sentence = "1 of 4 pairs failed: late; 0 rendered, 3 already done\n- late: "
+    assert rendered.render().message.startswith(sentence)
     shutil.copy(rendered.root / "inputs" / "rock.wav", rendered.root / "inputs" / "late.wav")
     assert rendered.render().message == "4 pairs: 1 rendered, 3 already done"
     assert rendered.work == ["transfer", "audio"]  # its sounds were analysed for other rows
@@ -305,6 +318,9 @@ def test_an_interruption_leaves_a_report_and_nothing_half_made(make_catalogue, t
     statuses = list(catalogue.statuses().values())
     assert statuses[:2] == ["ok", "ok"]
     assert statuses[2] == ("ok" if (catalogue.output / "rain-rock.wav").exists() else "not_run")
+    assert list(catalogue.report()["music"]) == [
+        str(catalogue.root / "inputs" / row["music"]) for row in catalogue.rows
+    ]
     assert temporary_files(catalogue.root) == []
     for path in catalogue.output.glob("*.wav"):
         assert path.read_bytes() == (finished.output / path.name).read_bytes()

@@ -5,15 +5,28 @@ import signal
 import subprocess
 import sys
 import time
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import StateType
 from prefect.exceptions import ObjectNotFound
 from prefect.settings import get_current_settings
+from prefect.states import AwaitingRetry, Completed, Failed, Running
 
+from flows import runs
 from flows.catalog import RenderRequest
 from flows.cli import main
-from flows.runs import read_run, report_of, retry, schedule, schedules, unschedule
+from flows.runs import (
+    cancel,
+    read_run,
+    report_of,
+    retry,
+    schedule,
+    schedules,
+    submit,
+    unschedule,
+)
 from flows.server import ServerError
 
 
@@ -52,6 +65,68 @@ def test_a_catalogue_that_was_refused_and_another_flow_have_no_report(rendered, 
     assert report_of(read_run(completed)) is None
 
 
+def submitted(deployment):
+    """The id of a catalogue's run that waits for a worker."""
+    deployment()
+    return str(submit(RenderRequest(manifest="s3://b/m.csv", output="s3://b/out")).id)
+
+
+def set_state(run_id, state):
+    with get_client(sync_client=True) as client:
+        client.set_flow_run_state(UUID(run_id), state, force=True)
+
+
+def test_a_run_that_waits_is_cancelled_at_once_even_if_it_had_a_process_before(deployment):
+    run_id = submitted(deployment)
+    with get_client(sync_client=True) as client:
+        client.update_flow_run(UUID(run_id), infrastructure_pid="machine:1")
+    set_state(run_id, AwaitingRetry())
+    cancel(run_id)
+    assert read_run(run_id).state.is_cancelled()
+    with pytest.raises(ServerError, match=r"is Cancelled.*amnst retry") as caught:
+        cancel(run_id)
+    assert caught.value.code == "ended"
+
+
+def test_a_run_at_work_is_asked_to_stop_and_ended_when_nobody_hears(deployment, monkeypatch):
+    run_id = submitted(deployment)
+    set_state(run_id, Running())
+    for _ in range(2):
+        cancel(run_id)
+        assert read_run(run_id).state.type == StateType.CANCELLING
+    with pytest.raises(ServerError, match="`amnst cancel`") as caught:
+        retry(run_id)
+    assert caught.value.code == "not_final"
+    monkeypatch.setattr(runs, "_STOPPING_S", 0)
+    cancel(run_id)
+    assert read_run(run_id).state.is_cancelled()
+
+
+@pytest.mark.parametrize(
+    ("state", "code", "said"),
+    [
+        (Completed(message="3 pairs"), 0, "Completed: 3 pairs\n"),
+        (Failed(message="1 of 3"), 1, "Failed: 1 of 3\nmend what is wrong, then: amnst retry "),
+    ],
+)
+def test_waiting_for_a_run_tells_how_it_ended(deployment, capsys, state, code, said):
+    run_id = submitted(deployment)
+    set_state(run_id, state)
+    with pytest.raises(SystemExit) as caught:
+        main(["wait", run_id])
+    assert caught.value.code == code
+    assert capsys.readouterr().err.startswith(said)
+
+
+def test_the_command_cancels_a_run_and_ends_with_2_for_one_that_has_ended(deployment, capsys):
+    run_id = submitted(deployment)
+    for code, said in ((0, "amnst wait"), (2, "[ended]")):
+        with pytest.raises(SystemExit) as caught:
+            main(["cancel", run_id])
+        assert caught.value.code == code
+        assert said in capsys.readouterr().err
+
+
 def test_the_command_ends_with_2_for_a_completed_run(completed, capsys):
     with pytest.raises(SystemExit) as caught:
         main(["retry", completed, "--wait"])
@@ -76,6 +151,25 @@ def test_ctrl_c_ends_the_waiting_and_not_the_run(deployment, tmp_path):
     assert process.returncode == 130
     assert f"the run goes on at the server: {run_id}" in err
     assert not read_run(run_id).state.is_final()
+
+
+@pytest.mark.parametrize("command", [["submit"], ["schedule", "--cron", "0 3 * * *"]])
+def test_what_only_the_workers_may_see_is_named_and_not_refused(
+    deployment, tmp_path, capsys, command
+):
+    deployment()
+    (tmp_path / "here.csv").touch()
+    options = ("--output", str(tmp_path / "out"), "--input-root", "s3://b/sounds")
+    for manifest, said in (("here.csv", False), ("gone.csv", True)):
+        with pytest.raises(SystemExit) as caught:
+            main([*command, str(tmp_path / manifest), *options])
+        err = capsys.readouterr().err
+        assert caught.value.code == 0
+        assert (f"{tmp_path}/{manifest} is not on this machine" in err) == said
+        assert ("[not_here]" in err) == said
+    with pytest.raises(SystemExit):
+        main([*command, str(tmp_path / "here.csv"), *options[:2], "--input-root", "/sonds"])
+    assert "/sonds is not on this machine" in capsys.readouterr().err
 
 
 def times():

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from nst_core.errors import ConfigError
 from tasks import files
 from tasks.manifest import Manifest, missing_inputs, read_manifest
 from tasks.problems import ManifestError
@@ -187,6 +188,7 @@ def test_a_row_takes_less_than_700_bytes(root: Path) -> None:
 
 
 def test_absolute_and_s3_inputs_are_allowed_under_a_root_only(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "more").mkdir()
     roots = [str(root), str(tmp_path / "more"), "s3://sounds/rain/"]
     manifest = _read(
         root,
@@ -282,6 +284,8 @@ def test_every_problem_of_a_row_is_reported_with_its_line_in_the_file(root: Path
         (8, ""),
     ]
     assert "has 2 cells, the header has 4" in str(manifest.problems[-1])
+    given = {"ambience": "../rain.wav", "music": "/etc/hosts", "note": ""}
+    assert [problem.given for problem in manifest.problems] == [given, given, given, {}]
     with pytest.raises(ManifestError, match="line 7") as caught:
         manifest.raise_problems()
     assert len(str(caught.value).splitlines()) == 4
@@ -347,6 +351,17 @@ def test_a_manifest_in_a_bucket_takes_inputs_beside_it(bucket: str, tmp_path: Pa
 def test_a_missing_manifest_is_a_manifest_error(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match=r"gone\.csv"):
         read_manifest(tmp_path / "gone.csv")
+
+
+@pytest.mark.parametrize("name", ["gone", "file"])
+def test_an_input_root_that_is_no_folder_is_named_itself(
+    root: Path, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "file").touch()
+    roots = [str(root), "s3://sounds/rain", str(tmp_path / name)]
+    with pytest.raises(ConfigError, match=f'input root "{tmp_path}/{name}" is no folder') as caught:
+        _read(root, "ambience,music", "a.wav,b.wav", input_roots=roots)
+    assert caught.value.code == "no_input_root"
 
 
 def test_bytes_without_a_root_are_a_mistake_of_the_caller() -> None:

@@ -11,10 +11,11 @@ import pytest
 from nst_core.errors import AudioError
 from tasks.caching import Workspace
 from tasks.files import StorageError, join, read_bytes
+from tasks.invert import invert_pair
 from tasks.jobs import find_finished
 from tasks.problems import RowProblem
 from tasks.report import read_report_lines, write_report
-from tasks.results import RowResult, Tally, cached, failure, invalid, skipped, success
+from tasks.results import RowResult, Tally, cached, failure, invalid, not_run, skipped, success
 from tasks.row import ManifestRow
 from tasks.upload import UploadJob
 
@@ -68,6 +69,22 @@ def test_the_result_of_a_rendered_row_holds_its_figures(
     assert facts["worker"].endswith(f":{os.getpid()}")
 
 
+@pytest.mark.parametrize(("asked", "short"), [(None, None), (-30.0, False), (-3.0, True)])
+def test_a_row_says_how_far_it_stays_below_the_loudness_that_was_asked(
+    rendered: Workspace, pair: UploadJob, asked: float | None, short: bool | None
+) -> None:
+    output = dataclasses.replace(pair.render.output, loudness_lufs=asked)
+    louder = dataclasses.replace(pair, render=dataclasses.replace(pair.render, output=output))
+    invert_pair(louder.render, rendered)
+    facts = success(_row(), louder, rendered, "ok").facts
+    if asked is None or short is None:
+        assert facts["loudness_short_db"] is None
+        return
+    reached = facts["loudness_lufs"] + facts["loudness_short_db"]
+    assert reached == pytest.approx(asked, abs=0.02)
+    assert (facts["loudness_short_db"] > 0.1) == short == (facts["gain_db"] < -0.1)
+
+
 def test_a_finished_row_is_told_of_as_when_it_was_made(
     rendered: Workspace, pair: UploadJob
 ) -> None:
@@ -100,6 +117,14 @@ def test_an_error_that_nobody_foresaw_is_internal_and_says_its_kind() -> None:
     assert result.error == "ZeroDivisionError: division by zero"
 
 
+def test_a_row_without_an_output_says_what_it_was_to_be_made_of() -> None:
+    row = _row(extra={"note": "for Anna"})
+    given = {"ambience": "/in/rain.wav", "music": "/in/tune.wav", "note": "for Anna"}
+    late = failure(row, "mels", AudioError("too_short", "/in/rain.wav", "lasts 0.1 s"))
+    for result in (late, not_run(row), *skipped([row])):
+        assert result.facts == given, result.status
+
+
 def test_a_refused_row_is_one_line_with_all_its_problems() -> None:
     problems = [
         RowProblem(3, "a", "strength", "7", "is outside 0..1", "bad_value"),
@@ -111,6 +136,13 @@ def test_a_refused_row_is_one_line_with_all_its_problems() -> None:
     assert first.error_code == "bad_value"
     assert first.error == f"{problems[0]}; {problems[2]}"
     assert (second.line, second.error_code) == (5, "duplicate_id")
+
+
+def test_a_refused_row_says_what_it_was_to_be_made_of() -> None:
+    cells = {"ambience": "rain.wav", "music": "../tune.wav", "note": "for Anna"}
+    problem = RowProblem(3, "a", "music", "../tune.wav", "holds ..", "unsafe_path", cells)
+    (result,) = invalid([problem])
+    assert result.facts == cells
 
 
 def test_every_status_reaches_the_report(workspace: Workspace, tmp_path: Path) -> None:
@@ -212,6 +244,36 @@ def test_one_sentence_counts_the_pairs() -> None:
     many = [_result(n, "failed") for n in range(2, 27)]
     assert _sentence(many).startswith("25 of 25 pairs failed: row-2, row-3, ")
     assert "row-21 and 5 more;" in _sentence(many)
+
+
+def test_pairs_that_were_not_run_are_not_over() -> None:
+    some = Tally([_result(2), _result(3, "failed"), _result(4, "not_run"), _result(5, "skipped")])
+    assert (some.n_asked, some.n_over) == (3, 2)
+
+
+def test_the_first_reasons_stand_below_the_sentence_and_are_short() -> None:
+    assert Tally([_result(2)]).message() == "1 pairs: 1 rendered, 0 already done"
+    bad = [_result(n, "failed", error=f"/in/{n}.wav: does not exist") for n in range(2, 7)]
+    tally = Tally([_result(7, "not_run"), *bad])
+    assert tally.message().splitlines() == [
+        tally.sentence(),
+        "- row-2: /in/2.wav: does not exist",
+        "- row-3: /in/3.wav: does not exist",
+        "- row-4: /in/4.wav: does not exist",
+    ]
+    long = dataclasses.replace(_result(2, "invalid", error="a\n" * 300), id="")
+    _, reason = Tally([long]).message().splitlines()
+    assert reason.startswith("- line 2: a a ")
+    assert len(reason) < 250
+
+
+def test_the_sentence_counts_rows_that_are_quieter_than_asked() -> None:
+    short_db = (None, 0.0, 0.02, 0.5, 6.0)
+    results = [_result(n, facts={"loudness_short_db": db}) for n, db in enumerate(short_db)]
+    assert _sentence(results) == (
+        "5 pairs: 5 rendered, 0 already done; 2 quieter than asked, for their peaks "
+        "(loudness_short_db)"
+    )
 
 
 @pytest.mark.parametrize(
