@@ -14,13 +14,15 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.deployments import run_deployment
-from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
+from prefect.exceptions import PrefectHTTPStatusError
 from prefect.runtime import flow_run
-from prefect.states import AwaitingRetry, Cancelling
+from prefect.states import AwaitingRetry
 from prefect.types._datetime import now
 
 from flows.catalog import Catalog, Shard
 from flows.render_shard import finished_results
+from flows.runs import cancel, read_run
+from flows.server import ServerError
 from nst_core.errors import NSTError
 from tasks.caching import Workspace
 from tasks.parts import forget_part, read_part
@@ -214,14 +216,16 @@ def _cancel_with_us(run_ids: Mapping[UUID, Shard]) -> None:
     Where the server does not let us, the shards go on: what has ended this run must be heard.
     """
     try:
-        with get_client(sync_client=True) as client:
-            own = client.read_flow_run(UUID(str(flow_run.get_id())))
-            if own.state and own.state.type in {StateType.CANCELLING, StateType.CANCELLED}:
-                stop: State[None] = Cancelling()
-                for run_id in run_ids:
-                    client.set_flow_run_state(run_id, stop)
-    except (httpx.TransportError, PrefectHTTPStatusError, ObjectNotFound) as error:
+        own = read_run(str(flow_run.get_id()))
+    except ServerError as error:
         logger.warning("%d shards were not cancelled: %s", len(run_ids), error)
+        return
+    if own.state and own.state.type in {StateType.CANCELLING, StateType.CANCELLED}:
+        for run_id in run_ids:
+            try:
+                cancel(str(run_id))
+            except ServerError as error:
+                logger.warning("a shard was not cancelled: %s", error)
 
 
 def _asked(call: Callable[[], T]) -> T:
