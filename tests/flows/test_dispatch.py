@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterTags
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterParentFlowRunId
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.runtime import flow_run
 from prefect.settings import PREFECT_API_URL, temporary_settings
@@ -55,9 +55,9 @@ class Interrupter(Listener):
 
 def shards_of(run_id: UUID) -> dict[str, str]:
     """The states of a catalogue's shards, by name."""
-    tagged = FlowRunFilter(tags=FlowRunFilterTags(all_=[str(run_id)]))
+    of_run = FlowRunFilter(parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=[run_id]))
     with get_client(sync_client=True) as client:
-        found = client.read_flow_runs(flow_run_filter=tagged, sort=FlowRunSort.ID_DESC, limit=20)
+        found = client.read_flow_runs(flow_run_filter=of_run, sort=FlowRunSort.ID_DESC, limit=20)
     return {run.name: run.state.type.value for run in found}
 
 
