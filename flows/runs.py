@@ -20,7 +20,8 @@ from flows.summary import page_key
 from tasks.files import join, scrub
 
 T = TypeVar("T")
-_POLL_S = 3.0
+_POLL_S = 5.0
+"""A look costs the server as much as three events of a task run."""
 
 
 def submit(request: RenderRequest, *, idempotency_key: str | None = None) -> FlowRun:
