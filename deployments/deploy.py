@@ -20,8 +20,12 @@ from deployments.definitions import Definition, heartbeat_s
 from deployments.pools import PoolType, ensure_pools
 from nst_core import __version__
 
-MARK = "amnst-deploy"
-"""Tag of the deployments that are ours to remove; `amnst` alone may be an operator's, too."""
+MARK = "Made by `amnst deploy`."
+"""Ends the description of the deployments that are ours to remove; others may have our tag, too.
+
+A tag of its own would be one more resource of every event of every run, which the server stores.
+"""
+_TAG = "amnst"
 _PAGE = 200
 
 
@@ -99,12 +103,12 @@ def _remove_undefined(
 ) -> Iterator[Change]:
     """Remove the deployments that carry our mark and that nothing defines any more."""
     defined = {definition.full_name for definition in definitions}
-    marked = DeploymentFilter(tags=DeploymentFilterTags(all_=[MARK]))
+    tagged = DeploymentFilter(tags=DeploymentFilterTags(all_=[_TAG]))
     for found in client.read_deployments(
-        deployment_filter=marked, limit=_PAGE, sort=DeploymentSort.NAME_ASC
+        deployment_filter=tagged, limit=_PAGE, sort=DeploymentSort.NAME_ASC
     ):
         name = f"{client.read_flow(found.flow_id).name}/{found.name}"
-        if name in defined:
+        if name in defined or not (found.description or "").endswith(MARK):
             continue
         if not dry_run:
             client.delete_resource_owned_automations(f"prefect.deployment.{found.id}")
@@ -124,8 +128,8 @@ def _desired(definition: Definition, flow: Flow[..., Any], image: str | None) ->
     options = {"collision_strategy": slots.collision_strategy} if slots else None
     return {
         "version": __version__,
-        "description": definition.description,
-        "tags": [*definition.tags, MARK],
+        "description": f"{definition.description} {MARK}",
+        "tags": list(definition.tags),
         "entrypoint": definition.entrypoint,
         "work_pool_name": definition.work_pool.name,
         "job_variables": {**variables, "image": image} if image else variables,

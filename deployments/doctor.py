@@ -20,7 +20,7 @@ from tasks.files import StorageError
 from tasks.probe import probe_store
 
 _SLOW_S = 15.0
-"""Batches are written every second or so; this is a backlog."""
+"""Batches are written every few seconds; this is a backlog."""
 _BIG_SQLITE = 2_000_000_000
 _PAGE = 200
 _PLANNED_WITHIN_S = 120.0

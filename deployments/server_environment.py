@@ -9,11 +9,20 @@ SERVER_ENVIRONMENT = {
     # pairs as running that are done. In batches it costs the server a third of the CPU time.
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "100",
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "100",
-    # A batch that does not fill is written after so many seconds: what a person waits for.
-    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
+    # A batch that does not fill is written after so many seconds: what a person waits for. At two,
+    # it has twice the records, of which each costs a third less.
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "2",
     # The same of events, of which there are several per task run.
     "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_READ_BATCH_SIZE": "100",
     "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_BATCH_SIZE": "200",
+    # Five seconds by default, for what no run of ours waits for: a look costs the server as much as
+    # two events. A pause that nobody ends is noticed within a minute,
+    "PREFECT_SERVER_SERVICES_PAUSE_EXPIRATIONS_LOOP_SECONDS": "60",
+    # a worker that has not said what it cleaned up, within the 30 s that it may take for it,
+    "PREFECT_SERVER_SERVICES_CLEANUP_RECONCILER_LOOP_SECONDS": "30",
+    # a run that no worker takes (Late, after 15 s) and a schedule that is set anew, within ten.
+    "PREFECT_SERVER_SERVICES_LATE_RUNS_LOOP_SECONDS": "10",
+    "PREFECT_SERVER_SERVICES_SCHEDULER_RECENT_DEPLOYMENTS_LOOP_SECONDS": "10",
     # Events are most of the database; automations look back minutes, people a day.
     "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": "2d",
     # Off by default for runs: the database would grow by every pair ever rendered.

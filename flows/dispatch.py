@@ -133,7 +133,9 @@ def _start(shard: Shard, deployment: str) -> UUID:
         parameters={"shard": shard.model_dump(mode="json")},
         flow_run_name=shard.title,
         idempotency_key=f"{shard.catalog_run_id}:{shard.digest}",
-        tags=["amnst", shard.catalog_run_id],
+        # No tag that names the catalogue: every event of every task run would carry it, and its
+        # run lists its shards anyway.
+        tags=["amnst"],
         timeout=0,
     )
     if run.state and run.state.is_final():

@@ -21,7 +21,8 @@ from flows.summary import page_key
 from tasks.files import join, scrub
 
 T = TypeVar("T")
-_POLL_S = 3.0
+_POLL_S = 5.0
+"""A look costs the server as much as three events of a task run."""
 _STOPPING_S = 120.0
 """A cancelled run that has not ended since: its worker is gone, and nothing else ends it."""
 

@@ -11,7 +11,7 @@ from prefect.exceptions import ObjectNotFound
 
 from deployments.changes import Change, DeployError
 from deployments.definitions import definitions
-from deployments.deploy import MARK, deploy
+from deployments.deploy import deploy
 from deployments.pools import ensure_pools, job_template
 from flows.cli import main
 from nst_core import __version__
@@ -92,7 +92,9 @@ def test_a_deployment_that_is_no_longer_defined_is_removed_with_its_trigger(depl
 
 def test_a_deployment_that_an_operator_made_of_our_flows_stays(deployed):
     flow_id = deployed.create_flow_from_name("render-catalog")
-    made = deployed.create_deployment(flow_id, "weekly", tags=["amnst"])
+    made = deployed.create_deployment(
+        flow_id, "weekly", tags=["amnst"], description="Every Monday."
+    )
     assert changed(deploy(deployed, definitions())) == []
     deployed.delete_deployment(made)
 
@@ -107,7 +109,7 @@ def test_what_differs_is_updated_and_nothing_else(deployed):
     assert set(change.fields) == {"concurrency_limit", "tags", "entrypoint"}
     again = deployed.read_deployment_by_name("watch-inbox/control")
     assert again.global_concurrency_limit.limit == 1
-    assert set(again.tags) == {"amnst", MARK}
+    assert again.tags == ["amnst"]
     assert again.job_variables == found.job_variables
 
 

@@ -133,7 +133,12 @@ def test_prefect_knows_and_accepts_every_server_setting(monkeypatch):
     server = type(get_current_settings())().server
     assert server.services.task_run_recorder.batch_size == 100
     assert server.services.task_run_recorder.read_batch_size == 100
+    assert server.services.task_run_recorder.flush_interval == 2
     assert server.services.event_persister.batch_size == 200
+    assert server.services.pause_expirations.loop_seconds == 60
+    assert server.services.cleanup_reconciler.loop_seconds == 30
+    assert server.services.late_runs.loop_seconds == 10
+    assert server.services.scheduler.recent_deployments_loop_seconds == 10
     assert server.events.retention_period.days == 2 != before.events.retention_period.days
     assert server.services.db_vacuum.enabled_vacuum_types >= {"events", "flow_runs"}
     assert server.services.db_vacuum.retention_period.days == 30

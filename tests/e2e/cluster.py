@@ -16,6 +16,7 @@ from uuid import UUID
 
 import httpx
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterParentFlowRunId
 from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.deployments import run_deployment
@@ -160,13 +161,16 @@ class Cluster:
         with temporary_settings({PREFECT_API_URL: self.api}), get_client(sync_client=True) as c:
             return c.read_flow_run(UUID(run_id))
 
-    def runs(self) -> list[FlowRun]:
+    def runs(self, wanted: FlowRunFilter | None = None) -> list[FlowRun]:
         with temporary_settings({PREFECT_API_URL: self.api}), get_client(sync_client=True) as c:
-            return c.read_flow_runs(sort=FlowRunSort.START_TIME_ASC, limit=200)
+            return c.read_flow_runs(
+                flow_run_filter=wanted, sort=FlowRunSort.START_TIME_ASC, limit=200
+            )
 
     def shards(self, run_id: str) -> dict[str, FlowRun]:
         """The shard runs of a catalogue, by name."""
-        return {run.name: run for run in self.runs() if run_id in run.tags}
+        parent = FlowRunFilterParentFlowRunId(any_=[UUID(run_id)])
+        return {run.name: run for run in self.runs(FlowRunFilter(parent_flow_run_id=parent))}
 
     def wait(self, run_id: str, *, timeout_s: float = 300, poll_s: float = 0.3) -> FlowRun:
         def final() -> FlowRun | None:
