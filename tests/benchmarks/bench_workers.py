@@ -4,6 +4,7 @@ import csv
 import os
 import tempfile
 import time
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from tests.servers import POSTGRES, REDIS
 
 N_REAL, N_WAITING, N_WAITERS = 40, 200, 4
 IDLE_S = 30.0
+LOOK_S = 5.0
+"""As `amnst submit --wait` asks how far its run is."""
 AS_SHIPPED = {"PREFECT_WORKER_QUERY_SECONDS": "10"}
 """Prefect's own default; tests have no time to wait for it."""
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,7 +44,9 @@ def run(data: Path) -> dict:
             f"{figures['server_cpu_ms']:.1f} ms of server CPU a pair: {figures['own_ms']:.1f} ms "
             f"for the pairs and their {N_WAITERS + 1} flow runs, {figures['idle_ms']:.1f} ms that "
             f"the server takes anyway ({figures['idle_ms_per_s']:.0f} ms a second with "
-            f"{N_WAITERS + 1} workers that ask for work)"
+            f"{N_WAITERS + 1} workers that ask for work); Prefect alone, in as many runs: "
+            f"{figures['bare']['server_cpu_ms']:.1f} ms, {figures['bare']['own_ms']:.1f} of them "
+            f"its own: ours is {figures['own_ms'] / figures['bare']['own_ms']:.2f} times that"
         )
     return {"one": one, "two": two, "ratio": two / one, "overhead": overheads}
 
@@ -104,25 +109,66 @@ def _overhead(cluster: Cluster) -> dict:
     _let_wait(cluster)
     for number in range(N_WAITERS):
         cluster.start_worker(f"waiter{number}")
+    idle_share = _idle_share(cluster)
+    output = cluster.folder / "output"
+    ours = _cost(cluster, idle_share, lambda: _wait_in_shards(cluster, output))
+    bare = _cost(cluster, idle_share, lambda: _wait_without_us(cluster))
+    return {
+        "share": _throughput(output, N_WAITERS) / (N_WAITERS / WAIT_S),
+        **ours,
+        "idle_ms_per_s": 1e3 * idle_share,
+        "bare": bare,
+    }
+
+
+def _cost(cluster: Cluster, idle_share: float, work: Callable[[], None]) -> dict:
+    """Milliseconds of server CPU per pair of some work: all, its own, and the idle server's."""
+    before, started = _cpu_s(cluster), time.monotonic()
+    work()
+    cpu_s, idle_s = _cpu_s(cluster) - before, idle_share * (time.monotonic() - started)
+    return {
+        "server_cpu_ms": 1e3 * cpu_s / N_WAITING,
+        "own_ms": 1e3 * (cpu_s - idle_s) / N_WAITING,
+        "idle_ms": 1e3 * idle_s / N_WAITING,
+    }
+
+
+def _wait_in_shards(cluster: Cluster, output: Path) -> None:
     for number in range(N_WAITING // 10 + 10):
         (cluster.folder / f"{number}.wav").write_bytes(b"%d" % number)
     rows = [f"{n % 10}.wav,{10 + n // 10}.wav" for n in range(N_WAITING)]
     manifest = cluster.folder / "manifest.csv"
     manifest.write_text("\n".join(["ambience,music", *rows, ""]), "utf-8")
-    idle_share = _idle_share(cluster)
-    before, started, output = _cpu_s(cluster), time.monotonic(), cluster.folder / "output"
     options = ("--shard-size", N_WAITING // N_WAITERS)
-    # As `amnst submit --wait` asks: a look costs the server as much as a task run.
-    run = cluster.wait(cluster.submit(manifest, output, *options), timeout_s=600, poll_s=3)
+    run = cluster.wait(cluster.submit(manifest, output, *options), timeout_s=600, poll_s=LOOK_S)
     assert run.state.is_completed(), run.state.message
-    cpu_s, idle_s = _cpu_s(cluster) - before, idle_share * (time.monotonic() - started)
-    return {
-        "share": _throughput(output, N_WAITERS) / (N_WAITERS / WAIT_S),
-        "server_cpu_ms": 1e3 * cpu_s / N_WAITING,
-        "own_ms": 1e3 * (cpu_s - idle_s) / N_WAITING,
-        "idle_ms": 1e3 * idle_s / N_WAITING,
-        "idle_ms_per_s": 1e3 * idle_share,
-    }
+
+
+def _wait_without_us(cluster: Cluster) -> None:
+    """Wait as often in as many flow runs of Prefect alone, told the same as ours."""
+    size = N_WAITING // N_WAITERS
+    with (
+        temporary_settings({PREFECT_API_URL: cluster.api}),
+        get_client(sync_client=True) as client,
+    ):
+        ours = client.read_deployment_by_name("render-shard/gpu")
+        client.create_deployment(
+            client.create_flow_from_name("bare"),
+            "gpu",
+            entrypoint="tests.benchmarks.bare.bare",
+            work_pool_name="gpu",
+            job_variables=ours.job_variables,
+            pull_steps=[],
+        )
+    runs = [
+        cluster.start(
+            "bare/gpu", {"first": at, "stop": at + size, "wait_s": WAIT_S}, name=f"bare-{at}"
+        )
+        for at in range(0, N_WAITING, size)
+    ]
+    for each in runs:
+        run = cluster.wait(each, timeout_s=600, poll_s=LOOK_S)
+        assert run.state.is_completed(), run.state.message
 
 
 def _idle_share(cluster: Cluster) -> float:
