@@ -30,3 +30,8 @@ def taken(transfer_key: str, strength: float) -> Mapping[float, FloatArray]:
     """Hand carriers over and forget them; none if they are not here."""
     with _lock:
         return _carriers.pop((transfer_key, strength), {})
+
+
+def forget(transfer_key: str, strength: float) -> None:
+    """Let go of carriers, if they are still here."""
+    taken(transfer_key, strength)

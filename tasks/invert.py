@@ -1,7 +1,6 @@
 """Invert a pair: a stylised mel becomes sound, and the sound is judged."""
 
 import dataclasses
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -45,15 +44,14 @@ class RenderJob:
 
 def invert_pair(job: RenderJob, workspace: Workspace) -> Record:
     """Render one pair and measure it; the figures are in the record."""
-    # Here and not below: what is in the store needs no carrier, and none must stay in memory.
-    at_hand = carriers.taken(job.transfer.key, job.transfer.config.strength)
 
     def make(path: Path) -> dict[str, Json]:
         sr = job.transfer.music.mel.sr
-        y, music, ambience = _rendered(job.transfer, at_hand, workspace)
+        y, music, ambience = _rendered(job.transfer, workspace)
         return_freed_memory()
         levels = write_master(path, y, sr, job.output)
-        figures = evaluate(to_mono(y), music, ambience, sr, n_threads=workspace.n_threads)
+        y = to_mono(y)
+        figures = evaluate(y, music, ambience, sr, n_threads=workspace.n_threads)
         return {
             "duration_s": len(y) / sr,
             "sample_rate": job.output.sample_rate,
@@ -62,12 +60,14 @@ def invert_pair(job: RenderJob, workspace: Workspace) -> Record:
             "verdict": figures.verdict,
         }
 
-    return produce(job, workspace, job.output.format, make)
+    try:
+        return produce(job, workspace, job.output.format, make)
+    finally:
+        # What is in the store needs no carrier, and none must stay in memory.
+        carriers.forget(job.transfer.key, job.transfer.config.strength)
 
 
-def _rendered(
-    pair: TransferJob, at_hand: Mapping[float, FloatArray], workspace: Workspace
-) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _rendered(pair: TransferJob, workspace: Workspace) -> tuple[FloatArray, FloatArray, FloatArray]:
     """The sound of a pair, and music and ambience in mono."""
     with (
         artefact(pair.music, workspace) as music_path,
@@ -75,7 +75,9 @@ def _rendered(
         artefact(pair, workspace) as stylised_path,
     ):
         music, ambience = load_waveform(music_path), load_waveform(ambience_path)
-        stylisation = dataclasses.replace(load_stylisation(stylised_path), carriers=at_hand)
+        stylisation = load_stylisation(stylised_path)
     mel, config = pair.music.mel, pair.config
+    at_hand = carriers.taken(pair.key, config.strength)
+    stylisation = dataclasses.replace(stylisation, carriers=at_hand)
     y = render(music, ambience, stylisation, mel, config, n_threads=workspace.n_threads)
     return y, to_mono(music), to_mono(ambience)

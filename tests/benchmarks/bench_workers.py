@@ -54,7 +54,7 @@ def run(data: Path) -> dict:
 def _scaling(data: Path, n_workers: int) -> float:
     """Pairs per minute between the first and the last pair."""
     with tempfile.TemporaryDirectory(prefix="bench-workers-") as name:
-        cluster = Cluster(Path(name))
+        cluster = Cluster(Path(name), environment=AS_SHIPPED)
         try:
             cluster.begin()
             for core in range(n_workers):
@@ -63,7 +63,8 @@ def _scaling(data: Path, n_workers: int) -> float:
             manifest.write_text(_real_pairs(data), "utf-8")
             output = cluster.folder / "output"
             options = ("--shard-size", N_REAL // n_workers, "--input-root", data)
-            run = cluster.wait(cluster.submit(manifest, output, *options), timeout_s=900)
+            run_id = cluster.submit(manifest, output, *options)
+            run = cluster.wait(run_id, timeout_s=900, poll_s=LOOK_S)
             assert run.state.is_completed(), run.state.message
             return 60 * _throughput(output, n_workers)
         finally:
