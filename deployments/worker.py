@@ -73,6 +73,8 @@ class Worker:
             "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "INFO",
             # On a terminal Prefect counts a first use, and says so.
             "DO_NOT_TRACK": "1",
+            # Half a gigabyte less for a piece of four minutes: nst_core/memory.py.
+            "MALLOC_ARENA_MAX": "2",
         }
         return {**ours, **inherited, **self._device(), **self._threads()}
 

@@ -19,6 +19,7 @@ from flows.run_commands import cancel, retry, schedule, schedules, submit, unsch
 from flows.server_commands import deploy, doctor, serve, worker
 from nst_core import __version__
 from nst_core.config import OutputConfig
+from nst_core.memory import limit_arenas
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
@@ -276,6 +277,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     from nst_core.errors import NSTError
 
+    limit_arenas()
     signal.signal(signal.SIGINT, _interrupt_once)
     try:
         code = app(arguments, exit_on_error=False, result_action="return_value")

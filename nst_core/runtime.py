@@ -1,6 +1,5 @@
 """Process-wide set-up of TensorFlow and BLAS: by whoever owns the process, never on import."""
 
-import ctypes
 import logging
 import os
 import sys
@@ -60,17 +59,6 @@ def limit_blas() -> None:
     beside it, which takes twice the CPU for no time gained, and differ from machine to machine.
     """
     threadpool_limits(1, user_api="blas")
-
-
-def return_freed_memory() -> None:
-    """Give the system back what the C library keeps of arrays that are gone.
-
-    After a loop in TensorFlow that is 0.4 GB, in many pieces, which the next stage's
-    arrays do not fit into. Only glibc keeps so much, and only glibc has the call.
-    """
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
 
 
 @contextmanager

@@ -10,9 +10,9 @@ from nst_core.analysis import load_waveform
 from nst_core.audio import to_mono
 from nst_core.config import OutputConfig
 from nst_core.mastering import write_master
+from nst_core.memory import return_freed_memory
 from nst_core.metrics import evaluate
 from nst_core.rendering import load_stylisation, render
-from nst_core.runtime import return_freed_memory
 from nst_core.stft import FloatArray
 from tasks import carriers
 from tasks.caching import Workspace, artefact, parameters, produce

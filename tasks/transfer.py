@@ -10,8 +10,9 @@ from nst_core import ALGORITHM_VERSION
 from nst_core.analysis import load_analysis
 from nst_core.config import TransferConfig
 from nst_core.errors import ModelError
+from nst_core.memory import return_freed_memory
 from nst_core.rendering import save_stylisation
-from nst_core.runtime import return_freed_memory, setup_tensorflow
+from nst_core.runtime import setup_tensorflow
 from tasks import carriers
 from tasks.blend import BlendJob
 from tasks.caching import ArtefactPolicy, Workspace, artefact, parameters, produce

@@ -26,6 +26,7 @@ def test_runs_see_the_workers_device_only():
     environment = Worker(pool="gpu", device="1", threads=3).environment({"HOME": "/h"})
     assert environment["CUDA_VISIBLE_DEVICES"] == "1"
     assert environment["AMNST_N_THREADS"] == "3"
+    assert environment["MALLOC_ARENA_MAX"] == "2"
     assert environment["HOME"] == "/h"
 
 
