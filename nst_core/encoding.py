@@ -64,7 +64,7 @@ def write_audio(
     peak = finite_peak(y)
     gain = min(1.0, max_peak / peak) if peak > 0 else 1.0
     for _ in range(_MAX_ENCODINGS):
-        data = _encode((y * gain).astype(np.float32, copy=False), sr, format, subtype)
+        data = _encode(y, gain, sr, format, subtype)
         heard = _decoded_peak(data) if format == "ogg" else 0.0
         if heard <= max_peak:
             Path(path).write_bytes(data)
@@ -73,14 +73,15 @@ def write_audio(
     raise SignalError(f"no gain brings the encoded peak below {max_peak:g}; write WAV instead")
 
 
-def _encode(y: Waveform, sr: int, kind: str, subtype: str) -> bytes:
+def _encode(y: Waveform, gain: float, sr: int, kind: str, subtype: str) -> bytes | bytearray:
     buffer = io.BytesIO()
     channels = 1 if y.ndim == 1 else y.shape[1]
     try:
         with sf.SoundFile(buffer, "w", sr, channels, subtype, format=kind.upper()) as sound:
             # libsndfile overflows its stack on a Vorbis write of many minutes in one call.
             for start in range(0, len(y), _BLOCK):
-                sound.write(_rounded(y[start : start + _BLOCK], subtype))
+                block = (y[start : start + _BLOCK] * gain).astype(np.float32, copy=False)
+                sound.write(_rounded(block, subtype))
     except sf.LibsndfileError as error:
         what = f"{sr} Hz, {channels} channels"
         raise SignalError(f"the {kind} encoder refuses {what} ({error.error_string})") from None
@@ -96,18 +97,20 @@ def _rounded(y: Waveform, subtype: str) -> Waveform:
     return y if n_bits is None else np.rint(y * np.float32(2**n_bits)) / np.float32(2**n_bits)
 
 
-def _decoded_peak(data: bytes) -> float:
+def _decoded_peak(data: bytes | bytearray) -> float:
     with sf.SoundFile(io.BytesIO(data)) as sound:
         return max(float(np.max(np.abs(block))) for block in sound.blocks(_BLOCK, dtype="float32"))
 
 
-def _without_timestamp(wav: bytes) -> bytes:
+def _without_timestamp(wav: bytes) -> bytes | bytearray:
     """Zero the time of writing in the PEAK chunk that float WAV files carry."""
+    peaks = [c.start for c in containers.iter_chunks(io.BytesIO(wav)) if c.name == b"PEAK"]
+    if not peaks:
+        return wav
     fixed = bytearray(wav)
-    for chunk in containers.iter_chunks(io.BytesIO(wav)):
-        if chunk.name == b"PEAK":
-            fixed[chunk.start + 4 : chunk.start + 8] = bytes(4)
-    return bytes(fixed)
+    for start in peaks:
+        fixed[start + 4 : start + 8] = bytes(4)
+    return fixed
 
 
 def _with_fixed_serial(ogg: bytes) -> bytes:
