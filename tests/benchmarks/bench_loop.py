@@ -161,10 +161,10 @@ def _threads(data: Path) -> dict:
         lines = [process.communicate()[0].split() for process in running]
         wall = time.perf_counter() - started
         rate = sum(1 / float(line[1]) for line in lines)
-        found[f"{processes} x {threads}"] = {"hash": lines[0][0], "transfers_per_s": rate}
+        found[f"{processes} x {threads}"] = {"hash": lines[0][0], "loops_per_s": rate}
         print(
-            f"{processes} process(es) x {threads} thread(s): {rate:.2f} warm transfers of "
-            f"{DURATION_S:.0f} s per second, {wall:.0f} s in all",
+            f"{processes} process(es) x {threads} thread(s): {rate:.2f} warm loops of "
+            f"{DURATION_S:.0f} s of music per second, {wall:.0f} s in all",
             flush=True,
         )
     hashes = {each["hash"] for each in found.values()}
