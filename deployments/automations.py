@@ -5,11 +5,14 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+import httpx
 from prefect.automations import AutomationCore, EventTrigger, Posture
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import StateType
 from prefect.events.actions import ChangeFlowRunState
+from prefect.events.schemas.automations import Automation
 from prefect.events.schemas.events import ResourceSpecification
+from prefect.exceptions import PrefectHTTPStatusError
 
 from deployments.changes import Change, differing
 from deployments.definitions import Definition
@@ -90,10 +93,11 @@ def ensure_automation(
     client: SyncPrefectClient, desired: AutomationCore, *, dry_run: bool
 ) -> Change:
     """Create an automation or bring it up to date; one that is switched off stays so."""
-    found = next(iter(client.read_automations_by_name(desired.name)), None)
+    found = next(iter(_named(client, desired.name)), None)
     if found is None:
         if not dry_run:
             client.create_automation(desired)
+            _remove_doubles(client, desired.name)
         return Change("automation", desired.name, "create")
     fields = differing(_content(desired), _content(found))
     if not fields:
@@ -101,6 +105,21 @@ def ensure_automation(
     if not dry_run:
         client.update_automation(found.id, _update(desired, enabled=found.enabled))
     return Change("automation", desired.name, "update", fields)
+
+
+def _named(client: SyncPrefectClient, name: str) -> list[Automation]:
+    """In an order that is everybody's."""
+    return sorted(client.read_automations_by_name(name), key=lambda each: each.id)
+
+
+def _remove_doubles(client: SyncPrefectClient, name: str) -> None:
+    """Leave one: the server lets two that deploy at once make two of a name, which both act."""
+    for double in _named(client, name)[1:]:
+        try:
+            client.delete_automation(double.id)
+        except PrefectHTTPStatusError as error:
+            if error.response.status_code != httpx.codes.NOT_FOUND:  # the other was faster
+                raise
 
 
 def _update(desired: AutomationCore, *, enabled: bool) -> AutomationCore:

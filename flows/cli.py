@@ -140,9 +140,10 @@ def check(manifest: str, *, input_root: Ids = None) -> int:
 
 def _checked(manifest: str, input_roots: tuple[str, ...]) -> tuple[int, list[str]]:
     """How many rows are well, and what is wrong with the others or with the whole file."""
-    from tasks.manifest import missing_inputs, read_manifest
+    from tasks.manifest import check_input_roots, missing_inputs, read_manifest
     from tasks.problems import ManifestError
 
+    check_input_roots(input_roots)
     try:
         found = read_manifest(manifest, input_roots=input_roots)
     except ManifestError as error:
@@ -216,8 +217,10 @@ def _render(request: "RenderRequest", *, json: bool) -> int:
     from flows.render_catalog import render_catalog
     from flows.screen import Screen
     from tasks.files import join
+    from tasks.manifest import check_input_roots
     from tasks.report import read_report_lines
 
+    check_input_roots(request.input_roots)
     accepted_manifest(request)  # a bad one is refused before a server is started
     start_server()
     with Screen().shown():

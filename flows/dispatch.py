@@ -227,7 +227,9 @@ def _cancel_with_us(run_ids: Mapping[UUID, Shard]) -> None:
             try:
                 cancel(str(run_id))
             except ServerError as error:
-                logger.warning("a shard was not cancelled: %s", error)
+                if error.code != "ended":
+                    logger.warning("not all shards were cancelled: %s", error)
+                    return
 
 
 def _asked(call: Callable[[], T]) -> T:

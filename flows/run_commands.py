@@ -99,7 +99,14 @@ def cancel(run: str) -> int:
     from flows.runs import url_of
 
     found = stop(run)
-    sys.stderr.write(f"{found.name}: {url_of(found)}\ncancelled; to see it end: amnst wait {run}\n")
+    sys.stderr.write(f"{found.name}: {url_of(found)}\n")
+    if found.state_name == "Cancelling":
+        sys.stderr.write(
+            f"asked to stop; to see it end: amnst wait {run}. If its worker is dead, cancel it "
+            "again in two minutes\n"
+        )
+    else:
+        sys.stderr.write("stopped\n")
     return 0
 
 

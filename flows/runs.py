@@ -7,9 +7,11 @@ from uuid import UUID
 
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.actions import DeploymentScheduleCreate
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterParentFlowRunId
 from prefect.client.schemas.objects import DeploymentSchedule, FlowRun, State
 from prefect.client.schemas.responses import DeploymentResponse, SetStateStatus
 from prefect.client.schemas.schedules import CronSchedule
+from prefect.client.schemas.sorting import FlowRunSort
 from prefect.deployments import run_deployment
 from prefect.settings import get_current_settings
 from prefect.states import AwaitingRetry, Cancelled, Cancelling
@@ -24,7 +26,9 @@ T = TypeVar("T")
 _POLL_S = 5.0
 """A look costs the server as much as three events of a task run."""
 _STOPPING_S = 120.0
-"""A cancelled run that has not ended since: its worker is gone, and nothing else ends it."""
+"""A cancelled run that has not ended since: its worker is gone. The server waits five minutes."""
+_PAGE = 200
+"""Shards that are looked at: more are not open at a time by default, and the newest come first."""
 
 
 def submit(request: RenderRequest, *, idempotency_key: str | None = None) -> FlowRun:
@@ -126,6 +130,11 @@ def cancel(run_id: str) -> FlowRun:
     """Stop a run that has not ended; that of a catalogue takes its shards along.
 
     Its process ends it. One that should have and has not is dead: the run is then ended here.
+    Of a catalogue that has lost its own process, the shards that go on are stopped.
+
+    Returns
+    -------
+    The run as it is then.
 
     Raises
     ------
@@ -134,17 +143,34 @@ def cancel(run_id: str) -> FlowRun:
         says no.
     """
     run = read_run(run_id)
-    if run.state and run.state.is_final():
+    if not (run.state and run.state.is_final()):
+        _stop(run)
+    elif under_way := _shards_under_way(run):
+        for shard in under_way:
+            _stop(shard)
+    else:
         message = (
             f"flow run {run.name} is {run.state_name}: nothing of it is under way; "
             "`amnst retry` starts it again where it is not Completed"
         )
         raise ServerError(message, code="ended")
+    return read_run(run_id)
+
+
+def _shards_under_way(run: FlowRun) -> list[FlowRun]:
+    of_run = FlowRunFilter(parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=[run.id]))
+    with server(f"flow run {run.id}") as client:
+        shards = client.read_flow_runs(
+            flow_run_filter=of_run, sort=FlowRunSort.EXPECTED_START_TIME_DESC, limit=_PAGE
+        )
+    return [shard for shard in shards if not (shard.state and shard.state.is_final())]
+
+
+def _stop(run: FlowRun) -> None:
     if not _hears(run.state):
         _set_state(run, Cancelled(), "cancelled")
     elif run.state_name != "Cancelling":
         _set_state(run, Cancelling(), "cancelled")
-    return run
 
 
 def _hears(state: State | None) -> bool:

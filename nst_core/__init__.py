@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-ALGORITHM_VERSION = 5
+ALGORITHM_VERSION = 6
 """Raised by every change that alters the sound: it is part of the cache keys."""
 
 __all__ = [

@@ -60,7 +60,8 @@ def analyse(y: Waveform, mel: MelConfig, *, name: str) -> Analysis:
             code="too_short",
         )
     if abs(float(mono.mean(dtype=np.float64))) > _OFFSET_SHARE * rms(mono):
-        mono, y = _without_offset(mono), _without_offset(y)
+        y = _without_offset(y)
+        mono = to_mono(y)
     if rms(mono) < _SILENT_RMS <= rms(y):
         raise SignalError(
             f"{name} has channels that cancel to silence when they are mixed to mono; use one of "

@@ -1,6 +1,6 @@
 """Band powers with the music's slow envelope and the ambience's fast grain: part B's target.
 
-Arrays are time-major, ``(n_frames, n_bands)``; signals are at RMS 0.1.
+Arrays are time-major, ``(n_frames, n_bands)``; signals are at `LEVEL`.
 """
 
 import math
@@ -19,7 +19,7 @@ from nst_core.stft import FloatArray
 _EPS = np.float32(1e-9)
 _TINY = np.float32(1e-12)
 _SOUNDING = np.float32(1e-4)
-"""Band power below which a band is silent: 50 dB below the mean band of a signal at RMS 0.1."""
+"""Band power below which a band is silent: 50 dB below the mean band of a signal at `LEVEL`."""
 _EQ_LIMIT = 1e3
 """Bound of the long-term band power ratio: 30 dB."""
 _SMOOTHING_EXPONENT = 4
@@ -197,7 +197,7 @@ def band_target(
     Parameters
     ----------
     music, ambience : shape (n_samples,), float32
-        Same length, RMS 0.1.
+        Same length, at `LEVEL`.
     sr
         Hz.
     levels, contour

@@ -33,7 +33,7 @@ def carrier(
     Parameters
     ----------
     music, ambience : shape (n_samples,), float32
-        Same length, RMS 0.1.
+        Same length, at `LEVEL`.
     sr
         Hz.
     weights

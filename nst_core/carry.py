@@ -13,7 +13,7 @@ import numpy as np
 from nst_core.band_target import BandLevels, Contour, band_powers, unexpanded_target
 from nst_core.carrier import carrier
 from nst_core.config import CarrierConfig
-from nst_core.levels import Samples
+from nst_core.levels import Sliceable
 from nst_core.segments import Stretch, stretches
 from nst_core.stft import FloatArray
 
@@ -24,7 +24,7 @@ _GAUSSIAN_ENDS = 4
 
 
 def reach(config: CarrierConfig) -> int:
-    """Samples around a moment on which its carrier depends, but for means over the track."""
+    """Sliceable around a moment on which its carrier depends, but for means over the track."""
     smoothing = _FORGOTTEN * config.edge_frames + _GAUSSIAN_ENDS * 3
     grain = _GAUSSIAN_ENDS * config.texture_frames
     target = max(smoothing, grain) + _GAUSSIAN_ENDS * config.expand_frames
@@ -34,8 +34,8 @@ def reach(config: CarrierConfig) -> int:
 
 
 def carry(
-    music: Samples,
-    ambience: Samples,
+    music: Sliceable,
+    ambience: Sliceable,
     sr: int,
     config: CarrierConfig,
     *,
@@ -47,13 +47,13 @@ def carry(
     Parameters
     ----------
     music, ambience : shape (n_samples,), float32
-        Same length, RMS 0.1.
+        Same length, at `LEVEL`.
     sr
         Hz.
     weights
         Shares of the ambience, each in 0..1.
     longest
-        Samples that are carried at once.
+        Sliceable that are carried at once.
 
     Returns
     -------
@@ -77,7 +77,7 @@ def carry(
 
 
 def _band_levels(
-    music: Samples, ambience: Samples, sr: int, config: CarrierConfig, parts: list[Stretch]
+    music: Sliceable, ambience: Sliceable, sr: int, config: CarrierConfig, parts: list[Stretch]
 ) -> BandLevels:
     found, counts = [], []
     for part in parts:
@@ -102,8 +102,8 @@ def _band_levels(
 
 
 def _contour(
-    music: Samples,
-    ambience: Samples,
+    music: Sliceable,
+    ambience: Sliceable,
     sr: int,
     config: CarrierConfig,
     parts: list[Stretch],

@@ -54,7 +54,7 @@ def _semitone_bank(n_fft: int, sr: int) -> FloatArray:
 
 
 def content_features(y: FloatArray, sr: int) -> Content:
-    """Analyse a waveform of shape (n_samples,), float32, at RMS 0.1."""
+    """Analyse a waveform of shape (n_samples,), float32, at `LEVEL`."""
     n_fft, hop = 4096, 1024
     semitones = band_spectrogram(y, n_fft, hop, _semitone_bank(n_fft, sr))
     bands = band_spectrogram(y, 1024, 256, erb_bank(40, 1024, sr))

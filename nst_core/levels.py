@@ -14,7 +14,7 @@ from nst_core.errors import SignalError
 Waveform = npt.NDArray[np.float32]
 
 
-class Samples(Protocol):
+class Sliceable(Protocol):
     """A waveform, or what makes stretches of one when they are asked for."""
 
     def __len__(self) -> int: ...
@@ -26,7 +26,7 @@ _GATE_LUFS = -70.0
 _METERED_S = 60
 _CLIPPED = 0.999
 _BLOCK = 1 << 18
-"""Samples squared at a time: in double precision all would be twice the signal."""
+"""Sliceable squared at a time: in double precision all would be twice the signal."""
 
 
 def to_mono(y: Waveform) -> Waveform:
@@ -116,7 +116,7 @@ def set_loudness(y: Waveform, sr: int, target: float) -> Waveform:
     return (y * np.float32(gain)).astype(np.float32, copy=False)
 
 
-def rms(y: Samples) -> float:
+def rms(y: Sliceable) -> float:
     """Root mean square over all samples and channels, full scale 1."""
     energies, n = [], 0
     for start in range(0, len(y), _BLOCK):

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from nst_core.errors import SignalError
 from nst_core.levels import rms
 from nst_core.stft import FloatArray
 
@@ -57,8 +58,21 @@ class Loop:
         return y if self.gain == 1 else y * np.float32(self.gain)
 
     def at_level(self, level: float) -> "Loop":
-        """The same at a root mean square of `level`, full scale 1."""
-        return replace(self, gain=level / rms(replace(self, gain=1.0)))
+        """The same at a root mean square of `level`, full scale 1.
+
+        Raises
+        ------
+        SignalError
+            ``silent``: the texture may sound elsewhere, here it does not.
+        """
+        current = rms(replace(self, gain=1.0))
+        if not current > 0:
+            raise SignalError(
+                f"the ambience is silent from sample {self.first} on, for as long as the music; "
+                "use one that sounds throughout, or cut its silence off",
+                code="silent",
+            )
+        return replace(self, gain=level / current)
 
 
 def loop_to_length(y: FloatArray, n_samples: int, sr: int) -> FloatArray:

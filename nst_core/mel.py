@@ -2,7 +2,8 @@
 
 At the project's figures (22,050 Hz, 1024, 384 bands) 25 filters are narrower than
 the distance between two bins and see nothing: their rows are zero in every
-spectrogram. `MelBank.empty` names them, and `nst_core.optimize` leaves them alone.
+spectrogram. `MelBank.empty` names them. No gradient reaches them, so the optimisation leaves
+them at zero.
 """
 
 from dataclasses import dataclass
@@ -15,14 +16,14 @@ from scipy import fft, sparse
 
 from nst_core.config import MelConfig
 from nst_core.errors import SignalError
-from nst_core.levels import Samples
+from nst_core.levels import Sliceable
 from nst_core.stft import FloatArray, frame_count, hann, padded_frames
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
 COMPRESSION = 1e4
-"""log1p(1e4 M) of a signal at RMS 0.1 suits a network, and is invertible, unlike decibels."""
+"""log1p(1e4 M) of a signal at `LEVEL` suits a network, and is invertible, unlike decibels."""
 
 _BLOCK_FRAMES = 4096
 """Frames transformed at a time: bounds memory, and changes no result."""
@@ -120,7 +121,7 @@ def power_mel(y: FloatArray, config: MelConfig) -> FloatArray:
     return M
 
 
-def power_mel_of_frames(y: Samples, frames: slice, config: MelConfig) -> FloatArray:
+def power_mel_of_frames(y: Sliceable, frames: slice, config: MelConfig) -> FloatArray:
     """Some frames of `power_mel`, bit for bit, from the samples that they see."""
     margin = config.n_fft // config.hop_length
     low = max(0, frames.start - margin)

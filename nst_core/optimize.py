@@ -199,7 +199,7 @@ def optimise(
     Parameters
     ----------
     u_start, u_music, u_looped : shape (1, n_frames, n_mels), float32, >= 0
-        Start, music, and the ambience at the music's length, of signals at RMS 0.1.
+        Start, music, and the ambience at the music's length, of signals at `LEVEL`.
     u_ambience : shape (1, any, n_mels), float32, >= 0
         The whole ambience, from which the style statistics are taken.
     taps

@@ -19,7 +19,7 @@ from nst_core.carry import carry
 from nst_core.config import LEVEL, MelConfig, TransferConfig
 from nst_core.errors import SignalError
 from nst_core.inversion import mel_to_audio
-from nst_core.levels import Samples
+from nst_core.levels import Sliceable
 from nst_core.looping import Loop
 from nst_core.mel import mel_bank, n_frames, power_mel
 from nst_core.segments import Stretch, in_stretches, stretches
@@ -138,7 +138,9 @@ def _render_stereo(
         y_mid = of_mid()
         return left_right(y_mid, np.zeros_like(y_mid))
     # Far from the beginning a texture is uncorrelated with it.
-    later = Loop.of(clip, n, mel.sr, first=len(clip) // 2).at_level(LEVEL)
+    later = Loop.of(clip, n, mel.sr, first=len(clip) // 2)
+    if config.start == "carrier":
+        later = later.at_level(LEVEL)
     without = replace(stylisation, carriers={})  # they are of the middle
     of_side = partial(render_channel, side, later, without)
     if config.strength in stylisation.carriers:  # then the middle is little work
@@ -180,7 +182,7 @@ def texture_weight(strength: float) -> float:
 
 def carried(
     y: FloatArray,
-    texture: Samples,
+    texture: Sliceable,
     mel: MelConfig,
     config: TransferConfig,
     weights: tuple[float, ...],

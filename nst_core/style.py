@@ -1,6 +1,6 @@
 """What is taken and what is kept: style statistics, content terms, their losses.
 
-Everything works on the compressed mel ``u = log1p(1e4 M)`` of signals at RMS 0.1,
+Everything works on the compressed mel ``u = log1p(1e4 M)`` of signals at `LEVEL`,
 TensorFlow axes ``(batch, n_frames, n_mels)``. Each loss is divided by its value at
 the input that knows nothing of it, so that it is 1 there and 0 at its goal, and one
 weight means the same for every pair.

@@ -64,14 +64,11 @@ def read_manifest(
         When the file is no table with the right columns.
     StorageError
         When it cannot be read.
-    ConfigError
-        ``no_input_root`` for one that is named and is no folder.
     """
     if isinstance(source, bytes):
         data = source
     else:
         data = _manifest_bytes(str(source))
-        _check_folders(input_roots)
         input_roots = input_roots or [_folder(str(source))]
     if not input_roots:
         raise ValueError("a manifest given as bytes has no folder: name an input root")
@@ -95,8 +92,14 @@ def _manifest_bytes(source: str) -> bytes:
         raise ManifestError(message, code="not_found") from None
 
 
-def _check_folders(input_roots: Iterable[str]) -> None:
-    """Name a root that is not there: without it every input of it would be reported."""
+def check_input_roots(input_roots: Iterable[str]) -> None:
+    """Name a root that is no folder on this machine, before every input of it is reported.
+
+    Raises
+    ------
+    ConfigError
+        ``no_input_root``
+    """
     for root in input_roots:
         if not is_remote(root) and not os.path.isdir(local_text(root)):  # noqa: PTH112  # never raises
             message = f'input root "{root}" is no folder on this machine; mend --input-root'

@@ -21,7 +21,7 @@ from tasks.retry import RETRIES, patiently
 from tasks.segment import SegmentJob
 from tasks.store import Json, Record, artefact_key
 
-_ANALYSIS_VERSION = 3
+_ANALYSIS_VERSION = 4
 _SEGMENT_MELS_VERSION = 1
 
 

@@ -1,13 +1,17 @@
 """Runs that nobody would end: what the server makes of them, on a real one."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from uuid import uuid4
 
 import httpx
 import pytest
 from prefect import flow
+from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterTags
 from prefect.client.schemas.sorting import FlowRunSort
+from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Completed, Pending, Running
 from prefect.types._datetime import now
 
@@ -46,6 +50,25 @@ def watched(deployed, eventually):
 @flow
 def any_flow():
     """Its runs are only told of, never started."""
+
+
+def test_those_who_make_one_automation_at_once_leave_one(deployed, address):
+    desired = lost_runs(BEAT_S).model_copy(update={"name": "at-once"})
+    together = Barrier(4)
+
+    def make(_):
+        with (
+            temporary_settings({PREFECT_API_URL: address.api}),
+            get_client(sync_client=True) as client,
+        ):
+            client.hello()
+            together.wait()
+            ensure_automation(client, desired, dry_run=False)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(make, range(4)))
+    (one,) = deployed.read_automations_by_name("at-once")
+    deployed.delete_automation(one.id)
 
 
 def start(client, state, *tags):

@@ -19,8 +19,9 @@ from prefect.runtime import flow_run
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Cancelling, Failed
 
-from flows import dispatch
+from flows import dispatch, runs
 from flows.progress import Listener
+from flows.server import ServerError
 
 DEPLOYMENT = "render-shard/nobody"
 """Nobody works for it: its runs wait until a test ends them."""
@@ -126,6 +127,20 @@ def test_a_cancelled_run_takes_its_shards_along_and_a_lost_process_does_not(
     states = shards_of(on_workers.listener.run_id)
     assert states[SHARDS[1]] == second
     assert list(on_workers.statuses().values()) == ["failed", "not_run", "not_run"]
+
+
+def test_the_shards_that_a_lost_catalogue_left_are_cancelled_by_its_id(on_workers, end_shards):
+    end_shards(names=SHARDS[:1])
+    on_workers.listener = Interrupter()
+    with pytest.raises(KeyboardInterrupt):
+        on_workers.render(shard_size=1, max_in_flight=2)
+    catalogue = on_workers.listener.run_id
+    assert runs.read_run(str(catalogue)).state.is_crashed()
+    assert shards_of(catalogue)[SHARDS[1]] == "SCHEDULED"
+    runs.cancel(str(catalogue))
+    assert shards_of(catalogue)[SHARDS[1]] == "CANCELLED"
+    with pytest.raises(ServerError, match="nothing of it is under way"):
+        runs.cancel(str(catalogue))
 
 
 def test_a_server_that_is_away_does_not_hide_what_ended_the_run(monkeypatch, caplog):

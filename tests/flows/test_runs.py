@@ -120,7 +120,7 @@ def test_waiting_for_a_run_tells_how_it_ended(deployment, capsys, state, code, s
 
 def test_the_command_cancels_a_run_and_ends_with_2_for_one_that_has_ended(deployment, capsys):
     run_id = submitted(deployment)
-    for code, said in ((0, "amnst wait"), (2, "[ended]")):
+    for code, said in ((0, "stopped\n"), (2, "[ended]")):
         with pytest.raises(SystemExit) as caught:
             main(["cancel", run_id])
         assert caught.value.code == code

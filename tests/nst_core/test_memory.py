@@ -1,3 +1,4 @@
+import os
 import platform
 import subprocess
 import sys
@@ -31,13 +32,19 @@ libc.fclose(stream)
 """
 
 
-def count_arenas(*arguments):
+def count_arenas(*arguments, **variables):
+    environment = {k: v for k, v in os.environ.items() if k != "MALLOC_ARENA_MAX"} | variables
     done = subprocess.run(
-        [sys.executable, "-c", ARENAS, *arguments], capture_output=True, text=True, check=True
-    )
+        [sys.executable, "-c", ARENAS, *arguments],
+        env=environment, capture_output=True, text=True, check=True,
+    )  # fmt: skip
     return done.stdout.count("<heap nr=")
 
 
 def test_twelve_threads_share_two_arenas():
     assert count_arenas() > 2
     assert count_arenas("limit") == 2
+
+
+def test_what_the_environment_says_holds():
+    assert count_arenas("limit", MALLOC_ARENA_MAX="5") == 5

@@ -116,6 +116,28 @@ def test_a_stereo_ambience_shorter_than_the_music_will_do():
     assert np.isfinite(y).all()
 
 
+@pytest.fixture
+def half_silent():
+    """Stereo music of 3 s, and an ambience that is silent from its middle on."""
+    both = np.stack([music_piece(genre, 3.0, seed=0) for genre in ("folk", "rock")], axis=1)
+    texture = ambience("rain", 8.0, seed=0)
+    texture[4 * SR :] = 0
+    return analyse(both, MEL, name="music"), texture
+
+
+def test_an_ambience_that_is_silent_where_the_side_hears_it_is_refused_for_that(half_silent):
+    music, texture = half_silent
+    with pytest.raises(SignalError, match="silent from sample 88200 on") as caught:
+        render(music.y, texture, no_gain(music), MEL, FULL)
+    assert caught.value.code == "silent"
+
+
+def test_without_a_carrier_nobody_hears_that_silence(half_silent):
+    music, texture = half_silent
+    config = TransferConfig(start="music")
+    assert np.isfinite(render(music.y, texture, no_gain(music), MEL, config)).all()
+
+
 def test_two_threads_change_no_bit_of_a_stereo_render(rain):
     y = np.outer(music_piece("chamber", 3.0, seed=0), [1.0, 0.2])
     y += np.outer(music_piece("rock", 3.0, seed=1), [0.2, 1.0])
