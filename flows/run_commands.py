@@ -139,8 +139,12 @@ def schedule(
     from tasks.files import absolute
 
     request = options.absolute().request(absolute(manifest))
-    create(request, cron=cron, timezone=timezone, name=name, active=active)
+    replaced = create(request, cron=cron, timezone=timezone, name=name, active=active)
     sys.stderr.write(f"schedule {name}: {cron} {timezone}, {'on' if active else 'off'}\n")
+    if replaced is not None:
+        sys.stderr.write(
+            f"it takes the place of the schedule {name} of {replaced}; --name keeps both\n"
+        )
     _warn_of_absent(request)
     return 0
 
@@ -197,5 +201,6 @@ def _waited(run_id: str) -> int:
         sys.stderr.write(f"report: {report}\n")
     if state.is_completed():
         return 0
-    sys.stderr.write(f"mend what is wrong, then: amnst retry {run_id}\n")
+    to_do = "to go on" if state.is_cancelled() else "mend what is wrong, then"
+    sys.stderr.write(f"{to_do}: amnst retry {run_id}\n")
     return 1

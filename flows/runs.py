@@ -189,7 +189,9 @@ def _set_state(run: FlowRun, state: State[None], done: str) -> None:
         raise ServerError(f"flow run {run.name} cannot be {done}: {reason}", code="refused")
 
 
-def schedule(request: RenderRequest, *, cron: str, timezone: str, name: str, active: bool) -> None:
+def schedule(
+    request: RenderRequest, *, cron: str, timezone: str, name: str, active: bool
+) -> str | None:
     """Let a catalogue be rendered at set times; a schedule of the same name becomes this one.
 
     Parameters
@@ -200,6 +202,10 @@ def schedule(request: RenderRequest, *, cron: str, timezone: str, name: str, act
         Of the schedule, in lower case with dashes.
     active
         Whether it starts runs at once, or waits for a click in the UI.
+
+    Returns
+    -------
+    The manifest of the schedule whose place it took, if there was one.
     """
     times = CronSchedule(cron=cron, timezone=timezone)
     parameters = {"request": request.model_dump(mode="json")}
@@ -211,11 +217,12 @@ def schedule(request: RenderRequest, *, cron: str, timezone: str, name: str, act
                 client.update_deployment_schedule(
                     deployment.id, each.id, active=active, schedule=times, parameters=parameters
                 )
-                return
+                return str(each.parameters.get("request", {}).get("manifest", ""))
         created = DeploymentScheduleCreate(
             schedule=times, active=active, slug=name, parameters=parameters
         )
         client.create_deployment_schedules(deployment.id, [created])
+    return None
 
 
 def schedules() -> list[DeploymentSchedule]:

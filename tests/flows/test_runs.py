@@ -12,7 +12,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import StateType
 from prefect.exceptions import ObjectNotFound
 from prefect.settings import get_current_settings
-from prefect.states import AwaitingRetry, Completed, Failed, Running
+from prefect.states import AwaitingRetry, Cancelled, Completed, Failed, Running
 
 from flows import runs
 from flows.catalog import RenderRequest
@@ -107,6 +107,7 @@ def test_a_run_at_work_is_asked_to_stop_and_ended_when_nobody_hears(deployment, 
     [
         (Completed(message="3 pairs"), 0, "Completed: 3 pairs\n"),
         (Failed(message="1 of 3"), 1, "Failed: 1 of 3\nmend what is wrong, then: amnst retry "),
+        (Cancelled(message="asked"), 1, "Cancelled: asked\nto go on: amnst retry "),
     ],
 )
 def test_waiting_for_a_run_tells_how_it_ended(deployment, capsys, state, code, said):
@@ -178,14 +179,14 @@ def times():
 
 def set_times(cron, *, output="out", active=False):
     request = RenderRequest(manifest="m.csv", output=output)
-    schedule(request, cron=cron, timezone="UTC", name="nightly", active=active)
+    return schedule(request, cron=cron, timezone="UTC", name="nightly", active=active)
 
 
 def test_a_second_schedule_of_a_name_takes_the_place_of_the_first(deployment):
     deployment()
-    set_times("0 3 * * *", active=True)
+    assert set_times("0 3 * * *", active=True) is None
     (first,) = schedules()
-    set_times("0 4 * * *", output="other")
+    assert set_times("0 4 * * *", output="other") == "m.csv"
     (second,) = schedules()
     assert second.id == first.id, "it was never away"
     assert times() == [("nightly", "0 4 * * *", False)]
