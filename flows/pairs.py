@@ -45,7 +45,9 @@ def render_pairs(
     """
     analyses: dict[str, Futures] = {}
     for row, job in pairs:
-        under_way.append((row, job, _start(job, workspace, analyses)))
+        stages = _start(job, workspace, analyses)
+        under_way.append((row, job, stages))
+        _transfer(stages).wait()
         while under_way and (len(under_way) > _BACKLOG or _is_over(under_way[0][2])):
             yield _next_finished(under_way, workspace)
     while under_way:
@@ -60,9 +62,8 @@ def settle(under_way: UnderWay, workspace: Workspace) -> Iterator[RowResult]:
     """
     give_up = time.monotonic() + _GRACE_S
     for row, job, stages in under_way:
-        *_, (_, transferred), (_, finished) = stages
-        if transferred.state.is_completed():  # its inversion may be at work
-            finished.wait(timeout=max(give_up - time.monotonic(), 0))
+        # Its transfer or its inversion may be at work, and would come to their end unseen.
+        stages[-1][1].wait(timeout=max(give_up - time.monotonic(), 0))
         if _is_over(stages):
             try:
                 yield _finish(row, job, stages, workspace)
@@ -76,6 +77,10 @@ def _next_finished(under_way: UnderWay, workspace: Workspace) -> RowResult:
     return result
 
 
+def _transfer(stages: Stages) -> PrefectFuture[Any]:
+    return stages[-2][1]
+
+
 def _is_over(stages: Stages) -> bool:
     over = Event()
     stages[-1][1].add_done_callback(lambda _: over.set())
@@ -83,7 +88,7 @@ def _is_over(stages: Stages) -> bool:
 
 
 def _start(job: UploadJob, workspace: Workspace, analyses: dict[str, Futures]) -> Stages:
-    """Submit a pair's stages, and wait until its transfer is over."""
+    """Submit a pair's stages."""
     transfer, row_id = job.render.transfer, job.row_id
     inputs = [
         *_analyse(transfer.music, workspace, analyses),
@@ -95,7 +100,6 @@ def _start(job: UploadJob, workspace: Workspace, analyses: dict[str, Futures]) -
     finished = finish_pair.submit(
         job, workspace, row_id, return_state=False, wait_for=[transferred]
     )
-    transferred.wait()
     later = ("transfer", transferred), (_FINISH, finished)
     return [*(("mels", each) for each in inputs), *later]
 
