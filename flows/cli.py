@@ -33,6 +33,7 @@ app = App(
     help_format="plaintext",
     version=__version__,
     version_flags=["--version"],
+    default_parameter=Parameter(negative_iterable=()),  # nobody needs an --empty-music
     suppress_keyboard_interrupt=False,  # `main` says what to do next
 )
 

@@ -325,3 +325,10 @@ except SystemExit as done:
         cwd=catalogue.manifest.parent, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert done.stdout.splitlines()[-1] in {"None set()", "0 set()"}
+
+
+@pytest.mark.parametrize("command", ["plan", "check", "render", "submit", "schedule"])
+def test_help_offers_no_way_to_name_nothing(amnst, command):
+    code, out, _ = amnst(command, "--help")
+    assert code == 0
+    assert "--empty-" not in out
