@@ -57,12 +57,11 @@ def render_pairs(
 def settle(under_way: UnderWay, workspace: Workspace) -> Iterator[RowResult]:
     """After an interruption: the results of the pairs that came to their end all the same.
 
-    An inversion or upload that runs is waited for, some seconds in all; what cannot be told
-    is left out.
+    What runs of them is waited for, some seconds in all: it would come to its end unseen.
+    What cannot be told is left out.
     """
     give_up = time.monotonic() + _GRACE_S
     for row, job, stages in under_way:
-        # Its transfer or its inversion may be at work, and would come to their end unseen.
         stages[-1][1].wait(timeout=max(give_up - time.monotonic(), 0))
         if _is_over(stages):
             try:

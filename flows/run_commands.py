@@ -105,8 +105,10 @@ def cancel(run: str) -> int:
             f"asked to stop; to see it end: amnst wait {run}. If its worker is dead, cancel it "
             "again in two minutes\n"
         )
-    else:
+    elif found.state_name == "Cancelled":
         sys.stderr.write("stopped\n")
+    else:  # its process was lost before
+        sys.stderr.write("its shards are asked to stop\n")
     return 0
 
 

@@ -24,7 +24,7 @@ _GAUSSIAN_ENDS = 4
 
 
 def reach(config: CarrierConfig) -> int:
-    """Sliceable around a moment on which its carrier depends, but for means over the track."""
+    """Samples around a moment on which its carrier depends, but for means over the track."""
     smoothing = _FORGOTTEN * config.edge_frames + _GAUSSIAN_ENDS * 3
     grain = _GAUSSIAN_ENDS * config.texture_frames
     target = max(smoothing, grain) + _GAUSSIAN_ENDS * config.expand_frames
@@ -53,7 +53,7 @@ def carry(
     weights
         Shares of the ambience, each in 0..1.
     longest
-        Sliceable that are carried at once.
+        Samples that are carried at once.
 
     Returns
     -------

@@ -26,7 +26,7 @@ _GATE_LUFS = -70.0
 _METERED_S = 60
 _CLIPPED = 0.999
 _BLOCK = 1 << 18
-"""Sliceable squared at a time: in double precision all would be twice the signal."""
+"""Samples squared at a time: in double precision all would be twice the signal."""
 
 
 def to_mono(y: Waveform) -> Waveform:
