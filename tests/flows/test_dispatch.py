@@ -20,6 +20,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Cancelling, Failed
 
 from flows import dispatch, runs
+from flows.cli import main
 from flows.progress import Listener
 from flows.server import ServerError
 
@@ -129,7 +130,9 @@ def test_a_cancelled_run_takes_its_shards_along_and_a_lost_process_does_not(
     assert list(on_workers.statuses().values()) == ["failed", "not_run", "not_run"]
 
 
-def test_the_shards_that_a_lost_catalogue_left_are_cancelled_by_its_id(on_workers, end_shards):
+def test_the_shards_that_a_lost_catalogue_left_are_cancelled_by_its_id(
+    on_workers, end_shards, capsys
+):
     end_shards(names=SHARDS[:1])
     on_workers.listener = Interrupter()
     with pytest.raises(KeyboardInterrupt):
@@ -137,7 +140,9 @@ def test_the_shards_that_a_lost_catalogue_left_are_cancelled_by_its_id(on_worker
     catalogue = on_workers.listener.run_id
     assert runs.read_run(str(catalogue)).state.is_crashed()
     assert shards_of(catalogue)[SHARDS[1]] == "SCHEDULED"
-    runs.cancel(str(catalogue))
+    with pytest.raises(SystemExit, match="0"):
+        main(["cancel", str(catalogue)])
+    assert capsys.readouterr().err.endswith("\nits shards are asked to stop\n")
     assert shards_of(catalogue)[SHARDS[1]] == "CANCELLED"
     with pytest.raises(ServerError, match="nothing of it is under way"):
         runs.cancel(str(catalogue))
