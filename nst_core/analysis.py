@@ -1,19 +1,23 @@
 """What a transfer needs to know of one input, computed once however many pairs use it."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from nst_core.audio import Waveform, rms, set_rms, to_mono
 from nst_core.config import LEVEL, AudioLimits, MelConfig
 from nst_core.errors import SignalError
-from nst_core.mel import check_signal, power_mel
+from nst_core.levels import rms, set_rms, to_mono
+from nst_core.mel import check_signal, n_frames, power_mel_of_frames
+from nst_core.spool import Block, Sliceable, Spool, blocks, derive, open_arrays, save_arrays
 from nst_core.stft import FloatArray
 
 _SILENT_RMS = AudioLimits.silence_rms
 _OFFSET_SHARE = 0.01
 """A mean above this share of the RMS is a fault of the recording and no sound."""
+_FRAMES = 4096
+"""Analysed at a time."""
 
 
 @dataclass(frozen=True)
@@ -24,19 +28,28 @@ class Analysis:
     ----------
     y : shape (n_samples,) or (n_samples, 2), float32
         At its own level, without a DC offset that would count in it.
-    M : shape (n_mels, n_frames), float32, >= 0
-        Power mel of the mono mix at `LEVEL`.
+    mel_frames : shape (n_frames, n_mels), float32, >= 0
+        Power mel of the mono mix at `LEVEL`, a frame after the other.
     """
 
-    y: Waveform
-    M: FloatArray
+    y: Sliceable
+    mel_frames: Sliceable
 
-    def levelled(self) -> FloatArray:
-        """The mono mix at `LEVEL`."""
-        return set_rms(to_mono(self.y), LEVEL)
+    @property
+    def M(self) -> FloatArray:  # noqa: N802  # the field's sign for it
+        """The power mel, shape (n_mels, n_frames)."""
+        return self.mel(slice(None))
+
+    def mel(self, frames: slice) -> FloatArray:
+        """Some frames of `M`."""
+        return np.ascontiguousarray(self.mel_frames[frames].T)
+
+    def levelled(self) -> Sliceable:
+        """The mono mix at `LEVEL`, shape (n_samples,), float32."""
+        return set_rms(derive(to_mono, self.y), LEVEL)
 
 
-def analyse(y: Waveform, mel: MelConfig, *, name: str) -> Analysis:
+def analyse(y: Sliceable, mel: MelConfig, *, name: str, scratch: Path | None = None) -> Analysis:
     """Check and analyse one input.
 
     Parameters
@@ -45,23 +58,25 @@ def analyse(y: Waveform, mel: MelConfig, *, name: str) -> Analysis:
         At ``mel.sr``. Two channels are kept, more are mixed down.
     name
         What a message calls it, e.g. ``music``.
+    scratch
+        Folder for the mel of a long piece; None: it stays in memory.
 
     Raises
     ------
     SignalError
         ``bad_signal``, ``non_finite``, ``too_short`` or ``silent``; a constant is silent.
     """
-    y = np.asarray(y, np.float32)
-    mono = check_signal(to_mono(y) if y.ndim == 2 and y.size else y, name=name)
+    y = derive(_as_float32, y)
+    mono = check_signal(derive(to_mono, y) if len(y.shape) == 2 and len(y) else y, name=name)
     y = y if y.shape[1:] == (2,) else mono
     if len(y) < mel.n_fft:
         raise SignalError(
             f"{name} has {len(y)} samples, at least {mel.n_fft} are needed; use a longer clip",
             code="too_short",
         )
-    if abs(float(mono.mean(dtype=np.float64))) > _OFFSET_SHARE * rms(mono):
-        y = _without_offset(y)
-        mono = to_mono(y)
+    if abs(float(_mean(mono))) > _OFFSET_SHARE * rms(mono):
+        y = derive(partial(_without, _mean(y)), y)
+        mono = derive(to_mono, y)
     if rms(mono) < _SILENT_RMS <= rms(y):
         raise SignalError(
             f"{name} has channels that cancel to silence when they are mixed to mono; use one of "
@@ -72,27 +87,40 @@ def analyse(y: Waveform, mel: MelConfig, *, name: str) -> Analysis:
         raise SignalError(
             f"{name} is silent (RMS {rms(mono):.1g}); use an audible clip", code="silent"
         )
-    return Analysis(y, power_mel(set_rms(mono, LEVEL), mel))
+    mono = set_rms(mono, LEVEL)
+    mel_frames = Spool(scratch)
+    total = n_frames(len(mono), mel)
+    for start in range(0, total, _FRAMES):
+        M = power_mel_of_frames(mono, slice(start, min(start + _FRAMES, total)), mel)
+        mel_frames.add(np.ascontiguousarray(M.T))
+    return Analysis(y, mel_frames.whole())
 
 
-def _without_offset(y: FloatArray) -> FloatArray:
-    centred: FloatArray = (y - y.mean(axis=0, dtype=np.float64)).astype(np.float32)
-    return centred
+def _as_float32(block: Block) -> FloatArray:
+    return block.astype(np.float32, copy=False)
+
+
+def _mean(y: Sliceable) -> Block:
+    """Mean over time, in double precision."""
+    total: Block = sum(block.sum(axis=0, dtype=np.float64) for block in blocks(y)) / len(y)
+    return total
+
+
+def _without(offset: Block, block: FloatArray) -> FloatArray:
+    return (block - offset).astype(np.float32)
 
 
 def save_analysis(path: Path, analysis: Analysis) -> None:
     """Write an uncompressed ``.npz`` without pickles."""
-    np.savez(path, y=analysis.y, M=analysis.M)
+    save_arrays(path, y=analysis.y, mel_frames=analysis.mel_frames)
 
 
-def load_waveform(path: Path) -> Waveform:
+def load_waveform(path: Path) -> Sliceable:
     """Read the waveform alone of what `save_analysis` wrote."""
-    with np.load(path, allow_pickle=False) as arrays:
-        y: Waveform = arrays["y"]
-        return y
+    return open_arrays(path)["y"]
 
 
 def load_analysis(path: Path) -> Analysis:
     """Read what `save_analysis` wrote."""
-    with np.load(path, allow_pickle=False) as arrays:
-        return Analysis(arrays["y"], arrays["M"])
+    arrays = open_arrays(path)
+    return Analysis(arrays["y"], arrays["mel_frames"])

@@ -12,7 +12,7 @@ Codes of `AudioError` here: ``not_found``, ``not_a_file``, ``permission``, ``emp
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, NoReturn
@@ -34,6 +34,7 @@ from nst_core.levels import (
     set_rms,
     to_mono,
 )
+from nst_core.spool import Sliceable, Spool
 
 __all__ = [
     "Audio",
@@ -41,6 +42,7 @@ __all__ = [
     "loudness_lufs",
     "read_audio",
     "resample",
+    "resampled",
     "rms",
     "set_loudness",
     "set_rms",
@@ -53,15 +55,23 @@ _UNKNOWN_FRAMES = 1 << 62
 
 
 @dataclass(frozen=True)
-class Audio:
-    """A decoded sound file; `y` is ``(n_samples,)`` or ``(n_samples, n_channels)``."""
+class LongAudio:
+    """A decoded sound file of any length."""
 
-    y: Waveform
+    y: Sliceable
+    """Shape (n_samples,) or (n_samples, n_channels), float32, full scale 1."""
     sr: int
     warnings: tuple[str, ...] = ()
     """What a listener may want to know: ``dc_offset=0.05``, ``clipped``, ``peak=1.20``,
     ``very_quiet``, ``downmix_6ch``, ``mono_cancels``, ``low_rate=11025``, and
     ``cut_at=300s``: so many seconds after the wanted start."""
+
+
+@dataclass(frozen=True)
+class Audio(LongAudio):
+    """A decoded sound file in memory."""
+
+    y: Waveform
 
 
 def read_audio(
@@ -101,23 +111,49 @@ def read_audio(
     AudioError
         With one of the stable codes in the module's docstring.
     """
+    found = read_long_audio(
+        path,
+        None,
+        sr=sr,
+        mono=mono,
+        start_s=start_s,
+        duration_s=duration_s,
+        at_most_s=at_most_s,
+        limits=limits,
+    )
+    return Audio(found.y[:], found.sr, found.warnings)
+
+
+def read_long_audio(
+    path: str | Path,
+    scratch: Path | None,
+    *,
+    sr: int | None = None,
+    mono: bool = False,
+    start_s: float = 0.0,
+    duration_s: float | None = None,
+    at_most_s: float | None = None,
+    limits: AudioLimits | None = None,
+) -> LongAudio:
+    """`read_audio` in bounded memory: the samples of a long file go to the folder `scratch`."""
     limits = limits or AudioLimits()
+    y = Spool(scratch)
     with open_regular(path, limits) as fh, open_sound(fh, path, limits) as sound:
         section = _section(sound, path, start_s, duration_s, at_most_s, limits)
         sr_file = int(sound.samplerate)
         levels = RunningLevels(sound.channels)
-        blocks = _read_blocks(sound, fh, path, section)
-        kept = [_measured(block, levels, path, limits, mono=mono) for block in blocks]
+        measured = (
+            _measured(block, levels, path, limits, mono=mono)
+            for block in _read_blocks(sound, fh, path, section)
+        )
+        for stretch in resampled(measured, sr_file, sr or sr_file):
+            y.add(stretch)
         _check_complete(sound, path, section, limits)
         is_cut = section.may_end_early and sound.tell() >= section.stop and bool(len(sound.read(1)))
     _check_audible(levels, sr_file, path, limits, mono=mono)
-    y = np.concatenate(kept)
     cut = (f"cut_at={levels.n / sr_file:g}s",) if is_cut else ()
-    return Audio(
-        y=y if sr is None else resample(y, sr_file, sr),
-        sr=sr_file if sr is None else sr,
-        warnings=_warnings(levels, sr_file, sr) + cut,
-    )
+    warnings = _warnings(levels, sr_file, sr) + cut
+    return LongAudio(y.whole(), sr_file if sr is None else sr, warnings)
 
 
 class _Section(NamedTuple):
@@ -266,9 +302,30 @@ def resample(y: Waveform, sr_in: int, sr_out: int) -> Waveform:
     -------
     shape (n_samples * sr_out / sr_in, rounded,) or with channels, float32
     """
-    if min(sr_in, sr_out) <= 0:
-        raise SignalError(f"sample rates of {sr_in} and {sr_out} Hz must be above 0")
+    _check_rates(sr_in, sr_out)
     if sr_in == sr_out:
         return np.asarray(y, dtype=np.float32)
     converted: Waveform = soxr.resample(np.ascontiguousarray(y, np.float32), sr_in, sr_out, "HQ")
     return converted
+
+
+def resampled(stretches: Iterable[Waveform], sr_in: int, sr_out: int) -> Iterator[Waveform]:
+    """`resample` of stretches that are laid end to end, to the bit, some of it at a time."""
+    _check_rates(sr_in, sr_out)
+    stream = None
+    for y in stretches:
+        if sr_in == sr_out:
+            yield y
+            continue
+        stream = stream or soxr.ResampleStream(
+            sr_in, sr_out, math.prod(y.shape[1:]), "float32", "HQ"
+        )
+        yield stream.resample_chunk(np.ascontiguousarray(y, np.float32))
+        rest = y[:0]
+    if stream:
+        yield stream.resample_chunk(np.ascontiguousarray(rest, np.float32), last=True)
+
+
+def _check_rates(sr_in: int, sr_out: int) -> None:
+    if min(sr_in, sr_out) <= 0:
+        raise SignalError(f"sample rates of {sr_in} and {sr_out} Hz must be above 0")

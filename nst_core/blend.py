@@ -65,5 +65,5 @@ def blend(ambiences: Sequence[Analysis], weights: Sequence[float], mel: MelConfi
     n_samples = max(len(each.y) for each in ambiences)
     y = np.zeros(n_samples, np.float32)
     for each, share in zip(ambiences, parts, strict=True):
-        y += np.float32(math.sqrt(share)) * loop_to_length(each.levelled(), n_samples, mel.sr)
+        y += np.float32(math.sqrt(share)) * loop_to_length(each.levelled()[:], n_samples, mel.sr)
     return analyse(y, mel, name="the blend of the ambiences")

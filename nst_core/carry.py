@@ -7,14 +7,15 @@ what the whole track would have been: there is no join to hear.
 
 import math
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 
 from nst_core.band_target import BandLevels, Contour, band_powers, unexpanded_target
 from nst_core.carrier import carrier
 from nst_core.config import CarrierConfig
-from nst_core.levels import Sliceable
 from nst_core.segments import Stretch, stretches
+from nst_core.spool import Sliceable, Spool
 from nst_core.stft import FloatArray
 
 _FORGOTTEN = 13
@@ -41,7 +42,8 @@ def carry(
     *,
     weights: tuple[float, ...],
     longest: int,
-) -> list[FloatArray]:
+    scratch: Path | None = None,
+) -> list[Sliceable]:
     """`nst_core.carrier.carrier` of a whole track, in stretches if it is long.
 
     Parameters
@@ -54,6 +56,8 @@ def carry(
         Shares of the ambience, each in 0..1.
     longest
         Samples that are carried at once.
+    scratch
+        Folder for long results; None: they stay in memory.
 
     Returns
     -------
@@ -64,16 +68,16 @@ def carry(
     grid = 2 * math.lcm(config.hop_length, config.band_hop_length)
     parts = stretches(len(music), longest, reach(config), grid)
     if len(parts) == 1:
-        return carrier(music[:], ambience[:], sr, config, weights=weights)
+        return [*carrier(music[:], ambience[:], sr, config, weights=weights)]
     levels = _band_levels(music, ambience, sr, config, parts)
     contour = _contour(music, ambience, sr, config, parts, levels)
-    carried = [np.empty(len(music), np.float32) for _ in weights]
+    carried = [Spool(scratch) for _ in weights]
     for part in parts:
         inputs = music[part.around], ambience[part.around]
         ys = carrier(*inputs, sr, config, weights=weights, levels=levels, contour=contour)
         for whole, y in zip(carried, ys, strict=True):
-            whole[part.core] = y[part.inner]
-    return carried
+            whole.add(y[part.inner])
+    return [whole.whole() for whole in carried]
 
 
 def _band_levels(

@@ -4,10 +4,11 @@ libsndfile stamps the time into float WAV files and a random serial number into 
 both are replaced here.
 """
 
-import io
+import math
 import struct
 import zlib
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 import soundfile as sf
@@ -16,6 +17,7 @@ from nst_core import containers
 from nst_core.config import SUBTYPES, AudioFormat, OutputConfig, Subtype
 from nst_core.errors import SignalError
 from nst_core.levels import Waveform, finite_peak
+from nst_core.spool import Sliceable, write_all
 
 _BLOCK = 1 << 16
 _MAX_ENCODINGS = 6
@@ -25,7 +27,7 @@ _REVERSED_BITS = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 def write_audio(
     path: str | Path,
-    y: Waveform,
+    y: Sliceable,
     sr: int,
     *,
     format: AudioFormat,  # noqa: A002  # the manifest's word
@@ -63,21 +65,41 @@ def write_audio(
     subtype = OutputConfig(format=format, subtype=subtype).subtype or SUBTYPES[format][0]
     peak = finite_peak(y)
     gain = min(1.0, max_peak / peak) if peak > 0 else 1.0
-    for _ in range(_MAX_ENCODINGS):
-        data = _encode(y, gain, sr, format, subtype)
-        heard = _decoded_peak(data) if format == "ogg" else 0.0
-        if heard <= max_peak:
-            Path(path).write_bytes(data)
-            return gain
-        gain *= 0.998 * max_peak / heard
+    with Path(path).open("w+b", buffering=0) as file:  # a full disk shows in the write itself
+        for _ in range(_MAX_ENCODINGS):
+            _encode(file, y, gain, sr, format, subtype)
+            heard = _decoded_peak(file) if format == "ogg" else 0.0
+            if heard <= max_peak:
+                return gain
+            gain *= 0.998 * max_peak / heard
     raise SignalError(f"no gain brings the encoded peak below {max_peak:g}; write WAV instead")
 
 
-def _encode(y: Waveform, gain: float, sr: int, kind: str, subtype: str) -> bytes | bytearray:
-    buffer = io.BytesIO()
-    channels = 1 if y.ndim == 1 else y.shape[1]
+class _Sink:
+    """A file for libsndfile, which makes nothing of a write that fails: told of afterwards."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.failure: OSError | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+    def write(self, data: bytes) -> int:
+        try:
+            write_all(self._file, data)
+        except OSError as error:
+            self.failure = self.failure or error
+        return len(data)
+
+
+def _encode(file: BinaryIO, y: Sliceable, gain: float, sr: int, kind: str, subtype: str) -> None:
+    file.seek(0)
+    file.truncate()
+    sink = _Sink(file)
+    channels = math.prod(y.shape[1:])
     try:
-        with sf.SoundFile(buffer, "w", sr, channels, subtype, format=kind.upper()) as sound:
+        with sf.SoundFile(sink, "w", sr, channels, subtype, format=kind.upper()) as sound:
             # libsndfile overflows its stack on a Vorbis write of many minutes in one call.
             for start in range(0, len(y), _BLOCK):
                 block = (y[start : start + _BLOCK] * gain).astype(np.float32, copy=False)
@@ -85,10 +107,12 @@ def _encode(y: Waveform, gain: float, sr: int, kind: str, subtype: str) -> bytes
     except sf.LibsndfileError as error:
         what = f"{sr} Hz, {channels} channels"
         raise SignalError(f"the {kind} encoder refuses {what} ({error.error_string})") from None
-    data = buffer.getvalue()
+    if sink.failure:
+        raise sink.failure
     if kind == "ogg":
-        return _with_fixed_serial(data)
-    return _without_timestamp(data) if kind == "wav" else data
+        _fix_serial(file)
+    elif kind == "wav":
+        _zero_timestamp(file)
 
 
 def _rounded(y: Waveform, subtype: str) -> Waveform:
@@ -97,40 +121,37 @@ def _rounded(y: Waveform, subtype: str) -> Waveform:
     return y if n_bits is None else np.rint(y * np.float32(2**n_bits)) / np.float32(2**n_bits)
 
 
-def _decoded_peak(data: bytes | bytearray) -> float:
-    with sf.SoundFile(io.BytesIO(data)) as sound:
+def _decoded_peak(file: BinaryIO) -> float:
+    file.seek(0)
+    with sf.SoundFile(file) as sound:
         return max(float(np.max(np.abs(block))) for block in sound.blocks(_BLOCK, dtype="float32"))
 
 
-def _without_timestamp(wav: bytes) -> bytes | bytearray:
+def _zero_timestamp(wav: BinaryIO) -> None:
     """Zero the time of writing in the PEAK chunk that float WAV files carry."""
-    peaks = [c.start for c in containers.iter_chunks(io.BytesIO(wav)) if c.name == b"PEAK"]
-    if not peaks:
-        return wav
-    fixed = bytearray(wav)
-    for start in peaks:
-        fixed[start + 4 : start + 8] = bytes(4)
-    return fixed
+    wav.seek(0)
+    for start in [c.start for c in containers.iter_chunks(wav) if c.name == b"PEAK"]:
+        wav.seek(start + 4)
+        wav.write(bytes(4))
 
 
-def _with_fixed_serial(ogg: bytes) -> bytes:
-    """Give every page of a single-stream Ogg file the same serial number and new checksums.
+def _fix_serial(ogg: BinaryIO) -> None:
+    """Give every page of a single-stream Ogg file the same serial number and a new checksum.
 
     References
     ----------
     RFC 3533, section 6: serial at byte 14 of a page, checksum at 22, segment table at 26.
     """
-    pages = []
     at = 0
-    while at < len(ogg):
-        n_segments = ogg[at + 26]
-        end = at + 27 + n_segments + sum(ogg[at + 27 : at + 27 + n_segments])
-        unsigned = ogg[at : at + 14] + _OGG_SERIAL + ogg[at + 18 : at + 22] + bytes(4)
-        page = bytearray(unsigned + ogg[at + 26 : end])
+    ogg.seek(at)
+    while header := ogg.read(27):
+        segments = ogg.read(header[26])
+        unsigned = header[:14] + _OGG_SERIAL + header[18:22] + bytes(4)
+        page = bytearray(unsigned + header[26:] + segments + ogg.read(sum(segments)))
         page[22:26] = struct.pack("<I", _ogg_checksum(page))
-        pages.append(page)
-        at = end
-    return b"".join(pages)
+        ogg.seek(at)
+        ogg.write(page)
+        at += len(page)
 
 
 def _ogg_checksum(page: bytes | bytearray) -> int:

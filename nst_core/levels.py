@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Iterator
-from typing import Protocol
+from functools import partial
+from typing import overload
 
 import numpy as np
 import numpy.typing as npt
@@ -10,16 +11,9 @@ import pyloudnorm
 
 from nst_core.config import LEVEL, AudioLimits
 from nst_core.errors import SignalError
+from nst_core.spool import Sliceable, blocks, derive
 
 Waveform = npt.NDArray[np.float32]
-
-
-class Sliceable(Protocol):
-    """A waveform, or what makes stretches of one when they are asked for."""
-
-    def __len__(self) -> int: ...
-    def __getitem__(self, part: slice, /) -> Waveform: ...
-
 
 _GATE_BLOCK_S = 0.4
 _GATE_LUFS = -70.0
@@ -38,7 +32,7 @@ def to_mono(y: Waveform) -> Waveform:
     return mean
 
 
-def finite_peak(y: Waveform) -> float:
+def finite_peak(y: Sliceable) -> float:
     """Largest absolute sample, full scale 1.
 
     Raises
@@ -47,17 +41,18 @@ def finite_peak(y: Waveform) -> float:
         For an empty array, a wrong shape, and ``non_finite`` for NaN or infinity.
     """
     most = AudioLimits.max_channels
-    if y.ndim not in (1, 2) or not y.size or (y.ndim == 2 and y.shape[1] > most):
+    if len(y.shape) not in (1, 2) or not math.prod(y.shape) or max(y.shape[1:], default=1) > most:
         raise SignalError(
             f"shape {y.shape} is not (n_samples,) or (n_samples, 1 to {most} channels)"
         )
-    peak = float(np.max(np.abs(y)))
+    # NumPy's maximum hands NaN on, Python's does not.
+    peak = float(np.max([np.max(np.abs(block)) for block in blocks(y)]))
     if not math.isfinite(peak):
         raise SignalError("the signal has NaN or infinite samples", code="non_finite")
     return peak
 
 
-def loudness_lufs(y: Waveform, sr: int) -> float:
+def loudness_lufs(y: Sliceable, sr: int) -> float:
     """Integrated loudness in LUFS; minus infinity for silence.
 
     Parameters
@@ -71,7 +66,7 @@ def loudness_lufs(y: Waveform, sr: int) -> float:
     ITU-R BS.1770-4. It gates over blocks of 0.4 s; a shorter signal is one block here.
     """
     finite_peak(y)
-    if y.ndim == 2 and y.shape[1] > 5:
+    if max(y.shape[1:], default=1) > 5:
         raise SignalError(f"loudness of {y.shape[1]} channels is not defined, at most 5")
     # The factor keeps a block that is the whole signal from exceeding it by rounding.
     block_s = min(_GATE_BLOCK_S, len(y) / sr * (1 - 1e-9))
@@ -87,7 +82,7 @@ def loudness_lufs(y: Waveform, sr: int) -> float:
 
 
 def _block_loudness(
-    y: Waveform, sr: int, meter: pyloudnorm.Meter
+    y: Sliceable, sr: int, meter: pyloudnorm.Meter
 ) -> Iterator[npt.NDArray[np.float64]]:
     """Yield the loudness of the gating blocks, one every 0.1 s; a minute is filtered at a time.
 
@@ -101,7 +96,11 @@ def _block_loudness(
         yield np.array(meter.blockwise_loudness[10 * settle_s :])
 
 
-def set_loudness(y: Waveform, sr: int, target: float) -> Waveform:
+@overload
+def set_loudness(y: Waveform, sr: int, target: float) -> Waveform: ...
+@overload
+def set_loudness(y: Sliceable, sr: int, target: float) -> Sliceable: ...
+def set_loudness(y: Sliceable, sr: int, target: float) -> Sliceable:
     """Scale to an integrated loudness of `target` LUFS; the peak may pass full scale.
 
     Raises
@@ -112,8 +111,15 @@ def set_loudness(y: Waveform, sr: int, target: float) -> Waveform:
     loudness = loudness_lufs(y, sr)
     if not math.isfinite(loudness):
         raise SignalError("the signal is silent, so no loudness can be set", code="silent")
-    gain: float = 10.0 ** ((target - loudness) / 20.0)
-    return (y * np.float32(gain)).astype(np.float32, copy=False)
+    return _amplified(y, 10.0 ** ((target - loudness) / 20.0))
+
+
+def _amplified(y: Sliceable, gain: float) -> Sliceable:
+    return derive(partial(_times, np.float32(gain)), y)
+
+
+def _times(gain: np.float32, block: Waveform) -> Waveform:
+    return (block * gain).astype(np.float32, copy=False)
 
 
 def rms(y: Sliceable) -> float:
@@ -126,10 +132,12 @@ def rms(y: Sliceable) -> float:
     return math.sqrt(math.fsum(energies) / n)
 
 
-def set_rms(y: Waveform, level: float = LEVEL, *, out: Waveform | None = None) -> Waveform:
+@overload
+def set_rms(y: Waveform, level: float = LEVEL) -> Waveform: ...
+@overload
+def set_rms(y: Sliceable, level: float = LEVEL) -> Sliceable: ...
+def set_rms(y: Sliceable, level: float = LEVEL) -> Sliceable:
     """Scale to a root mean square of `level` (full scale 1); the peak may pass full scale.
-
-    The result is in `out` if that is given, which may be `y` itself.
 
     Raises
     ------
@@ -139,8 +147,7 @@ def set_rms(y: Waveform, level: float = LEVEL, *, out: Waveform | None = None) -
     current = rms(y)
     if not current > 0:
         raise SignalError("the signal is silent, so no level can be set", code="silent")
-    scaled: Waveform = np.multiply(y, np.float32(level / current), out=out)
-    return scaled.astype(np.float32, copy=False)
+    return _amplified(y, level / current)
 
 
 class RunningLevels:

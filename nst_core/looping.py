@@ -1,11 +1,12 @@
 """A texture of any length, repeated without a seam."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from nst_core.errors import SignalError
-from nst_core.levels import rms
+from nst_core.levels import rms, set_rms
+from nst_core.spool import Sliceable
 from nst_core.stft import FloatArray
 
 _MAX_FADE_S = 1.0
@@ -24,15 +25,12 @@ class Loop:
         What is heard first, and what follows it again and again.
     first, n_samples
         Where the stretch begins in the repeated texture, and how long it is.
-    gain
-        On every sample.
     """
 
     clip: FloatArray
     period: FloatArray
     n_samples: int
     first: int = 0
-    gain: float = 1.0
 
     @classmethod
     def of(cls, y: FloatArray, n_samples: int, sr: int, *, first: int = 0) -> "Loop":
@@ -45,6 +43,11 @@ class Loop:
         period[:fade] = y[:fade] * np.sin(ramp) + y[len(y) - fade :] * np.cos(ramp)
         return cls(y[: len(period)], period, n_samples, first)
 
+    @property
+    def shape(self) -> tuple[int]:
+        """As of the array that all of it would be."""
+        return (self.n_samples,)
+
     def __len__(self) -> int:
         return self.n_samples
 
@@ -55,9 +58,9 @@ class Loop:
         if stop > len(self.clip):
             again = np.arange(max(start, len(self.clip)), stop) % len(self.period)
             y = np.concatenate([y, self.period[again]])
-        return y if self.gain == 1 else y * np.float32(self.gain)
+        return y
 
-    def at_level(self, level: float) -> "Loop":
+    def at_level(self, level: float) -> Sliceable:
         """The same at a root mean square of `level`, full scale 1.
 
         Raises
@@ -65,14 +68,13 @@ class Loop:
         SignalError
             ``silent``: the texture may sound elsewhere, here it does not.
         """
-        current = rms(replace(self, gain=1.0))
-        if not current > 0:
+        if not rms(self) > 0:
             raise SignalError(
                 f"the ambience is silent from sample {self.first} on, for as long as the music; "
                 "use one that sounds throughout, or cut its silence off",
                 code="silent",
             )
-        return replace(self, gain=level / current)
+        return set_rms(self, level)
 
 
 def loop_to_length(y: FloatArray, n_samples: int, sr: int) -> FloatArray:

@@ -4,11 +4,10 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from nst_core.audio import loudness_lufs, resample, set_loudness, write_audio
+from nst_core.audio import loudness_lufs, resampled, set_loudness, write_audio
 from nst_core.config import OutputConfig
-from nst_core.stft import FloatArray
+from nst_core.levels import finite_peak
+from nst_core.spool import Sliceable, Spool, blocks
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,9 @@ class Levels:
     loudness_lufs: float
 
 
-def write_master(path: Path, y: FloatArray, sr: int, output: OutputConfig) -> Levels:
+def write_master(
+    path: Path, y: Sliceable, sr: int, output: OutputConfig, *, scratch: Path | None = None
+) -> Levels:
     """Write a result as `output` asks.
 
     Parameters
@@ -41,13 +42,19 @@ def write_master(path: Path, y: FloatArray, sr: int, output: OutputConfig) -> Le
         Full scale 1; may exceed it.
     sr
         Hz, of `y`.
+    scratch
+        Folder for a long piece at another rate; None: it stays in memory.
 
     Raises
     ------
     SignalError, ConfigError
         As `nst_core.encoding.write_audio`.
     """
-    y = resample(y, sr, output.sample_rate)
+    if sr != output.sample_rate:
+        converted = Spool(scratch)
+        for stretch in resampled(blocks(y), sr, output.sample_rate):
+            converted.add(stretch)
+        y = converted.whole()
     if output.loudness_lufs is not None:
         y = set_loudness(y, output.sample_rate, output.loudness_lufs)
     gain = write_audio(
@@ -61,6 +68,6 @@ def write_master(path: Path, y: FloatArray, sr: int, output: OutputConfig) -> Le
     gain_db = 20 * math.log10(gain)
     return Levels(
         gain_db=round(gain_db, 3),
-        peak=round(float(np.max(np.abs(y))), 4),
+        peak=round(finite_peak(y), 4),
         loudness_lufs=round(max(loudness_lufs(y, output.sample_rate) + gain_db, -99.0), 2),
     )

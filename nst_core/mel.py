@@ -8,7 +8,7 @@ them at zero.
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,7 @@ from scipy import fft, sparse
 
 from nst_core.config import MelConfig
 from nst_core.errors import SignalError
-from nst_core.levels import Sliceable
+from nst_core.spool import Sliceable, blocks
 from nst_core.stft import FloatArray, frame_count, hann, padded_frames
 
 if TYPE_CHECKING:
@@ -129,26 +129,30 @@ def power_mel_of_frames(y: Sliceable, frames: slice, config: MelConfig) -> Float
     return M[:, frames.start - low : frames.stop - low]
 
 
-def check_signal(y: npt.ArrayLike, *, name: str = "the waveform") -> FloatArray:
-    """Return `y` as float32, or say why `name` cannot be processed.
+@overload
+def check_signal(y: FloatArray, *, name: str = ...) -> FloatArray: ...
+@overload
+def check_signal(y: Sliceable, *, name: str = ...) -> Sliceable: ...
+def check_signal(y: Sliceable, *, name: str = "the waveform") -> Sliceable:
+    """Return `y`, an array as float32, or say why `name` cannot be processed.
 
     Raises
     ------
     SignalError
         If `y` is not one-dimensional, is empty or holds NaN or infinity.
     """
-    array = np.asarray(y, dtype=np.float32)
-    if array.ndim != 1 or not array.size:
+    if isinstance(y, np.ndarray):
+        y = y.astype(np.float32, copy=False)
+    if len(y.shape) != 1 or not len(y):
+        raise SignalError(f"{name} has shape {y.shape}; (n_samples,) with n_samples >= 1 is needed")
+    n_bad = sum(np.count_nonzero(~np.isfinite(block)) for block in blocks(y))
+    if n_bad:
         raise SignalError(
-            f"{name} has shape {array.shape}; (n_samples,) with n_samples >= 1 is needed"
-        )
-    if not np.isfinite(array).all():
-        raise SignalError(
-            f"{name} holds {np.count_nonzero(~np.isfinite(array))} NaN or infinite "
-            f"samples of {array.size}; repair or re-encode the recording",
+            f"{name} holds {n_bad} NaN or infinite samples of {len(y)}; repair or re-encode the "
+            "recording",
             code="non_finite",
         )
-    return array
+    return y
 
 
 def compress(M: FloatArray) -> FloatArray:

@@ -17,6 +17,7 @@ from nst_core.config import LEVEL
 from nst_core.content import chroma_similarity, content_features, correlation, onset_f1
 from nst_core.gates import carrier_deviation, follow
 from nst_core.levels import rms
+from nst_core.spool import Sliceable
 from nst_core.stft import FloatArray, power_spectrogram
 from nst_core.texture import texture_moved
 from nst_core.threads import side_by_side
@@ -25,6 +26,7 @@ GATES = {"content": 0.55, "texture": 0.55, "carrier_db": 3.4, "follow": 0.25}
 """What a pair at strength 1 must reach, all together, to be a transfer and no mix."""
 
 _HIGH_HZ = 6000
+_EXCERPTS, _EXCERPT_S = 8, 30.0
 
 
 @dataclass(frozen=True)
@@ -75,14 +77,15 @@ class Metrics:
 
 
 def evaluate(
-    y: FloatArray, music: FloatArray, ambience: FloatArray, sr: int, *, n_threads: int = 1
+    y: Sliceable, music: Sliceable, ambience: FloatArray, sr: int, *, n_threads: int = 1
 ) -> Metrics:
     """Judge a result against its two inputs.
 
     Parameters
     ----------
     y, music : shape (n_samples,), float32
-        Result and music, at least 1 s; the longer one is cut.
+        Result and music, at least 1 s; the longer one is cut. Of pieces of more than four
+        minutes eight evenly spread excerpts are judged, which are four minutes together.
     ambience : shape (any,), float32
         Best a stretch of the ambience that was not used. Levels do not matter.
     sr
@@ -90,9 +93,10 @@ def evaluate(
     n_threads
         Figures that are computed at a time; changes none.
     """
-    n = min(len(y), len(music))
-    y, music, ambience = (_unit_rms(x) for x in (y[:n], music[:n], ambience))
-    looped = np.resize(ambience, n)
+    heard = _excerpts(min(len(y), len(music)), sr)
+    y, music = (np.concatenate([x[part] for part in heard]) for x in (y, music))
+    y, music, ambience = (_unit_rms(x) for x in (y, music, ambience))
+    looped = np.resize(ambience, len(y))
     with fft.set_workers(n_threads):
         texture, out, kept, other, carrier_db, followed, high = side_by_side(
             [
@@ -121,6 +125,15 @@ def evaluate(
         follow=followed,
         high_share=high,
     )
+
+
+def _excerpts(n_samples: int, sr: int) -> list[slice]:
+    """What is judged of a piece: all, or of a long one the same amount whatever its length."""
+    n = round(_EXCERPT_S * sr)
+    if n_samples <= _EXCERPTS * n:
+        return [slice(0, n_samples)]
+    starts = np.linspace(0, n_samples - n, _EXCERPTS).astype(int)
+    return [slice(start, start + n) for start in starts]
 
 
 def _unit_rms(y: FloatArray) -> FloatArray:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy.typing as npt
 from nst_core.config import SegmentConfig
 from nst_core.errors import SignalError
 from nst_core.levels import Waveform
+from nst_core.spool import Sliceable, Spool
 
 Bounds = tuple[int, int]
 _Float = TypeVar("_Float", bound=np.floating[Any])
@@ -157,22 +159,23 @@ def stretches(n_samples: int, longest: int, halo: int, grid: int) -> list[Stretc
     ]
 
 
-def in_stretches(make: Callable[[Stretch], Waveform], parts: Sequence[Stretch]) -> Waveform:
-    """Lay the cores of what `make` makes of the stretches end to end."""
-    first = make(parts[0])
-    if len(parts) == 1:
-        return first
-    whole = np.empty((parts[-1].core.stop, *first.shape[1:]), first.dtype)
-    whole[parts[0].core] = first[parts[0].inner]
-    del first
-    for part in parts[1:]:
-        whole[part.core] = make(part)[part.inner]
-    return whole
+def in_stretches(
+    make: Callable[[Stretch], Waveform], parts: Sequence[Stretch], *, scratch: Path | None = None
+) -> Sliceable:
+    """Lay the cores of what `make` makes of the stretches end to end, in a `Spool`."""
+    whole = Spool(scratch)
+    for part in parts:
+        whole.add(make(part)[part.inner])
+    return whole.whole()
 
 
 def join_windows(
-    windows: Iterable[tuple[int, npt.NDArray[_Float]]], n_samples: int, overlap: int
-) -> npt.NDArray[_Float]:
+    windows: Iterable[tuple[int, npt.NDArray[_Float]]],
+    n_samples: int,
+    overlap: int,
+    *,
+    scratch: Path | None = None,
+) -> Sliceable:
     """Join processed windows by linear cross-fades; the inverse of cutting by `window_bounds`.
 
     Parameters
@@ -183,6 +186,8 @@ def join_windows(
         Length of the result.
     overlap
         Samples that neighbours share, as given to `window_bounds`.
+    scratch
+        Folder for a long result; None: it stays in memory.
 
     Returns
     -------
@@ -194,22 +199,24 @@ def join_windows(
     SignalError
         For windows that leave a gap, share another number of samples, or end elsewhere.
     """
-    joined: npt.NDArray[_Float] | None = None
+    joined = Spool(scratch)
     ramp = (np.arange(overlap, dtype=np.float32) + 0.5) / max(overlap, 1)
     filled = 0
-    for start, y in windows:
-        if joined is None:
-            joined = np.zeros((n_samples, *y.shape[1:]), y.dtype)
-        shared = overlap if filled else 0
+    end: npt.NDArray[_Float] | None = None
+    for start, window in windows:
+        y, shared = window, 0 if end is None else overlap
         _check_window(start, len(y), filled - shared, shared, n_samples)
-        fade = ramp[:shared].reshape(-1, *[1] * (y.ndim - 1))
-        old = joined[start : start + shared]
-        joined[start : start + shared] = old + fade * (y[:shared] - old)
+        if end is not None:
+            fade = ramp.reshape(-1, *[1] * (y.ndim - 1))
+            faded = (end + fade * (y[:shared] - end)).astype(y.dtype)
+            y = np.concatenate([faded, y[shared:]])
         filled = start + len(y)
-        joined[start + shared : filled] = y[shared:]
-    if joined is None or filled != n_samples:
+        kept = len(y) if filled == n_samples else max(len(y) - overlap, 0)
+        joined.add(y[:kept])
+        end = y[kept:]
+    if end is None or filled != n_samples:
         raise SignalError(f"the windows end at sample {filled}, the signal at {n_samples}")
-    return joined
+    return joined.whole()
 
 
 def _check_window(start: int, n: int, expected: int, shared: int, n_samples: int) -> None:

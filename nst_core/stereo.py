@@ -6,11 +6,14 @@ energy-weighted: channels rendered apart keep levels (0.8 dB off) and lose width
 dB); with `pan_as` after them both hold (0.5 dB, 0.13).
 """
 
+from pathlib import Path
+
 import numpy as np
 from scipy.ndimage import uniform_filter1d
 
 from nst_core.erb import erb_bank
-from nst_core.segments import in_stretches, stretches
+from nst_core.segments import Stretch, in_stretches, stretches
+from nst_core.spool import Sliceable
 from nst_core.stft import ComplexArray, FloatArray, istft, squared_magnitude, stft
 
 _N_FFT, _HOP, _N_BANDS = 1024, 256, 40
@@ -43,7 +46,12 @@ def left_right(y_mid: FloatArray, y_side: FloatArray) -> FloatArray:
     return y
 
 
-def pan_as(y: FloatArray, music: FloatArray, sr: int) -> FloatArray:
+def centred(y_mid: FloatArray) -> FloatArray:
+    """`left_right` of a middle without sides."""
+    return left_right(y_mid, np.zeros_like(y_mid))
+
+
+def pan_as(y: Sliceable, music: Sliceable, sr: int, *, scratch: Path | None = None) -> Sliceable:
     """Share the power of each band and moment among the channels as the music does.
 
     Parameters
@@ -51,6 +59,8 @@ def pan_as(y: FloatArray, music: FloatArray, sr: int) -> FloatArray:
     y, music : shape (n_samples, 2), float32
     sr
         Hz.
+    scratch
+        Folder for a long result; None: it stays in memory.
 
     Returns
     -------
@@ -59,7 +69,11 @@ def pan_as(y: FloatArray, music: FloatArray, sr: int) -> FloatArray:
     """
     halo = _N_FFT + _SMOOTH_FRAMES * _HOP
     parts = stretches(len(y), _LONGEST, halo, _HOP)
-    return in_stretches(lambda part: _panned(y[part.around], music[part.around], sr), parts)
+
+    def panned(part: Stretch) -> FloatArray:
+        return _panned(y[part.around], music[part.around], sr)
+
+    return in_stretches(panned, parts, scratch=scratch)
 
 
 def _panned(y: FloatArray, music: FloatArray, sr: int) -> FloatArray:

@@ -6,7 +6,7 @@ A batch caches the two apart.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,7 @@ from nst_core.errors import SignalError
 from nst_core.looping import Loop
 from nst_core.mel import check_signal, compress, expand, power_mel_of_frames
 from nst_core.model import Classifier, load_classifier
-from nst_core.optimize import Optimised, optimise
+from nst_core.optimize import optimise
 from nst_core.rendering import (
     GAIN_FLOOR,
     Stylisation,
@@ -97,8 +97,9 @@ def transfer_style(
     ]
     texture = blend(textures, weights, classifier.mel)
     stylisation = stylise(analysed, texture, classifier, config, n_threads=n_threads)
-    y = render(analysed.y, texture.y, stylisation, classifier.mel, config, n_threads=n_threads)
-    y = resample(y, work_sr, sr)[: len(music)]
+    inputs = analysed.y, texture.y[:]
+    rendered = render(*inputs, stylisation, classifier.mel, config, n_threads=n_threads)
+    y = resample(rendered[:], work_sr, sr)[: len(music)]
     return np.pad(y, [(0, len(music) - len(y))] + [(0, 0)] * (y.ndim - 1))
 
 
@@ -109,6 +110,7 @@ def stylise(
     config: TransferConfig,
     *,
     n_threads: int = 1,
+    scratch: Path | None = None,
 ) -> Stylisation:
     """Optimise the mel, at full strength whatever ``config.strength`` says.
 
@@ -122,6 +124,8 @@ def stylise(
         Layers, weights, steps, and of which carrier there are samples in the result.
     n_threads
         For transforms; changes no sample.
+    scratch
+        Folder for what is as long as a long piece; None: all stays in memory.
 
     Returns
     -------
@@ -134,14 +138,15 @@ def stylise(
         As `transfer_style`.
     """
     mel = classifier.mel
+    n_frames = len(music.mel_frames)
     u_ambience = compress(ambience.M)
     carrier, to_render = None, {}
-    texture = Loop.of(ambience.levelled(), len(music.y), mel.sr)
-    found: list[Optimised] = []
+    texture = Loop.of(ambience.levelled()[:], len(music.y), mel.sr)
+    courses: list[tuple[FloatArray, FloatArray, int]] = []
 
     def gains() -> Iterator[tuple[int, npt.NDArray[np.float16]]]:
-        for frames in windows(music.M.shape[1], mel, config):
-            M_music, M_ambience = music.M[:, frames], power_mel_of_frames(texture, frames, mel)
+        for frames in windows(n_frames, mel, config):
+            M_music, M_ambience = music.mel(frames), power_mel_of_frames(texture, frames, mel)
             M_carrier = None if carrier is None else power_mel_of_frames(carrier, frames, mel)
             reference, begin = _starting_mels(M_music, M_ambience, M_carrier, config)
             optimised = optimise(
@@ -153,24 +158,20 @@ def stylise(
                 config,
             )
             gain_db = _gain_db(expand(optimised.u), reference)
-            found.append(replace(optimised, u=optimised.u[:, :0]))
+            best = optimised.best_iteration
+            courses.append((optimised.content_loss, optimised.style_loss, best))
             yield frames.start, gain_db.T.astype(np.float16)
 
     with fft.set_workers(n_threads):
         if config.start == "carrier":
             strengths = sorted({1.0, config.strength} - {0.0}, reverse=True)
             weights = tuple(map(texture_weight, strengths))
-            carriers = carried(music.levelled(), texture, mel, config, weights)
+            levelled = music.levelled()
+            carriers = carried(levelled, texture, mel, config, weights, scratch=scratch)
             carrier, to_render = carriers[0], {strengths[-1]: carriers[-1]}
-        gain_db = join_windows(gains(), music.M.shape[1], _overlap_frames(mel, config)).T
-    first = found[0]
-    return Stylisation(
-        np.ascontiguousarray(gain_db),
-        first.content_loss,
-        first.style_loss,
-        first.best_iteration,
-        to_render,
-    )
+        overlap = _overlap_frames(mel, config)
+        gain_db = join_windows(gains(), n_frames, overlap, scratch=scratch)
+    return Stylisation(gain_db, *courses[0], to_render)
 
 
 def windows(n_frames: int, mel: MelConfig, config: TransferConfig) -> list[slice]:

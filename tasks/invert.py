@@ -13,6 +13,7 @@ from nst_core.mastering import write_master
 from nst_core.memory import return_freed_memory
 from nst_core.metrics import evaluate
 from nst_core.rendering import load_stylisation, render
+from nst_core.spool import Sliceable, derive
 from nst_core.stft import FloatArray
 from tasks import carriers
 from tasks.caching import Workspace, artefact, parameters, produce
@@ -47,11 +48,12 @@ def invert_pair(job: RenderJob, workspace: Workspace) -> Record:
 
     def make(path: Path) -> dict[str, Json]:
         sr = job.transfer.music.mel.sr
-        y, music, ambience = _rendered(job.transfer, workspace)
+        scratch = path.parent
+        y, music, ambience = _rendered(job.transfer, workspace, scratch)
         return_freed_memory()
-        levels = write_master(path, y, sr, job.output)
-        y = to_mono(y)
-        figures = evaluate(y, music, ambience, sr, n_threads=workspace.n_threads)
+        levels = write_master(path, y, sr, job.output, scratch=scratch)
+        mono = derive(to_mono, y), derive(to_mono, music)
+        figures = evaluate(*mono, ambience, sr, n_threads=workspace.n_threads)
         return {
             "duration_s": len(y) / sr,
             "sample_rate": job.output.sample_rate,
@@ -67,17 +69,25 @@ def invert_pair(job: RenderJob, workspace: Workspace) -> Record:
         carriers.forget(job.transfer.key, job.transfer.config.strength)
 
 
-def _rendered(pair: TransferJob, workspace: Workspace) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """The sound of a pair, and music and ambience in mono."""
+def _rendered(
+    pair: TransferJob, workspace: Workspace, scratch: Path
+) -> tuple[Sliceable, Sliceable, FloatArray]:
+    """The sound of a pair, the music, and the ambience in mono."""
     with (
         artefact(pair.music, workspace) as music_path,
         artefact(pair.ambience, workspace) as ambience_path,
         artefact(pair, workspace) as stylised_path,
     ):
-        music, ambience = load_waveform(music_path), load_waveform(ambience_path)
+        music, ambience = load_waveform(music_path), load_waveform(ambience_path)[:]
         stylisation = load_stylisation(stylised_path)
-    mel, config = pair.music.mel, pair.config
-    at_hand = carriers.taken(pair.key, config.strength)
-    stylisation = dataclasses.replace(stylisation, carriers=at_hand)
-    y = render(music, ambience, stylisation, mel, config, n_threads=workspace.n_threads)
-    return y, to_mono(music), to_mono(ambience)
+    at_hand = carriers.taken(pair.key, pair.config.strength)
+    y = render(
+        music,
+        ambience,
+        dataclasses.replace(stylisation, carriers=at_hand),
+        pair.music.mel,
+        pair.config,
+        n_threads=workspace.n_threads,
+        scratch=scratch,
+    )
+    return y, music, to_mono(ambience)

@@ -11,7 +11,7 @@ from typing import TypeGuard
 from prefect import task
 
 from nst_core.analysis import analyse, save_analysis
-from nst_core.audio import Audio, read_audio
+from nst_core.audio import LongAudio, read_long_audio
 from nst_core.config import AudioLimits, MelConfig
 from nst_core.dataset import analyse_segments, load_audio_segments, save_segments
 from nst_core.errors import AudioError, NSTError, SignalError
@@ -21,7 +21,7 @@ from tasks.retry import RETRIES, patiently
 from tasks.segment import SegmentJob
 from tasks.store import Json, Record, artefact_key
 
-_ANALYSIS_VERSION = 4
+_ANALYSIS_VERSION = 5
 _SEGMENT_MELS_VERSION = 1
 
 
@@ -75,21 +75,24 @@ def compute_mels(job: AnalysisJob, workspace: Workspace) -> Record:
     """Read, check and analyse one input."""
 
     def make(path: Path) -> dict[str, Json]:
-        with fetch_input(job.uri, path.parent) as source:
-            audio = _read(job, source)
-        save_analysis(path, analyse(audio.y, job.mel, name=f'{job.name} "{job.uri}"'))
+        scratch = path.parent
+        with fetch_input(job.uri, scratch) as source:
+            audio = _read(job, source, scratch)
+        name = f'{job.name} "{job.uri}"'
+        save_analysis(path, analyse(audio.y, job.mel, name=name, scratch=scratch))
         return {"duration_s": len(audio.y) / job.mel.sr, "warnings": list(audio.warnings)}
 
     return produce(job, workspace, "npz", make)
 
 
-def _read(job: AnalysisJob, source: Path) -> Audio:
+def _read(job: AnalysisJob, source: Path, scratch: Path) -> LongAudio:
     if sha256_file(source) != job.sha256:
         reason = "was changed after the manifest was read; start the flow again"
         raise AudioError("changed", job.uri, reason)
     try:
-        return read_audio(
+        return read_long_audio(
             source,
+            scratch,
             sr=job.mel.sr,
             mono=job.name == "ambience",
             start_s=job.start_s,

@@ -68,6 +68,7 @@ def transfer_pair(job: TransferJob, workspace: Workspace, row_id: str) -> Record
                 classifier,
                 job.config,
                 n_threads=workspace.n_threads,
+                scratch=path.parent,
             )
         return_freed_memory()
         carriers.keep(job.key, job.config.strength, stylisation.carriers)

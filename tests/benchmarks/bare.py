@@ -1,4 +1,4 @@
-"""Prefect alone in the shape of `render-shard`: what two task runs a pair cost without ours."""
+"""Prefect alone in the shape of `render-shard`: what task runs cost without ours."""
 
 import time
 
@@ -21,12 +21,16 @@ def end(item: int) -> None:
 
 
 @flow(task_runner=ThreadPoolTaskRunner(max_workers=3), persist_result=False)  # type: ignore[arg-type]  # generic
-def bare(first: int, stop: int, wait_s: float) -> None:
-    """Wait once for each item; its second task ends beside the wait of the next."""
+def bare(first: int, stop: int, wait_s: float, n_tasks: int) -> None:
+    """Wait once for each item, in a task run or in none; a second ends beside the next wait."""
     ends = []
     for item in range(first, stop):
+        if n_tasks == 0:
+            time.sleep(wait_s)
+            continue
         waited = wait.submit(item, wait_s, return_state=False)
-        ends.append(end.submit(item, return_state=False, wait_for=[waited]))
+        if n_tasks == 2:
+            ends.append(end.submit(item, return_state=False, wait_for=[waited]))
         waited.wait()
     for each in ends:
         each.wait()

@@ -6,6 +6,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from prefect.client.orchestration import get_client
@@ -18,6 +19,8 @@ from tests.e2e.installation import installed
 from tests.servers import POSTGRES, REDIS
 
 N_REAL, N_WAITING, N_WAITERS = 40, 200, 4
+BARE_TASKS = (2, 1, 0)
+"""Task runs a pair of Prefect alone; ours has two."""
 IDLE_S = 30.0
 LOOK_S = 5.0
 """As `amnst submit --wait` asks how far its run is."""
@@ -38,16 +41,21 @@ def run(data: Path) -> dict:
     if POSTGRES.is_file() and REDIS.is_file():
         overheads["PostgreSQL and Redis"] = _overhead_on_postgres()
     for name, figures in overheads.items():
+        own = figures["own_ms"]
         print(
             f"{N_WAITING} waits of {WAIT_S:g} s on {N_WAITERS} workers, {name}: "
             f"{100 * figures['share']:.0f} % of the ideal throughput, "
-            f"{figures['server_cpu_ms']:.1f} ms of server CPU a pair: {figures['own_ms']:.1f} ms "
+            f"{figures['server_cpu_ms']:.1f} ms of server CPU a pair: {own:.1f} ms "
             f"for the pairs and their {N_WAITERS + 1} flow runs, {figures['idle_ms']:.1f} ms that "
             f"the server takes anyway ({figures['idle_ms_per_s']:.0f} ms a second with "
-            f"{N_WAITERS + 1} workers that ask for work); Prefect alone, in as many runs: "
-            f"{figures['bare']['server_cpu_ms']:.1f} ms, {figures['bare']['own_ms']:.1f} of them "
-            f"its own: ours is {figures['own_ms'] / figures['bare']['own_ms']:.2f} times that"
+            f"{N_WAITERS + 1} workers that ask for work)"
         )
+        for n_tasks, bare in figures["bare"].items():
+            print(
+                f"  Prefect alone, in as many flow runs, {n_tasks} task runs a pair: "
+                f"{bare['server_cpu_ms']:.1f} ms, {bare['own_ms']:.1f} of them its own: ours is "
+                f"{own / bare['own_ms']:.2f} times that"
+            )
     return {"one": one, "two": two, "ratio": two / one, "overhead": overheads}
 
 
@@ -113,7 +121,9 @@ def _overhead(cluster: Cluster) -> dict:
     idle_share = _idle_share(cluster)
     output = cluster.folder / "output"
     ours = _cost(cluster, idle_share, lambda: _wait_in_shards(cluster, output))
-    bare = _cost(cluster, idle_share, lambda: _wait_without_us(cluster))
+    bare = {
+        n: _cost(cluster, idle_share, partial(_wait_without_us, cluster, n)) for n in BARE_TASKS
+    }
     return {
         "share": _throughput(output, N_WAITERS) / (N_WAITERS / WAIT_S),
         **ours,
@@ -145,7 +155,7 @@ def _wait_in_shards(cluster: Cluster, output: Path) -> None:
     assert run.state.is_completed(), run.state.message
 
 
-def _wait_without_us(cluster: Cluster) -> None:
+def _wait_without_us(cluster: Cluster, n_tasks: int) -> None:
     """Wait as often in as many flow runs of Prefect alone, told the same as ours."""
     size = N_WAITING // N_WAITERS
     with (
@@ -163,7 +173,9 @@ def _wait_without_us(cluster: Cluster) -> None:
         )
     runs = [
         cluster.start(
-            "bare/gpu", {"first": at, "stop": at + size, "wait_s": WAIT_S}, name=f"bare-{at}"
+            "bare/gpu",
+            {"first": at, "stop": at + size, "wait_s": WAIT_S, "n_tasks": n_tasks},
+            name=f"bare-{n_tasks}-{at}",
         )
         for at in range(0, N_WAITING, size)
     ]

@@ -1,5 +1,6 @@
 import io
 import os
+import resource
 import struct
 import time
 import tracemalloc
@@ -13,6 +14,7 @@ from nst_core.audio import (
     loudness_lufs,
     read_audio,
     resample,
+    resampled,
     rms,
     set_loudness,
     set_rms,
@@ -48,6 +50,15 @@ def refusal(path, **options):
         read_audio(path, **options)
     assert str(path) in str(caught.value)
     return caught.value.code
+
+
+@pytest.mark.parametrize(("sr_in", "sr_out"), [(44_100, SR), (48_000, SR), (8_000, SR), (SR, SR)])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_a_rate_converted_in_stretches_is_that_of_the_whole_to_the_bit(sr_in, sr_out, channels):
+    y = np.random.default_rng(0).standard_normal((2 * sr_in + 77, channels)).astype("f4")
+    y = y[:, 0] if channels == 1 else y
+    found = resampled(np.split(y, [1, 1000, 30_000]), sr_in, sr_out)
+    np.testing.assert_array_equal(np.concatenate(list(found)), resample(y, sr_in, sr_out))
 
 
 @pytest.mark.parametrize("sr_out", [8_000, 16_000, 44_100, 48_000])
@@ -118,6 +129,18 @@ def test_minutes_of_vorbis_are_written(tmp_path):
     y = np.tile(noise(10.0), 18)
     write_audio(tmp_path / "long.ogg", y, SR, format="ogg")
     assert len(read_audio(tmp_path / "long.ogg").y) == len(y)
+
+
+@pytest.mark.parametrize("kind", ["wav", "flac", "ogg"])
+def test_a_disk_that_is_full_fails_the_write(tmp_path, kind):
+    """A limit of the process stands for the disk's; libsndfile itself tells of neither."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            write_audio(tmp_path / "x", noise(10.0), SR, format=kind)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ def coherence(y):
 
 def no_gain(music):
     nothing = np.zeros(1, "f4")
-    return Stylisation(np.zeros((384, n_frames(len(music.y), MEL)), "f2"), nothing, nothing, 0)
+    return Stylisation(np.zeros((n_frames(len(music.y), MEL), 384), "f2"), nothing, nothing, 0)
 
 
 @pytest.fixture(scope="module")

@@ -31,7 +31,7 @@ def test_a_transfer_has_a_gain_for_every_band_and_frame_and_its_losses(
     record = rendered.store.find(job.stage, job.key)
     with artefact(job, rendered) as path:
         stylisation = load_stylisation(path)
-    assert stylisation.gain_db.shape == (384, 1 + 3 * 22_050 // 256)
+    assert stylisation.gain_db.shape == (1 + 3 * 22_050 // 256, 384)
     assert np.ptp(stylisation.gain_db) > 0, "two steps moved something"
     best = record.meta["best_iteration"]
     assert len(stylisation.style_loss) == 1 + job.config.n_iterations
