@@ -194,7 +194,7 @@ def _waited(run_id: str) -> int:
     try:
         from flows.runs import report_of, wait_for
 
-        run, state = wait_for(run_id)
+        run, state = wait_for(run_id, lambda warning: print(f"amnst: {warning}", file=sys.stderr))
     except KeyboardInterrupt:
         sys.stderr.write(f"no longer waited for; the run goes on at the server: {run_id}\n")
         return INTERRUPTED

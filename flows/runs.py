@@ -1,5 +1,6 @@
 """Runs on a Prefect server, seen from outside: start, wait, retry, cancel, schedule."""
 
+import math
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -25,6 +26,8 @@ from tasks.files import join, scrub
 T = TypeVar("T")
 _POLL_S = 5.0
 """A look costs the server as much as three events of a task run."""
+_UNTAKEN_S = 60.0
+"""After so long a run that waits may wait for a worker that is not there."""
 _STOPPING_S = 120.0
 """A cancelled run that has not ended since: its worker is gone. The server waits five minutes."""
 _PAGE = 200
@@ -57,13 +60,33 @@ def read_run(run_id: str) -> FlowRun:
         return client.read_flow_run(_uuid(run_id))
 
 
-def wait_for(run_id: str) -> tuple[FlowRun, State]:
-    """Return a flow run that has ended, and its state; a server that is away is waited for."""
+def wait_for(run_id: str, warn: Callable[[str], None]) -> tuple[FlowRun, State]:
+    """Return a flow run that has ended, and its state; a server that is away is waited for.
+
+    `warn` hears, once, that no worker takes the run, or any shard of it.
+    """
+    look_at = time.monotonic() + _UNTAKEN_S
     while True:
         run = _waited_for(lambda: read_run(run_id))
         if run.state and run.state.is_final():
             return run, run.state
+        if time.monotonic() >= look_at:
+            look_at = time.monotonic() + _UNTAKEN_S
+            if untaken := _waited_for(lambda: _untaken(run)):  # noqa: B023  # called at once
+                pool = untaken.work_pool_name
+                of_pool = f" of the pool {pool}" if pool else ""
+                warn(
+                    f"{untaken.name} waits: no worker{of_pool} takes it; amnst doctor says which "
+                    "are alive"
+                )
+                look_at = math.inf
         time.sleep(_POLL_S)
+
+
+def _untaken(run: FlowRun) -> FlowRun | None:
+    """The run if no worker takes it, or a shard if none takes any."""
+    waiting = [run] if run.state_name == "Late" else _shards_under_way(run)
+    return waiting[0] if waiting and all(each.state_name == "Late" for each in waiting) else None
 
 
 def _waited_for(call: Callable[[], T]) -> T:

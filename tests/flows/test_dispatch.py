@@ -17,7 +17,7 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.runtime import flow_run
 from prefect.settings import PREFECT_API_URL, temporary_settings
-from prefect.states import Cancelling, Failed
+from prefect.states import Cancelled, Cancelling, Failed, Running, Scheduled
 
 from flows import dispatch, runs
 from flows.cli import main
@@ -128,6 +128,28 @@ def test_a_cancelled_run_takes_its_shards_along_and_a_lost_process_does_not(
     states = shards_of(on_workers.listener.run_id)
     assert states[SHARDS[1]] == second
     assert list(on_workers.statuses().values()) == ["failed", "not_run", "not_run"]
+
+
+def test_shards_that_no_worker_takes_are_told_of(on_workers, end_shards, monkeypatch):
+    end_shards(names=SHARDS[:1])
+    on_workers.listener = Interrupter()
+    with pytest.raises(KeyboardInterrupt):
+        on_workers.render(shard_size=1, max_in_flight=2)
+    catalogue, said = on_workers.listener.run_id, []
+    waits = next(run for run in shard_runs(catalogue) if run.name == SHARDS[1])
+    with get_client(sync_client=True) as client:
+        client.set_flow_run_state(waits.id, Scheduled(name="Late"), force=True)
+        client.set_flow_run_state(catalogue, Running(), force=True)
+
+        def warn(warning):
+            said.append(warning)
+            client.set_flow_run_state(catalogue, Cancelled(), force=True)
+
+        monkeypatch.setattr(runs, "_UNTAKEN_S", 0)
+        monkeypatch.setattr(runs, "_POLL_S", 0.2)
+        runs.wait_for(str(catalogue), warn)
+        client.set_flow_run_state(waits.id, Cancelled())
+    assert said[0].startswith(f"{SHARDS[1]} waits: no worker")
 
 
 def test_the_shards_that_a_lost_catalogue_left_are_cancelled_by_its_id(

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from threading import Timer
 from uuid import UUID, uuid4
 
 import pytest
@@ -12,7 +13,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import StateType
 from prefect.exceptions import ObjectNotFound
 from prefect.settings import get_current_settings
-from prefect.states import AwaitingRetry, Cancelled, Completed, Failed, Running
+from prefect.states import AwaitingRetry, Cancelled, Completed, Failed, Running, Scheduled
 
 from flows import runs
 from flows.catalog import RenderRequest
@@ -26,6 +27,7 @@ from flows.runs import (
     schedules,
     submit,
     unschedule,
+    wait_for,
 )
 from flows.server import ServerError
 
@@ -117,6 +119,23 @@ def test_waiting_for_a_run_tells_how_it_ended(deployment, capsys, state, code, s
         main(["wait", run_id])
     assert caught.value.code == code
     assert capsys.readouterr().err.startswith(said)
+
+
+def test_a_run_that_no_worker_takes_is_told_of_once(deployment, monkeypatch):
+    run_id, said = submitted(deployment), []
+    set_state(run_id, Scheduled(name="Late"))
+    monkeypatch.setattr(runs, "_UNTAKEN_S", 0)
+    monkeypatch.setattr(runs, "_POLL_S", 0.2)
+
+    def warn(warning):
+        said.append(warning)
+        # The run ends while it is looked at again.
+        Timer(1.0, set_state, [run_id, Cancelled()]).start()
+
+    _, state = wait_for(run_id, warn)
+    assert state.is_cancelled()
+    (warning,) = said
+    assert warning.endswith("waits: no worker takes it; amnst doctor says which are alive")
 
 
 def test_the_command_cancels_a_run_and_ends_with_2_for_one_that_has_ended(deployment, capsys):
