@@ -193,8 +193,10 @@ def _warn_of_absent(request: "RenderRequest") -> None:
 def _waited(run_id: str) -> int:
     try:
         from flows.runs import report_of, wait_for
+        from flows.screen import waiting
 
-        run, state = wait_for(run_id, lambda warning: print(f"amnst: {warning}", file=sys.stderr))
+        with waiting() as (warn, show):
+            run, state = wait_for(run_id, warn, show)
     except KeyboardInterrupt:
         sys.stderr.write(f"no longer waited for; the run goes on at the server: {run_id}\n")
         return INTERRUPTED

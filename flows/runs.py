@@ -20,14 +20,16 @@ from prefect.types._datetime import now
 
 from flows.catalog import RenderRequest
 from flows.server import CATALOG_DEPLOYMENT, ServerError, server
-from flows.summary import page_key
+from flows.summary import page_key, progress_key
 from tasks.files import join, scrub
 
 T = TypeVar("T")
 _POLL_S = 5.0
 """A look costs the server as much as three events of a task run."""
+_SHOW_S = 15.0
+"""Between two looks at a catalogue's bar, which moves as shards end."""
 _UNTAKEN_S = 60.0
-"""After so long a run that waits may wait for a worker that is not there."""
+"""A run that was due so long ago may wait for a worker that is not there."""
 _STOPPING_S = 120.0
 """A cancelled run that has not ended since: its worker is gone. The server waits five minutes."""
 _PAGE = 200
@@ -60,33 +62,55 @@ def read_run(run_id: str) -> FlowRun:
         return client.read_flow_run(_uuid(run_id))
 
 
-def wait_for(run_id: str, warn: Callable[[str], None]) -> tuple[FlowRun, State]:
+def wait_for(
+    run_id: str, warn: Callable[[str], None], show: Callable[[float], None]
+) -> tuple[FlowRun, State]:
     """Return a flow run that has ended, and its state; a server that is away is waited for.
 
-    `warn` hears, once, that no worker takes the run, or any shard of it.
+    `warn` hears, once, that no worker has taken the run, or any shard of it; `show` hears how
+    many percent of a catalogue's pairs are over.
     """
-    look_at = time.monotonic() + _UNTAKEN_S
+    show_at = look_at = 0.0
     while True:
         run = _waited_for(lambda: read_run(run_id))
         if run.state and run.state.is_final():
             return run, run.state
+        if time.monotonic() >= show_at:
+            show_at = time.monotonic() + _SHOW_S
+            show(_waited_for(lambda: _percent_over(run)))  # noqa: B023  # called at once
         if time.monotonic() >= look_at:
             look_at = time.monotonic() + _UNTAKEN_S
             if untaken := _waited_for(lambda: _untaken(run)):  # noqa: B023  # called at once
                 pool = untaken.work_pool_name
                 of_pool = f" of the pool {pool}" if pool else ""
                 warn(
-                    f"{untaken.name} waits: no worker{of_pool} takes it; amnst doctor says which "
-                    "are alive"
+                    f"{untaken.name} waits: the workers{of_pool} are all at work, or there is "
+                    "none; amnst doctor says which are alive"
                 )
                 look_at = math.inf
         time.sleep(_POLL_S)
 
 
+def _percent_over(run: FlowRun) -> float:
+    """As the bar on a catalogue's page says; 0 before there is one."""
+    key = progress_key(str(run.id))
+    wanted = {"artifacts": {"key": {"any_": [key]}}, "sort": "CREATED_DESC", "limit": 1}
+    with server(f"artifact {key}") as client:
+        found = client.request("POST", "/artifacts/filter", json=wanted).json()
+    return float(found[0]["data"]) if found else 0.0
+
+
 def _untaken(run: FlowRun) -> FlowRun | None:
     """The run if no worker takes it, or a shard if none takes any."""
-    waiting = [run] if run.state_name == "Late" else _shards_under_way(run)
-    return waiting[0] if waiting and all(each.state_name == "Late" for each in waiting) else None
+    waiting = [run] if _is_untaken(run) else _shards_under_way(run)
+    return waiting[0] if waiting and all(map(_is_untaken, waiting)) else None
+
+
+def _is_untaken(run: FlowRun) -> bool:
+    if run.state is None or not run.state.is_scheduled():
+        return False
+    due = run.state.state_details.scheduled_time or run.state.timestamp
+    return (now("UTC") - due).total_seconds() >= _UNTAKEN_S
 
 
 def _waited_for(call: Callable[[], T]) -> T:

@@ -1,13 +1,20 @@
 """What a person at a terminal sees of a flow: its stages, its pairs, its log."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.logging import RichHandler
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
 
 from flows.progress import listening
 
@@ -69,3 +76,22 @@ class Screen:
         """Say what became of all, and where it is told in full."""
         self.say(summary)
         self.say(f"report: {report}")
+
+
+@contextmanager
+def waiting() -> Iterator[tuple[Callable[[str], None], Callable[[float], None]]]:
+    """What prints a warning, and what moves a bar in percent, which only a terminal shows."""
+    console = Console(stderr=True)
+    columns = TextColumn("  pairs"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn()
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
+        percent = bar.add_task("", total=100)
+
+        def warn(text: str) -> None:
+            console.print(f"amnst: {text}", markup=False, highlight=False, soft_wrap=True)
+
+        def show(done: float) -> None:
+            bar.update(percent, completed=done)
+
+        yield warn, show

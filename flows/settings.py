@@ -16,6 +16,13 @@ def _usable_cores() -> int:
     return os.cpu_count() or 1
 
 
+def _temporary_folder() -> Path:
+    """TMPDIR, else a disk: /tmp is memory on many systems, and long pieces are to spare that."""
+    on_disk = Path("/var/tmp")  # noqa: S108  # the folder in it is ours alone, or refused
+    is_asked_for = "TMPDIR" in os.environ or not on_disk.is_dir()
+    return Path(tempfile.gettempdir()) if is_asked_for else on_disk
+
+
 class Settings(BaseSettings):
     """Settings of one process, from variables that begin with ``AMNST_``."""
 
@@ -26,8 +33,8 @@ class Settings(BaseSettings):
         description="Artefact store: a folder or s3:// prefix that all workers share.",
     )
     scratch: str = Field(
-        default_factory=lambda: str(Path(tempfile.gettempdir()) / f"amnst-{os.getuid()}"),
-        description="Local folder for downloads and for what is in the making.",
+        default_factory=lambda: str(_temporary_folder() / f"amnst-{os.getuid()}"),
+        description="Folder on a local disk for downloads and for what is in the making.",
     )
     n_threads: int = Field(
         default_factory=_usable_cores,

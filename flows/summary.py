@@ -64,6 +64,11 @@ def page_key(run_id: str) -> str:
     return f"catalog-{run_id}"
 
 
+def progress_key(run_id: str) -> str:
+    """Of the bar of a catalogue's run."""
+    return f"{page_key(run_id)}-progress"
+
+
 class CatalogPage:
     """The artifacts of one catalogue run.
 
@@ -78,7 +83,7 @@ class CatalogPage:
         self._progress: UUID | None = None
         with _if_possible():
             created = create_progress_artifact(
-                0.0, key=f"{self._key}-progress", description=self._manifest
+                0.0, key=progress_key(run_id), description=self._manifest
             )
             self._progress = created  # type: ignore[assignment]  # the flow is not async
 

@@ -16,7 +16,7 @@ from nst_core.stft import FloatArray
 _SILENT_RMS = AudioLimits.silence_rms
 _OFFSET_SHARE = 0.01
 """A mean above this share of the RMS is a fault of the recording and no sound."""
-_FRAMES = 4096
+_FRAMES = 2048
 """Analysed at a time."""
 
 
@@ -38,9 +38,9 @@ class Analysis:
     @property
     def M(self) -> FloatArray:  # noqa: N802  # the field's sign for it
         """The power mel, shape (n_mels, n_frames)."""
-        return self.mel(slice(None))
+        return self.power_mel(slice(None))
 
-    def mel(self, frames: slice) -> FloatArray:
+    def power_mel(self, frames: slice) -> FloatArray:
         """Some frames of `M`."""
         return np.ascontiguousarray(self.mel_frames[frames].T)
 
@@ -67,26 +67,26 @@ def analyse(y: Sliceable, mel: MelConfig, *, name: str, scratch: Path | None = N
         ``bad_signal``, ``non_finite``, ``too_short`` or ``silent``; a constant is silent.
     """
     y = derive(_as_float32, y)
-    mono = check_signal(derive(to_mono, y) if len(y.shape) == 2 and len(y) else y, name=name)
+    mono = check_signal(derive(to_mono, y) if len(y.shape) == 2 and min(y.shape) else y, name=name)
     y = y if y.shape[1:] == (2,) else mono
     if len(y) < mel.n_fft:
         raise SignalError(
             f"{name} has {len(y)} samples, at least {mel.n_fft} are needed; use a longer clip",
             code="too_short",
         )
-    if abs(float(_mean(mono))) > _OFFSET_SHARE * rms(mono):
+    level = rms(mono)
+    if abs(float(_mean(mono))) > _OFFSET_SHARE * level:
         y = derive(partial(_without, _mean(y)), y)
         mono = derive(to_mono, y)
-    if rms(mono) < _SILENT_RMS <= rms(y):
+        level = rms(mono)
+    if level < _SILENT_RMS <= rms(y):
         raise SignalError(
             f"{name} has channels that cancel to silence when they are mixed to mono; use one of "
             "them, or turn one over",
             code="silent",
         )
-    if rms(mono) < _SILENT_RMS:
-        raise SignalError(
-            f"{name} is silent (RMS {rms(mono):.1g}); use an audible clip", code="silent"
-        )
+    if level < _SILENT_RMS:
+        raise SignalError(f"{name} is silent (RMS {level:.1g}); use an audible clip", code="silent")
     mono = set_rms(mono, LEVEL)
     mel_frames = Spool(scratch)
     total = n_frames(len(mono), mel)
@@ -117,10 +117,10 @@ def save_analysis(path: Path, analysis: Analysis) -> None:
 
 def load_waveform(path: Path) -> Sliceable:
     """Read the waveform alone of what `save_analysis` wrote."""
-    return open_arrays(path)["y"]
+    (y,) = open_arrays(path, "y")
+    return y
 
 
 def load_analysis(path: Path) -> Analysis:
     """Read what `save_analysis` wrote."""
-    arrays = open_arrays(path)
-    return Analysis(arrays["y"], arrays["mel_frames"])
+    return Analysis(*open_arrays(path, "y", "mel_frames"))

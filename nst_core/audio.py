@@ -1,6 +1,7 @@
 """Sound files in and out: a loader that never returns silent garbage, a peak-safe writer.
 
-This is the place to import from; writing is in `encoding`, loudness in `levels`.
+This is the place to import from; writing is in `encoding`, loudness in `levels`, rates in
+`resampling`.
 
 Waveforms are float32, full scale 1, ``(n_samples,)`` or ``(n_samples, n_channels)``.
 
@@ -12,19 +13,18 @@ Codes of `AudioError` here: ``not_found``, ``not_a_file``, ``permission``, ``emp
 
 import math
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, NoReturn
 
 import numpy as np
 import soundfile as sf
-import soxr
 
 from nst_core.config import AudioLimits
 from nst_core.containers import open_regular, open_sound
 from nst_core.encoding import write_audio
-from nst_core.errors import AudioError, SignalError
+from nst_core.errors import AudioError
 from nst_core.levels import (
     RunningLevels,
     Waveform,
@@ -34,13 +34,16 @@ from nst_core.levels import (
     set_rms,
     to_mono,
 )
+from nst_core.resampling import resample, resampled
 from nst_core.spool import Sliceable, Spool
 
 __all__ = [
     "Audio",
+    "LongAudio",
     "Waveform",
     "loudness_lufs",
     "read_audio",
+    "read_long_audio",
     "resample",
     "resampled",
     "rms",
@@ -113,7 +116,6 @@ def read_audio(
     """
     found = read_long_audio(
         path,
-        None,
         sr=sr,
         mono=mono,
         start_s=start_s,
@@ -126,7 +128,6 @@ def read_audio(
 
 def read_long_audio(
     path: str | Path,
-    scratch: Path | None,
     *,
     sr: int | None = None,
     mono: bool = False,
@@ -134,26 +135,35 @@ def read_long_audio(
     duration_s: float | None = None,
     at_most_s: float | None = None,
     limits: AudioLimits | None = None,
+    scratch: Path | None = None,
 ) -> LongAudio:
-    """`read_audio` in bounded memory: the samples of a long file go to the folder `scratch`."""
+    """`read_audio` in little memory.
+
+    Parameters
+    ----------
+    scratch
+        Folder for the samples of a long file; None: they stay in memory. The others are those
+        of `read_audio`, and so are the errors.
+    """
     limits = limits or AudioLimits()
     y = Spool(scratch)
     with open_regular(path, limits) as fh, open_sound(fh, path, limits) as sound:
         section = _section(sound, path, start_s, duration_s, at_most_s, limits)
         sr_file = int(sound.samplerate)
+        sr = sr_file if sr is None else sr
         levels = RunningLevels(sound.channels)
         measured = (
             _measured(block, levels, path, limits, mono=mono)
             for block in _read_blocks(sound, fh, path, section)
         )
-        for stretch in resampled(measured, sr_file, sr or sr_file):
+        for stretch in resampled(measured, sr_file, sr):
             y.add(stretch)
         _check_complete(sound, path, section, limits)
         is_cut = section.may_end_early and sound.tell() >= section.stop and bool(len(sound.read(1)))
     _check_audible(levels, sr_file, path, limits, mono=mono)
     cut = (f"cut_at={levels.n / sr_file:g}s",) if is_cut else ()
     warnings = _warnings(levels, sr_file, sr) + cut
-    return LongAudio(y.whole(), sr_file if sr is None else sr, warnings)
+    return LongAudio(y.whole(), sr, warnings)
 
 
 class _Section(NamedTuple):
@@ -236,7 +246,7 @@ def _measured(
     kept = to_mono(block) if mono or block.shape[1] == 1 else block
     # A few hundred KiB of FLAC can be hours of eight channels.
     if levels.n * (kept.size // len(kept)) * kept.itemsize > limits.max_bytes:
-        reason = f"its samples need more than {limits.max_bytes >> 20} MiB of memory"
+        reason = f"its samples need more than {limits.max_bytes >> 20} MiB"
         raise AudioError("too_big", path, f"{reason}; read a shorter section of it")
     return kept
 
@@ -275,7 +285,7 @@ def _check_audible(
         raise AudioError("silent", path, reason)
 
 
-def _warnings(levels: RunningLevels, sr_file: int, sr: int | None) -> tuple[str, ...]:
+def _warnings(levels: RunningLevels, sr_file: int, sr: int) -> tuple[str, ...]:
     n_channels = len(levels.total)
     said = {
         f"dc_offset={levels.dc:.2f}": levels.dc > 0.02,
@@ -284,48 +294,6 @@ def _warnings(levels: RunningLevels, sr_file: int, sr: int | None) -> tuple[str,
         "very_quiet": levels.rms < 1e-3,
         f"downmix_{n_channels}ch": n_channels > 2,
         "mono_cancels": n_channels > 1 and levels.mono_rms < 0.1 * levels.rms,
-        f"low_rate={sr_file}": sr is not None and sr_file < sr,
+        f"low_rate={sr_file}": sr_file < sr,
     }
     return tuple(name for name, holds in said.items() if holds)
-
-
-def resample(y: Waveform, sr_in: int, sr_out: int) -> Waveform:
-    """Convert the sample rate by soxr (HQ: 20 bits, linear phase).
-
-    Parameters
-    ----------
-    y : shape (n_samples,) or (n_samples, n_channels)
-    sr_in, sr_out
-        Hz, above 0.
-
-    Returns
-    -------
-    shape (n_samples * sr_out / sr_in, rounded,) or with channels, float32
-    """
-    _check_rates(sr_in, sr_out)
-    if sr_in == sr_out:
-        return np.asarray(y, dtype=np.float32)
-    converted: Waveform = soxr.resample(np.ascontiguousarray(y, np.float32), sr_in, sr_out, "HQ")
-    return converted
-
-
-def resampled(stretches: Iterable[Waveform], sr_in: int, sr_out: int) -> Iterator[Waveform]:
-    """`resample` of stretches that are laid end to end, to the bit, some of it at a time."""
-    _check_rates(sr_in, sr_out)
-    stream = None
-    for y in stretches:
-        if sr_in == sr_out:
-            yield y
-            continue
-        stream = stream or soxr.ResampleStream(
-            sr_in, sr_out, math.prod(y.shape[1:]), "float32", "HQ"
-        )
-        yield stream.resample_chunk(np.ascontiguousarray(y, np.float32))
-        rest = y[:0]
-    if stream:
-        yield stream.resample_chunk(np.ascontiguousarray(rest, np.float32), last=True)
-
-
-def _check_rates(sr_in: int, sr_out: int) -> None:
-    if min(sr_in, sr_out) <= 0:
-        raise SignalError(f"sample rates of {sr_in} and {sr_out} Hz must be above 0")

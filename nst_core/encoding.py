@@ -7,8 +7,8 @@ both are replaced here.
 import math
 import struct
 import zlib
+from io import FileIO
 from pathlib import Path
-from typing import Any, BinaryIO
 
 import numpy as np
 import soundfile as sf
@@ -38,7 +38,8 @@ def write_audio(
 
     A signal whose peak is over `max_peak` is turned down as a whole, never clipped. Vorbis
     overshoots, so an OGG is decoded and turned down until what a listener gets keeps to it.
-    The file is written in place: callers who need it to appear whole give a temporary path.
+    The file is written in place: callers who need it to appear whole give a temporary path. It
+    is gone where it cannot be written.
 
     Parameters
     ----------
@@ -66,24 +67,36 @@ def write_audio(
     peak = finite_peak(y)
     gain = min(1.0, max_peak / peak) if peak > 0 else 1.0
     with Path(path).open("w+b", buffering=0) as file:  # a full disk shows in the write itself
-        for _ in range(_MAX_ENCODINGS):
-            _encode(file, y, gain, sr, format, subtype)
-            heard = _decoded_peak(file) if format == "ogg" else 0.0
-            if heard <= max_peak:
-                return gain
-            gain *= 0.998 * max_peak / heard
+        try:
+            return _encode_below(max_peak, file, y, gain, sr, format, subtype)
+        except BaseException:
+            Path(path).unlink()
+            raise
+
+
+def _encode_below(
+    max_peak: float, file: FileIO, y: Sliceable, gain: float, sr: int, kind: str, subtype: str
+) -> float:
+    """Turn down until a listener's peak keeps to the limit; the gain."""
+    for _ in range(_MAX_ENCODINGS):
+        _encode(file, y, gain, sr, kind, subtype)
+        heard = _decoded_peak(file) if kind == "ogg" else 0.0
+        if heard <= max_peak:
+            return gain
+        gain *= 0.998 * max_peak / heard
     raise SignalError(f"no gain brings the encoded peak below {max_peak:g}; write WAV instead")
 
 
-class _Sink:
-    """A file for libsndfile, which makes nothing of a write that fails: told of afterwards."""
+class _Nameless:
+    """A file for libsndfile, which is to make nothing of its name.
 
-    def __init__(self, file: BinaryIO) -> None:
+    It would make nothing of a write that fails either: `failure` tells of that afterwards.
+    """
+
+    def __init__(self, file: FileIO) -> None:
+        self.seek, self.tell, self.readinto = file.seek, file.tell, file.readinto
         self._file = file
         self.failure: OSError | None = None
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._file, name)
 
     def write(self, data: bytes) -> int:
         try:
@@ -93,22 +106,23 @@ class _Sink:
         return len(data)
 
 
-def _encode(file: BinaryIO, y: Sliceable, gain: float, sr: int, kind: str, subtype: str) -> None:
+def _encode(file: FileIO, y: Sliceable, gain: float, sr: int, kind: str, subtype: str) -> None:
     file.seek(0)
     file.truncate()
-    sink = _Sink(file)
+    nameless = _Nameless(file)
     channels = math.prod(y.shape[1:])
     try:
-        with sf.SoundFile(sink, "w", sr, channels, subtype, format=kind.upper()) as sound:
+        with sf.SoundFile(nameless, "w", sr, channels, subtype, format=kind.upper()) as sound:
             # libsndfile overflows its stack on a Vorbis write of many minutes in one call.
             for start in range(0, len(y), _BLOCK):
                 block = (y[start : start + _BLOCK] * gain).astype(np.float32, copy=False)
                 sound.write(_rounded(block, subtype))
     except sf.LibsndfileError as error:
         what = f"{sr} Hz, {channels} channels"
-        raise SignalError(f"the {kind} encoder refuses {what} ({error.error_string})") from None
-    if sink.failure:
-        raise sink.failure
+        refusal = SignalError(f"the {kind} encoder refuses {what} ({error.error_string})")
+        raise nameless.failure or refusal from None
+    if nameless.failure:
+        raise nameless.failure
     if kind == "ogg":
         _fix_serial(file)
     elif kind == "wav":
@@ -121,21 +135,20 @@ def _rounded(y: Waveform, subtype: str) -> Waveform:
     return y if n_bits is None else np.rint(y * np.float32(2**n_bits)) / np.float32(2**n_bits)
 
 
-def _decoded_peak(file: BinaryIO) -> float:
+def _decoded_peak(file: FileIO) -> float:
     file.seek(0)
-    with sf.SoundFile(file) as sound:
+    with sf.SoundFile(_Nameless(file)) as sound:
         return max(float(np.max(np.abs(block))) for block in sound.blocks(_BLOCK, dtype="float32"))
 
 
-def _zero_timestamp(wav: BinaryIO) -> None:
+def _zero_timestamp(wav: FileIO) -> None:
     """Zero the time of writing in the PEAK chunk that float WAV files carry."""
-    wav.seek(0)
     for start in [c.start for c in containers.iter_chunks(wav) if c.name == b"PEAK"]:
         wav.seek(start + 4)
-        wav.write(bytes(4))
+        write_all(wav, bytes(4))
 
 
-def _fix_serial(ogg: BinaryIO) -> None:
+def _fix_serial(ogg: FileIO) -> None:
     """Give every page of a single-stream Ogg file the same serial number and a new checksum.
 
     References
@@ -150,7 +163,7 @@ def _fix_serial(ogg: BinaryIO) -> None:
         page = bytearray(unsigned + header[26:] + segments + ogg.read(sum(segments)))
         page[22:26] = struct.pack("<I", _ogg_checksum(page))
         ogg.seek(at)
-        ogg.write(page)
+        write_all(ogg, page)
         at += len(page)
 
 

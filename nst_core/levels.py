@@ -71,14 +71,14 @@ def loudness_lufs(y: Sliceable, sr: int) -> float:
     # The factor keeps a block that is the whole signal from exceeding it by rounding.
     block_s = min(_GATE_BLOCK_S, len(y) / sr * (1 - 1e-9))
     meter = pyloudnorm.Meter(sr, block_size=block_s)
-    blocks = np.concatenate(list(_block_loudness(y, sr, meter)))
-    power = 10 ** (blocks / 10)
+    gated = np.concatenate(list(_block_loudness(y, sr, meter)))
+    power = 10 ** (gated / 10)
     # The standard's two gates: -70 LUFS, then 10 below the mean of what has passed.
-    passed = power[blocks >= _GATE_LUFS]
+    passed = power[gated >= _GATE_LUFS]
     if not len(passed):
         return -math.inf
     relative = 10 * math.log10(passed.mean()) - 10
-    return 10 * math.log10(power[(blocks > relative) & (blocks > _GATE_LUFS)].mean())
+    return 10 * math.log10(power[(gated > relative) & (gated > _GATE_LUFS)].mean())
 
 
 def _block_loudness(

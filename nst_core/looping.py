@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nst_core.errors import SignalError
-from nst_core.levels import rms, set_rms
+from nst_core.levels import set_rms
 from nst_core.spool import Sliceable
 from nst_core.stft import FloatArray
 
@@ -68,13 +68,14 @@ class Loop:
         SignalError
             ``silent``: the texture may sound elsewhere, here it does not.
         """
-        if not rms(self) > 0:
+        try:
+            return set_rms(self, level)
+        except SignalError:
             raise SignalError(
                 f"the ambience is silent from sample {self.first} on, for as long as the music; "
                 "use one that sounds throughout, or cut its silence off",
                 code="silent",
-            )
-        return set_rms(self, level)
+            ) from None
 
 
 def loop_to_length(y: FloatArray, n_samples: int, sr: int) -> FloatArray:

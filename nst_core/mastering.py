@@ -50,6 +50,7 @@ def write_master(
     SignalError, ConfigError
         As `nst_core.encoding.write_audio`.
     """
+    finite_peak(y)
     if sr != output.sample_rate:
         converted = Spool(scratch)
         for stretch in resampled(blocks(y), sr, output.sample_rate):

@@ -134,7 +134,7 @@ def check_signal(y: FloatArray, *, name: str = ...) -> FloatArray: ...
 @overload
 def check_signal(y: Sliceable, *, name: str = ...) -> Sliceable: ...
 def check_signal(y: Sliceable, *, name: str = "the waveform") -> Sliceable:
-    """Return `y`, an array as float32, or say why `name` cannot be processed.
+    """Say why `name` cannot be processed, else return `y`; of an array, its float32.
 
     Raises
     ------

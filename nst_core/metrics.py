@@ -16,7 +16,7 @@ from scipy import fft
 from nst_core.config import LEVEL
 from nst_core.content import chroma_similarity, content_features, correlation, onset_f1
 from nst_core.gates import carrier_deviation, follow
-from nst_core.levels import rms
+from nst_core.levels import rms, to_mono
 from nst_core.spool import Sliceable
 from nst_core.stft import FloatArray, power_spectrogram
 from nst_core.texture import texture_moved
@@ -83,9 +83,10 @@ def evaluate(
 
     Parameters
     ----------
-    y, music : shape (n_samples,), float32
+    y, music : shape (n_samples,) or (n_samples, 2), float32
         Result and music, at least 1 s; the longer one is cut. Of pieces of more than four
-        minutes eight evenly spread excerpts are judged, which are four minutes together.
+        minutes eight evenly spread excerpts are judged, end to end, which are four minutes
+        together: a cut is an onset of both, one in half a minute.
     ambience : shape (any,), float32
         Best a stretch of the ambience that was not used. Levels do not matter.
     sr
@@ -94,7 +95,7 @@ def evaluate(
         Figures that are computed at a time; changes none.
     """
     heard = _excerpts(min(len(y), len(music)), sr)
-    y, music = (np.concatenate([x[part] for part in heard]) for x in (y, music))
+    y, music = (np.concatenate([to_mono(x[part]) for part in heard]) for x in (y, music))
     y, music, ambience = (_unit_rms(x) for x in (y, music, ambience))
     looped = np.resize(ambience, len(y))
     with fft.set_workers(n_threads):

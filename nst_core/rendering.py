@@ -273,10 +273,6 @@ def save_stylisation(path: Path, stylisation: Stylisation) -> None:
 
 def load_stylisation(path: Path) -> Stylisation:
     """Read what `save_stylisation` wrote."""
-    arrays = open_arrays(path)
-    return Stylisation(
-        arrays["gain_db"],
-        arrays["content_loss"][:],
-        arrays["style_loss"][:],
-        int(np.asarray(arrays["best_iteration"])),
-    )
+    names = "gain_db", "content_loss", "style_loss", "best_iteration"
+    gain_db, content_loss, style_loss, best_iteration = open_arrays(path, *names)
+    return Stylisation(gain_db, content_loss[:], style_loss[:], int(np.asarray(best_iteration)))

@@ -1,7 +1,7 @@
 """Arrays along time: in memory while they are short, else made or read a stretch at a time.
 
-A piece of half an hour is several gigabytes of waveforms, mels and gains. What is done to
-them looks a few seconds far, or needs a sum over all; so nothing must hold a long one whole.
+A piece of half an hour is two gigabytes of waveforms, mels and gains. What is done to them
+looks a few seconds far, or needs a sum over all; so nothing must hold a long one whole.
 """
 
 import math
@@ -10,6 +10,7 @@ import struct
 import weakref
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -95,7 +96,7 @@ class DiskArray:
     ) -> None:
         self.shape, self.dtype = shape, np.dtype(dtype)
         self._fd, self._offset = file.fileno(), offset
-        weakref.finalize(self, file.close)
+        weakref.finalize(self, file.close)  # a file that is collected open warns of it
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -103,7 +104,7 @@ class DiskArray:
     def __getitem__(self, part: slice) -> Block:
         start, stop, step = part.indices(len(self))
         if step != 1:
-            raise IndexError(f"step {step}: an array on disk is read in one direction, whole")
+            raise IndexError(f"step {step}: an array on disk is read by steps of 1")
         found = np.empty((max(stop - start, 0), *self.shape[1:]), self.dtype)
         at = self._offset + start * math.prod(self.shape[1:]) * self.dtype.itemsize
         left = found.reshape(-1).view(np.uint8).data
@@ -155,7 +156,7 @@ class Spool:
         self._held = [np.empty_like(stretch, shape=(0, *stretch.shape[1:]))]
 
 
-def write_all(file: IO[bytes], data: bytes) -> None:
+def write_all(file: IO[bytes], data: bytes | bytearray) -> None:
     """Write to an unbuffered file, which may take a part at a time."""
     left = memoryview(data)
     while left:
@@ -175,7 +176,8 @@ def save_arrays(path: Path, **arrays: Sliceable | np.generic) -> None:
         for name, array in arrays.items():
             with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
                 if isinstance(array, np.ndarray | np.generic):
-                    np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)
+                    whole = np.asarray(array, order="C")
+                    np.lib.format.write_array(member, whole, allow_pickle=False)
                 else:
                     _write_array(member, array)
 
@@ -188,23 +190,30 @@ def _write_array(member: IO[bytes], array: Sliceable) -> None:
         member.write(np.ascontiguousarray(block).data)
 
 
-def open_arrays(path: Path) -> dict[str, Sliceable]:
-    """What `save_arrays` wrote; long arrays stay in the file, which may be deleted meanwhile."""
+def open_arrays(path: Path, *names: str) -> list[Sliceable]:
+    """Some of what `save_arrays` wrote, in the order of `names`.
+
+    Long ones stay in the file, which may be deleted meanwhile.
+    """
     with np.load(path, allow_pickle=False) as archive:
-        long = [m for m in archive.zip.infolist() if m.file_size > _IN_MEMORY]
-        found = {_name(member): _open_member(path, member) for member in long}
-        return {name: found[name] if name in found else archive[name] for name in archive.files}
+        members = {member.filename: member for member in archive.zip.infolist()}
+
+        def opened(name: str) -> Sliceable:
+            member = members[f"{name}.npy"]
+            return _open_member(path, member) if member.file_size > _IN_MEMORY else archive[name]
+
+        return [opened(name) for name in names]
 
 
 def _open_member(path: Path, member: zipfile.ZipInfo) -> DiskArray:
-    file = path.open("rb")
-    file.seek(member.header_offset)
-    n_name, n_extra = _ZIP_HEADER.unpack(file.read(_ZIP_HEADER.size))
-    file.seek(n_name + n_extra, os.SEEK_CUR)
-    np.lib.format.read_magic(file)
-    shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-    return DiskArray(file, file.tell(), shape, dtype)
-
-
-def _name(member: zipfile.ZipInfo) -> str:
-    return member.filename.removesuffix(".npy")
+    with ExitStack() as stack:
+        file = stack.enter_context(path.open("rb"))
+        file.seek(member.header_offset)
+        n_name, n_extra = _ZIP_HEADER.unpack(file.read(_ZIP_HEADER.size))
+        file.seek(n_name + n_extra, os.SEEK_CUR)
+        version = np.lib.format.read_magic(file)
+        shape, is_fortran, dtype = np.lib.format.read_array_header_1_0(file)
+        if version != (1, 0) or is_fortran or member.compress_type != zipfile.ZIP_STORED:
+            raise ValueError(f"{path} holds a {member.filename} that save_arrays did not write")
+        stack.pop_all()  # the array closes it
+        return DiskArray(file, file.tell(), shape, dtype)

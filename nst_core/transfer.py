@@ -142,11 +142,11 @@ def stylise(
     u_ambience = compress(ambience.M)
     carrier, to_render = None, {}
     texture = Loop.of(ambience.levelled()[:], len(music.y), mel.sr)
-    courses: list[tuple[FloatArray, FloatArray, int]] = []
+    losses: list[tuple[FloatArray, FloatArray, int]] = []
 
     def gains() -> Iterator[tuple[int, npt.NDArray[np.float16]]]:
         for frames in windows(n_frames, mel, config):
-            M_music, M_ambience = music.mel(frames), power_mel_of_frames(texture, frames, mel)
+            M_music, M_ambience = music.power_mel(frames), power_mel_of_frames(texture, frames, mel)
             M_carrier = None if carrier is None else power_mel_of_frames(carrier, frames, mel)
             reference, begin = _starting_mels(M_music, M_ambience, M_carrier, config)
             optimised = optimise(
@@ -159,8 +159,8 @@ def stylise(
             )
             gain_db = _gain_db(expand(optimised.u), reference)
             best = optimised.best_iteration
-            courses.append((optimised.content_loss, optimised.style_loss, best))
-            yield frames.start, gain_db.T.astype(np.float16)
+            losses.append((optimised.content_loss, optimised.style_loss, best))
+            yield frames.start, gain_db.T.astype(np.float16, order="C")
 
     with fft.set_workers(n_threads):
         if config.start == "carrier":
@@ -171,7 +171,7 @@ def stylise(
             carrier, to_render = carriers[0], {strengths[-1]: carriers[-1]}
         overlap = _overlap_frames(mel, config)
         gain_db = join_windows(gains(), n_frames, overlap, scratch=scratch)
-    return Stylisation(gain_db, *courses[0], to_render)
+    return Stylisation(gain_db, *losses[0], to_render)
 
 
 def windows(n_frames: int, mel: MelConfig, config: TransferConfig) -> list[slice]:

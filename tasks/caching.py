@@ -8,6 +8,7 @@ task run of a single stage shows as Cached exactly when nothing had to be made.
 
 import contextlib
 import dataclasses
+import errno
 import logging
 import os
 import stat
@@ -26,6 +27,8 @@ from tasks.files import StorageError, reported
 from tasks.store import Json, Record, Store
 
 logger = logging.getLogger(__name__)
+
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 @dataclass(frozen=True)
@@ -114,7 +117,13 @@ def produce(
     suffix
         Of the artefact's file.
     make
-        Writes the artefact to the path it is given and returns facts for the record.
+        Writes the artefact to the path it is given and returns facts for the record. The
+        path's folder is its own, and gone afterwards.
+
+    Raises
+    ------
+    StorageError
+        If the scratch folder is full, and as the store says; else what `make` raises.
     """
     store = workspace.store
     if record := store.find(job.stage, job.key):
@@ -122,11 +131,25 @@ def produce(
     started = time.monotonic()
     with workspace.scratch_folder() as folder:
         path = folder / f"artefact.{suffix}"
-        facts = make(path)
+        with _room(workspace):
+            facts = make(path)
         seconds = round(time.monotonic() - started, 3)
         record = store.commit(job.stage, job.key, path, suffix, {**facts, "seconds": seconds})
     logger.debug("%s %s made in %.2f s", job.stage, job.key[:12], seconds)
     return record
+
+
+@contextlib.contextmanager
+def _room(workspace: Workspace) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        reason = (
+            f"{error.strerror}; make room there, or name another disk's folder by AMNST_SCRATCH"
+        )
+        raise StorageError(workspace.scratch, "write", reason) from error
 
 
 @contextlib.contextmanager

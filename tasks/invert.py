@@ -13,7 +13,7 @@ from nst_core.mastering import write_master
 from nst_core.memory import return_freed_memory
 from nst_core.metrics import evaluate
 from nst_core.rendering import load_stylisation, render
-from nst_core.spool import Sliceable, derive
+from nst_core.spool import Sliceable
 from nst_core.stft import FloatArray
 from tasks import carriers
 from tasks.caching import Workspace, artefact, parameters, produce
@@ -52,8 +52,7 @@ def invert_pair(job: RenderJob, workspace: Workspace) -> Record:
         y, music, ambience = _rendered(job.transfer, workspace, scratch)
         return_freed_memory()
         levels = write_master(path, y, sr, job.output, scratch=scratch)
-        mono = derive(to_mono, y), derive(to_mono, music)
-        figures = evaluate(*mono, ambience, sr, n_threads=workspace.n_threads)
+        figures = evaluate(y, music, ambience, sr, n_threads=workspace.n_threads)
         return {
             "duration_s": len(y) / sr,
             "sample_rate": job.output.sample_rate,
@@ -65,7 +64,7 @@ def invert_pair(job: RenderJob, workspace: Workspace) -> Record:
     try:
         return produce(job, workspace, job.output.format, make)
     finally:
-        # What is in the store needs no carrier, and none must stay in memory.
+        # What is in the store needs no carrier, and none must be kept for nobody.
         carriers.forget(job.transfer.key, job.transfer.config.strength)
 
 

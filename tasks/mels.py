@@ -92,12 +92,12 @@ def _read(job: AnalysisJob, source: Path, scratch: Path) -> LongAudio:
     try:
         return read_long_audio(
             source,
-            scratch,
             sr=job.mel.sr,
             mono=job.name == "ambience",
             start_s=job.start_s,
             duration_s=job.duration_s,
             at_most_s=AudioLimits.max_ambience_s if job.name == "ambience" else None,
+            scratch=scratch,
         )
     except AudioError as error:
         # A remote file is read from a passing copy, whose name tells nobody anything.

@@ -71,8 +71,8 @@ def transfer_pair(job: TransferJob, workspace: Workspace, row_id: str) -> Record
                 scratch=path.parent,
             )
         return_freed_memory()
-        carriers.keep(job.key, job.config.strength, stylisation.carriers)
         save_stylisation(path, stylisation)
+        carriers.keep(job.key, job.config.strength, stylisation.carriers)
         best = stylisation.best_iteration
         return {
             "content_loss": float(stylisation.content_loss[best]),

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import timedelta
 from threading import Timer
 from uuid import UUID, uuid4
 
@@ -14,6 +15,7 @@ from prefect.client.schemas.objects import StateType
 from prefect.exceptions import ObjectNotFound
 from prefect.settings import get_current_settings
 from prefect.states import AwaitingRetry, Cancelled, Completed, Failed, Running, Scheduled
+from prefect.types._datetime import now
 
 from flows import runs
 from flows.catalog import RenderRequest
@@ -30,6 +32,7 @@ from flows.runs import (
     wait_for,
 )
 from flows.server import ServerError
+from flows.summary import progress_key
 
 
 def test_a_completed_run_is_not_started_again_and_the_way_out_is_named(completed):
@@ -121,21 +124,42 @@ def test_waiting_for_a_run_tells_how_it_ended(deployment, capsys, state, code, s
     assert capsys.readouterr().err.startswith(said)
 
 
-def test_a_run_that_no_worker_takes_is_told_of_once(deployment, monkeypatch):
+@pytest.mark.parametrize(
+    ("state", "due_s", "n_warnings"),
+    [("Late", -61, 1), ("AwaitingRetry", -61, 1), ("Late", -20, 0), ("Scheduled", 60, 0)],
+)
+def test_a_run_that_no_worker_takes_for_a_minute_is_told_of_once(
+    deployment, monkeypatch, state, due_s, n_warnings
+):
     run_id, said = submitted(deployment), []
-    set_state(run_id, Scheduled(name="Late"))
-    monkeypatch.setattr(runs, "_UNTAKEN_S", 0)
+    set_state(run_id, Scheduled(name=state, scheduled_time=now("UTC") + timedelta(seconds=due_s)))
     monkeypatch.setattr(runs, "_POLL_S", 0.2)
+    end = Timer(2.0, set_state, [run_id, Cancelled()])
+    end.start()
+    _, ended = wait_for(run_id, said.append, lambda _: None)
+    end.join()
+    assert ended.is_cancelled()
+    assert len(said) == n_warnings
+    assert all("amnst doctor says which are alive" in warning for warning in said)
 
-    def warn(warning):
-        said.append(warning)
-        # The run ends while it is looked at again.
-        Timer(1.0, set_state, [run_id, Cancelled()]).start()
 
-    _, state = wait_for(run_id, warn)
-    assert state.is_cancelled()
-    (warning,) = said
-    assert warning.endswith("waits: no worker takes it; amnst doctor says which are alive")
+def test_waiting_shows_how_far_a_catalogue_is(deployment, monkeypatch):
+    run_id, shown = submitted(deployment), []
+    monkeypatch.setattr(runs, "_SHOW_S", 0)
+    monkeypatch.setattr(runs, "_POLL_S", 0.2)
+    set_state(run_id, Running())
+
+    def show(percent):
+        shown.append(percent)
+        if percent:
+            set_state(run_id, Completed())
+        else:
+            with get_client(sync_client=True) as client:
+                bar = {"key": progress_key(run_id), "type": "progress", "data": 42.0}
+                client.request("POST", "/artifacts/", json=bar)
+
+    wait_for(run_id, pytest.fail, show)
+    assert shown == [0, 42]
 
 
 def test_the_command_cancels_a_run_and_ends_with_2_for_one_that_has_ended(deployment, capsys):

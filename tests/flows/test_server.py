@@ -91,6 +91,6 @@ def test_a_server_that_fails_meanwhile_is_waited_for(completed, monkeypatch):
     monkeypatch.setattr(runs, "_POLL_S", 0.05)
     answer = read_run(completed).model_dump_json()
     with answering((500, "restarting"), (500, "restarting"), (200, answer)):
-        run, state = wait_for(completed, pytest.fail)
+        run, state = wait_for(completed, pytest.fail, pytest.fail)
     assert str(run.id) == completed
     assert state.is_completed()

@@ -1,6 +1,7 @@
 """Where it runs: what the environment decides, and what it cannot."""
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,14 @@ def test_without_an_environment_the_store_is_in_the_users_cache(monkeypatch, tmp
     workspace = Settings().workspace()
     assert Path(workspace.store_uri) == tmp_path / ".cache" / "amnst" / "store"
     assert workspace.n_threads == len(os.sched_getaffinity(0))
+
+
+def test_scratch_is_on_a_disk_unless_another_temporary_folder_is_named(monkeypatch, tmp_path):
+    monkeypatch.delenv("TMPDIR", raising=False)
+    assert Path(Settings().scratch).parent == Path("/var/tmp")
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)  # as in a new process
+    assert Path(Settings().scratch).parent == tmp_path
 
 
 def test_scratch_folders_of_two_users_are_two(monkeypatch):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.signal import butter, sosfilt
 
+from nst_core import metrics
 from nst_core.gates import carrier_deviation, follow
 from nst_core.metrics import Metrics, evaluate, high_share
 from nst_core.synth import ambience, music_piece
@@ -187,6 +188,33 @@ def test_the_verdict_names_every_gate_that_is_missed(changed, verdict):
     fields = {field.name: 0.0 for field in dataclasses.fields(Metrics)}
     good = {"content": 0.55, "texture": 0.55, "carrier_db": 3.4, "follow": 0.25}
     assert Metrics(**{**fields, **good, **changed}).verdict == verdict
+
+
+def test_of_a_long_piece_as_much_is_judged_as_of_four_minutes_from_end_to_end(monkeypatch):
+    assert metrics._excerpts(240 * SR, SR) == [slice(0, 240 * SR)]
+    heard = metrics._excerpts(1000 * SR, SR)
+    assert [part.stop - part.start for part in heard] == [30 * SR] * 8
+    assert (heard[0].start, heard[-1].stop) == (0, 1000 * SR)
+    gaps = np.diff([part.start for part in heard])
+    assert gaps.max() - gaps.min() <= 1
+    assert gaps.min() > 30 * SR
+
+
+def test_excerpts_of_a_piece_have_the_figures_of_the_piece(monkeypatch):
+    music, rain = music_piece("folk", 40.0, seed=0), ambience("rain", 40.0, seed=0)
+    whole = evaluate(music + rain, music, rain, SR)
+    monkeypatch.setattr(metrics, "_EXCERPT_S", 3.0)
+    parts = evaluate(music + rain, music, rain, SR)
+    assert parts != whole
+    for name in ("content", "texture", "spectrum_moved", "onset_f1"):
+        assert getattr(parts, name) == pytest.approx(getattr(whole, name), abs=0.05), name
+    assert parts.carrier_db == pytest.approx(whole.carrier_db, abs=0.3)
+
+
+def test_a_stereo_result_is_judged_by_its_mono_mix(sounds):
+    music, rain = sounds[0], sounds[1]
+    both = np.stack([music + rain, music - rain], axis=1)
+    assert evaluate(both, music, rain, SR) == evaluate(both.mean(axis=1), music, rain, SR)
 
 
 def test_threads_change_no_figure(sounds):

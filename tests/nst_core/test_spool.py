@@ -11,12 +11,14 @@ from nst_core.config import MelConfig, OutputConfig, TransferConfig
 from nst_core.mastering import write_master
 from nst_core.mel import n_frames
 from nst_core.metrics import evaluate
-from nst_core.rendering import Stylisation, render
+from nst_core.rendering import Stylisation, load_stylisation, render, save_stylisation
+from nst_core.segments import join_windows, window_bounds
 from nst_core.spool import Derived, DiskArray, Spool, blocks, derive, open_arrays, save_arrays
 from nst_core.synth import ambience, music_piece
 
 SR = 22_050
 MEL = MelConfig()
+FULL = TransferConfig(strength=1.0)
 
 
 @pytest.fixture(autouse=True)
@@ -67,7 +69,7 @@ def test_a_disk_array_is_read_forward_only(tmp_path):
 
 def test_a_file_that_was_cut_is_no_array(tmp_path):
     save_arrays(tmp_path / "a.npz", y=signal(100_000))
-    y = open_arrays(tmp_path / "a.npz")["y"]
+    (y,) = open_arrays(tmp_path / "a.npz", "y")
     with (tmp_path / "a.npz").open("r+b") as file:
         file.truncate(200_000)
     with pytest.raises(EOFError, match="bytes before the array in it does"):
@@ -102,12 +104,26 @@ def test_saved_arrays_are_numpys_and_come_back_long_or_short(tmp_path):
     with np.load(tmp_path / "a.npz") as plain:
         np.testing.assert_array_equal(plain["y"], y, strict=True)
         np.testing.assert_array_equal(plain["z"], -y, strict=True)
-    found = open_arrays(tmp_path / "a.npz")
+    found_u, found_y, n = open_arrays(tmp_path / "a.npz", "u", "y", "n")
     (tmp_path / "a.npz").unlink()
-    assert isinstance(found["y"], DiskArray)
-    np.testing.assert_array_equal(found["y"][1000:2000], y[1000:2000], strict=True)
-    np.testing.assert_array_equal(found["u"], u, strict=True)
-    assert int(found["n"]) == 7
+    assert isinstance(found_y, DiskArray)
+    np.testing.assert_array_equal(found_y[1000:2000], y[1000:2000], strict=True)
+    np.testing.assert_array_equal(found_u, u, strict=True)
+    assert int(n) == 7
+
+
+@pytest.mark.parametrize("n", [10, 600])
+def test_a_long_or_short_array_of_columns_comes_back_as_it_was(tmp_path, n):
+    M = np.asfortranarray(signal(n, 384))
+    save_arrays(tmp_path / "a.npz", M=M)
+    (found,) = open_arrays(tmp_path / "a.npz", "M")
+    np.testing.assert_array_equal(found[:], M, strict=True)
+
+
+def test_a_long_array_of_another_layout_is_refused(tmp_path):
+    np.savez(tmp_path / "a.npz", M=np.asfortranarray(signal(600, 384)))
+    with pytest.raises(ValueError, match=r"a\.npz holds a M\.npy"):
+        open_arrays(tmp_path / "a.npz", "M")
 
 
 def test_the_same_arrays_give_the_same_bytes(tmp_path):
@@ -134,16 +150,32 @@ def piece(path, duration_s):
 
 def whole_way(folder, scratch):
     """From a file to a file and its figures, but for the neural loop; the analysis and result."""
-    read = read_long_audio(folder / "music.wav", scratch, sr=SR)
+    read = read_long_audio(folder / "music.wav", sr=SR, scratch=scratch)
     made = analyse(read.y, MEL, name="music", scratch=scratch)
     save_analysis(folder / "a.npz", made)
     music, rain = load_waveform(folder / "a.npz"), ambience("rain", 2.0, seed=0)
-    shape = n_frames(len(music), MEL), MEL.n_mels
-    style = Stylisation(np.broadcast_to(np.float16(2), shape), np.zeros(1), np.zeros(1), 0)
-    y = render(music, rain, style, MEL, TransferConfig(), scratch=scratch)
+    if scratch is None:
+        music = made.y
+    y = render(music, rain, some_gain(len(music), folder, scratch), MEL, FULL, scratch=scratch)
     output = OutputConfig(sample_rate=32_000, loudness_lufs=-20)
     reached = write_master(folder / "out.wav", y, SR, output, scratch=scratch)
-    return reached, evaluate(derive(to_mono, y), derive(to_mono, music), rain, SR), y
+    return reached, evaluate(y, music, rain, SR), y
+
+
+def some_gain(n_samples, folder, scratch):
+    """A stylisation of random gains in overlapping windows, from a file if there is a folder."""
+    rng, n = np.random.default_rng(0), n_frames(n_samples, MEL)
+    windows = (
+        (first, rng.uniform(-6, 6, (last - first, MEL.n_mels)).astype("f2"))
+        for first, last in window_bounds(n, 200, 20)
+    )
+    gain_db = join_windows(windows, n, 20, scratch=scratch)
+    assert isinstance(gain_db, np.ndarray) == (scratch is None)
+    style = Stylisation(gain_db, np.zeros(1), np.zeros(1), 0)
+    if scratch is None:
+        return style
+    save_stylisation(folder / "s.npz", style)
+    return load_stylisation(folder / "s.npz")
 
 
 def test_a_piece_on_disk_is_rendered_as_one_in_memory(tmp_path, short_stretches):

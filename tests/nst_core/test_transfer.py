@@ -3,6 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from nst_core import rendering, spool
 from nst_core.analysis import analyse
 from nst_core.config import MelConfig, TransferConfig
 from nst_core.errors import ConfigError, SignalError
@@ -74,6 +75,25 @@ def test_a_carrier_at_hand_is_the_one_an_inversion_would_make(
     )
     now = render(*(each.y for each in inputs), made, MEL, config, n_threads=2)
     np.testing.assert_array_equal(now, later)
+
+
+def test_a_transfer_on_disk_is_the_one_in_memory(classifier, rain, tmp_path, monkeypatch):
+    monkeypatch.setattr(spool, "_IN_MEMORY", 1 << 16)
+    monkeypatch.setattr(rendering, "_LONGEST_S", 5.0)
+    left, right = (music_piece(genre, 13.0, seed=0) for genre in ("folk", "rock"))
+    music = np.stack([left, right], axis=1)
+    texture = analyse(rain, MEL, name="ambience")
+    config = TransferConfig(n_iterations=1, window_s=10.0, window_overlap_s=1.0)
+    found = []
+    for scratch in (None, tmp_path):
+        analysed = analyse(music, MEL, name="music", scratch=scratch)
+        made = stylise(analysed, texture, classifier, config, scratch=scratch)
+        kinds = {type(each) for each in (made.gain_db, *made.carriers.values())}
+        assert (np.ndarray in kinds) == (scratch is None)
+        y = render(music, rain, made, MEL, config, scratch=scratch)
+        found.append([made.gain_db[:], made.carriers[config.strength][:], y[:]])
+    for in_memory, on_disk in zip(*found, strict=True):
+        np.testing.assert_array_equal(in_memory, on_disk)
 
 
 def test_channels_that_come_first_are_named(music, rain):

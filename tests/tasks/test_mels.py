@@ -1,6 +1,7 @@
 import dataclasses
 import math
 import os
+import resource
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -133,6 +134,21 @@ def test_a_section_outside_the_file_is_refused_by_name(
     with pytest.raises(AudioError, match=r"tune\.wav: ") as caught:
         compute_mels.fn(_job(sounds / "tune.wav", **section), workspace)
     assert caught.value.code == code
+
+
+def test_a_full_scratch_folder_is_named_with_the_way_out(
+    sounds: Path, workspace: Workspace
+) -> None:
+    """A limit of the process stands for the disk's."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, hard))
+    try:
+        with pytest.raises(StorageError, match=r"make room there.*AMNST_SCRATCH") as caught:
+            compute_mels.fn(_job(sounds / "tune.wav"), workspace)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert workspace.scratch in str(caught.value)
+    assert list(Path(workspace.scratch).iterdir()) == []
 
 
 def test_a_file_exchanged_after_it_was_hashed_is_not_analysed(
