@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
 
@@ -21,6 +21,8 @@ from tasks.probe import probe_store
 
 _SLOW_S = 15.0
 """Batches are written every few seconds; this is a backlog."""
+_WAITS_S = 60.0
+"""Workers ask for runs every few seconds; who waits longer waits for one."""
 _BIG_SQLITE = 2_000_000_000
 _PAGE = 200
 _PLANNED_WITHIN_S = 120.0
@@ -201,8 +203,11 @@ def _delays(client: SyncPrefectClient) -> Iterator[Finding]:
 
 def _waiting_runs(client: SyncPrefectClient) -> Iterator[Finding]:
     """Runs without a free worker: many are normal in a catalogue of many shards."""
-    late = _count(client, {"name": {"any_": ["Late"]}})
-    yield Finding("ok", "late runs", f"{late} wait until a worker is free" if late else "none")
+    due = (datetime.now(UTC) - timedelta(seconds=_WAITS_S)).isoformat()
+    scheduled = {"state": {"type": {"any_": ["SCHEDULED"]}}}
+    n_runs = _count(client, {**scheduled, "next_scheduled_start_time": {"before_": due}})
+    found = f"{n_runs} wait for a worker for a minute and more" if n_runs else "none"
+    yield Finding("ok", "waiting runs", found)
 
 
 def _schedules(client: SyncPrefectClient, definitions: Iterable[Definition]) -> Iterator[Finding]:
@@ -216,9 +221,8 @@ def _schedules(client: SyncPrefectClient, definitions: Iterable[Definition]) -> 
         if not on_since:
             continue
         subject = f"schedule of {definition.full_name}"
-        planned = _count(
-            client, {"type": {"any_": ["SCHEDULED", "PENDING", "RUNNING"]}}, deployment.id
-        )
+        states = {"type": {"any_": ["SCHEDULED", "PENDING", "RUNNING"]}}
+        planned = _count(client, {"state": states}, deployment.id)
         age_s = (datetime.now(UTC) - min(filter(None, on_since))).total_seconds()
         if planned or age_s < _PLANNED_WITHIN_S:
             yield Finding("ok", subject, "it is on")
@@ -228,9 +232,9 @@ def _schedules(client: SyncPrefectClient, definitions: Iterable[Definition]) -> 
 
 
 def _count(
-    client: SyncPrefectClient, state: dict[str, Any], deployment_id: UUID | None = None
+    client: SyncPrefectClient, runs: dict[str, Any], deployment_id: UUID | None = None
 ) -> int:
-    wanted: dict[str, Any] = {"flow_runs": {"state": state}}
+    wanted: dict[str, Any] = {"flow_runs": runs}
     if deployment_id:
         wanted["deployments"] = {"id": {"any_": [str(deployment_id)]}}
     n_runs: int = client.request("POST", "/flow_runs/count", json=wanted).json()

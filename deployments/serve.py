@@ -76,6 +76,9 @@ def server_environment(address: Address, inherited: Mapping[str, str]) -> dict[s
     return {
         **SERVER_ENVIRONMENT,
         "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
+        # SQLite lets one transaction write. Prefect would mark all shards that wait for a worker
+        # as Late side by side, with a page of `database is locked` in the log for each but one.
+        "PREFECT_SERVER_SERVICES_LATE_RUNS_ENABLED": "false",
         # On a terminal Prefect counts a first use, and says so.
         "DO_NOT_TRACK": "1",
         # By default any page may read the CSRF token, which then protects from nothing.

@@ -1,5 +1,6 @@
 """What the doctor says of a real server, and of what is wrong with it."""
 
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import httpx
@@ -143,19 +144,21 @@ def test_a_recorder_that_is_behind_is_seen(deployed, eventually):
 
 
 @pytest.mark.slow
-def test_late_runs_are_counted(deployed):
+@pytest.mark.parametrize(("due_s", "n_more"), [(-61, 1), (-5, 0), (60, 0)])
+def test_runs_that_wait_for_a_minute_are_counted(deployed, due_s, n_more):
     @flow
     def waiting():
         """Is not started."""
 
-    def late():
+    def n_waiting():
         (found,) = doctor._waiting_runs(deployed)
         assert found.level == "ok", "shards queue behind a worker"
         return 0 if found.text == "none" else int(found.text.split()[0])
 
-    before = late()  # other tests may have left some
-    deployed.create_flow_run(waiting, state=Scheduled(name="Late"))
-    assert late() >= before + 1
+    before = n_waiting()  # other tests may have left some
+    due = datetime.now(UTC) + timedelta(seconds=due_s)
+    deployed.create_flow_run(waiting, state=Scheduled(scheduled_time=due))
+    assert n_waiting() == before + n_more
 
 
 @pytest.mark.slow

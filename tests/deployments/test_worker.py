@@ -5,6 +5,7 @@ import platform
 import subprocess
 
 import pytest
+from prefect.settings import Settings
 from prefect.states import AwaitingRetry
 
 from deployments.serve import Address, server_environment
@@ -50,6 +51,13 @@ def test_a_workers_health_page_is_for_its_machine_unless_someone_says_otherwise(
 def test_neither_a_worker_nor_the_server_counts_uses():
     assert Worker(pool="gpu").environment({})["DO_NOT_TRACK"] == "1"
     assert server_environment(Address(4200), {})["DO_NOT_TRACK"] == "1"
+
+
+def test_on_one_machine_no_run_becomes_late(monkeypatch):
+    """SQLite would lock out all but one of those that are marked side by side."""
+    for name, value in server_environment(Address(4200), {}).items():
+        monkeypatch.setenv(name, value)
+    assert not Settings().server.services.late_runs.enabled
 
 
 SLEEPER = """
