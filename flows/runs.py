@@ -50,6 +50,7 @@ def submit(request: RenderRequest, *, idempotency_key: str | None = None) -> Flo
         return run_deployment(  # type: ignore[return-value]  # no event loop here
             CATALOG_DEPLOYMENT,
             parameters={"request": request.model_dump(mode="json")},
+            flow_run_name=request.title,
             idempotency_key=idempotency_key,
             as_subflow=False,
             timeout=0,

@@ -64,6 +64,10 @@ def test_a_catalogues_run_is_called_after_its_manifest(rendered):
     assert run_of(rendered.render()).name == rendered.manifest.stem
 
 
+def test_it_has_that_name_while_it_waits(deployment):
+    assert read_run(submitted(deployment)).name == "m"
+
+
 def test_a_catalogue_that_was_refused_and_another_flow_have_no_report(rendered, completed):
     rendered.rows = [dict(rendered.rows[0], strength="7")]
     assert report_of(run_of(rendered.render())) is None
