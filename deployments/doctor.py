@@ -1,5 +1,6 @@
 """`amnst doctor`: what is wrong with the store, the Prefect server and the workers."""
 
+import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,6 +17,7 @@ from deployments.definitions import CONTROL, GPU, Definition
 from deployments.delays import event_delay_s, unrecorded_delay_s
 from deployments.worker import host_and_version
 from nst_core import __version__
+from tasks.caching import Workspace
 from tasks.files import StorageError
 from tasks.probe import probe_store
 
@@ -52,6 +54,17 @@ def examine_store(store_uri: str) -> Iterator[Finding]:
         level: Literal["ok", "fault"] = "fault" if promise.holds is False else "ok"
         yield Finding(level, f"store {promise.name}", f"{promise.claim}: {promise.seen}")
     yield from (Finding("warning", "store", remark) for remark in found.remarks)
+
+
+def examine_scratch(workspace: Workspace) -> Iterator[Finding]:
+    """Say whether the scratch folder can be used, and how much room is there."""
+    try:
+        with workspace.scratch_folder() as folder:
+            free_gb = shutil.disk_usage(folder).free / 1e9
+    except StorageError as error:
+        yield Finding("fault", "scratch", str(error))
+    else:
+        yield Finding("ok", "scratch", f"{workspace.scratch}, {free_gb:.1f} GB free")
 
 
 def examine_server(

@@ -110,14 +110,18 @@ def _run_shards(
 ) -> Iterator[tuple[Shard, FlowRun | None]]:
     """Keep some shards open at a time; yield each with its run, or None, when it is over."""
     waiting, under_way = deque(shards), dict[UUID, Shard]()
+    ending: set[UUID] = set()  # of an earlier cancel; they start again once they have ended
     try:
         while waiting or under_way:
             while waiting and len(under_way) < max_in_flight:
                 shard = waiting.popleft()
                 patiently(lambda: forget_part(workspace, shard.catalog_run_id, shard.name))  # noqa: B023
-                under_way[_asked(lambda: _start(shard, deployment))] = shard  # noqa: B023
+                run = _asked(lambda: _start(shard, deployment))  # noqa: B023
+                under_way[run.id] = shard
+                if run.state and run.state.is_cancelling():
+                    ending.add(run.id)
             runs = _asked(lambda: _read(under_way))
-            for run_id in [each for each in under_way if _is_over(runs.get(each))]:
+            for run_id in [each for each in under_way if _is_over(runs.get(each), ending)]:
                 yield under_way.pop(run_id), runs.get(run_id)
             if under_way:
                 time.sleep(_POLL_S)
@@ -126,7 +130,7 @@ def _run_shards(
         raise
 
 
-def _start(shard: Shard, deployment: str) -> UUID:
+def _start(shard: Shard, deployment: str) -> FlowRun:
     """Create the run of a shard, or find it and start it again."""
     run: FlowRun = run_deployment(  # type: ignore[assignment]  # the flow is not async
         deployment,
@@ -140,7 +144,7 @@ def _start(shard: Shard, deployment: str) -> UUID:
     )
     if run.state and run.state.is_final():
         _start_again(run)
-    return run.id
+    return run
 
 
 def _start_again(run: FlowRun) -> None:
@@ -162,15 +166,15 @@ def _read_page(client: SyncPrefectClient, ids: Sequence[UUID]) -> list[FlowRun]:
     return client.read_flow_runs(flow_run_filter=wanted, sort=FlowRunSort.ID_DESC, limit=_PAGE)
 
 
-def _is_over(run: FlowRun | None) -> bool:
+def _is_over(run: FlowRun | None, ending: set[UUID]) -> bool:
     """Say whether nothing more will come of a run; start it again where something can."""
     state = run.state if run else None
     if run is None or state is None:
         return True  # somebody has deleted it
-    if state.type == StateType.CRASHED and run.run_count < _MAX_STARTS:
-        _asked(lambda: _start_again(run))
-        return False
-    if _is_stuck(state):
+    is_lost = state.type == StateType.CRASHED and run.run_count < _MAX_STARTS
+    has_ended = state.is_cancelled() and run.id in ending
+    if is_lost or has_ended or _is_stuck(state):
+        ending.discard(run.id)
         _asked(lambda: _start_again(run))
         return False
     return state.is_final()

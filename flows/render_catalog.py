@@ -16,6 +16,7 @@ from flows.render_shard import THREADS, render_rows, verdict
 from flows.settings import Settings
 from flows.summary import CatalogPage
 from tasks.caching import Workspace
+from tasks.files import check_writable
 from tasks.parts import CATALOG, ResultLog, forget_part, report_run, result_log
 from tasks.report import write_report
 from tasks.results import RowResult, invalid, skipped
@@ -40,7 +41,8 @@ def render_catalog(request: RenderRequest) -> Any:
     workspace, deployment = settings.workspace(), settings.shard_deployment
     listener().stage("read manifest")
     catalog = patiently(lambda: open_catalog(request, workspace))
-    patiently(workspace.store.check_writable)
+    for folder in (workspace.store_uri, request.output):
+        patiently(lambda: check_writable(folder))  # noqa: B023  # called at once
     refused = invalid(catalog.manifest.problems)
     n_pairs = len(refused) + len(catalog.rows)
     listener().pairs(n_pairs)

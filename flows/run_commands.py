@@ -22,7 +22,8 @@ def submit(
     """Start a manifest's catalogue on the workers of a Prefect server.
 
     Prints the id of the flow run. The manifest is read by the workers: its place must be
-    one that they reach. One that is not on this machine is named, and not refused.
+    one that they reach. One that is on this machine, too, is checked first; one that is not
+    is named, and not refused.
 
     Parameters
     ----------
@@ -36,14 +37,17 @@ def submit(
         Return when the run has ended: 0 if all pairs are well, else 1.
     """
     prepare_prefect(verbose=False)
+    from flows.catalog import accepted_manifest
     from flows.runs import submit as start
     from flows.runs import url_of
-    from tasks.files import absolute
+    from tasks.files import absolute, is_absent_here, is_remote
 
     options = options.absolute()
     request = options.request(
         absolute(manifest), shard_size=shard_size, max_in_flight=max_in_flight
     )
+    if not is_remote(request.manifest) and not is_absent_here(request.manifest):
+        accepted_manifest(request)  # what the workers would refuse
     run = start(request)
     sys.stderr.write(f"{run.name}: {url_of(run)}\n")
     _warn_of_absent(request)

@@ -27,7 +27,7 @@ T = TypeVar("T")
 _POLL_S = 5.0
 """A look costs the server as much as three events of a task run."""
 _SHOW_S = 15.0
-"""Between two looks at a catalogue's bar, which moves as shards end."""
+"""Between two looks at a catalogue's bar, which moves as shards end, and at who waits."""
 _UNTAKEN_S = 60.0
 """A run that was due so long ago may wait for a worker that is not there."""
 _STOPPING_S = 120.0
@@ -80,7 +80,7 @@ def wait_for(
             show_at = time.monotonic() + _SHOW_S
             show(_waited_for(lambda: _percent_over(run)))  # noqa: B023  # called at once
         if time.monotonic() >= look_at:
-            look_at = time.monotonic() + _UNTAKEN_S
+            look_at = time.monotonic() + _SHOW_S
             if untaken := _waited_for(lambda: _untaken(run)):  # noqa: B023  # called at once
                 pool = untaken.work_pool_name
                 of_pool = f" of the pool {pool}" if pool else ""

@@ -144,7 +144,7 @@ def worker(
 
 
 def doctor() -> int:
-    """Examine the artefact store, and the Prefect server and its workers if one is named.
+    """Examine store and scratch, and the Prefect server and its workers if one is named.
 
     PREFECT_API_URL names it. Exit code 0 when all that was looked at is well, 1 for warnings
     and faults.
@@ -154,16 +154,18 @@ def doctor() -> int:
     from prefect.settings import get_current_settings
 
     from deployments.definitions import definitions
-    from deployments.doctor import examine_server, examine_store
+    from deployments.doctor import examine_scratch, examine_server, examine_store
     from flows.settings import Settings
 
-    findings = list(_told(examine_store(Settings().store_uri)))
+    workspace = Settings().workspace()
+    findings = list(_told(examine_store(workspace.store_uri)))
+    findings += _told(examine_scratch(workspace))
     well, unseen = "all is well", ""
     if get_current_settings().api.url:
         with get_client(sync_client=True) as client:
             findings += _told(examine_server(client, definitions()))
     else:
-        well = "the store is well"
+        well = "store and scratch are well"
         unseen = "; server and workers were not looked at: PREFECT_API_URL is not set"
     n_bad = sum(finding.level != "ok" for finding in findings)
     verdict = f"{n_bad} of {len(findings)} need attention" if n_bad else well

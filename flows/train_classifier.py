@@ -14,6 +14,7 @@ from nst_core.config import (
     TrainingConfig,
 )
 from tasks.download import download_dataset
+from tasks.files import check_writable
 from tasks.mels import SegmentMelJob, compute_segment_mels
 from tasks.retry import patiently
 from tasks.segment import describe_dataset, segment_tracks
@@ -55,7 +56,7 @@ class TrainResult(BaseModel):
 def train_classifier(request: TrainRequest) -> TrainResult:
     """Train the genre classifier whose layers the transfer listens with."""
     workspace = Settings().workspace()
-    patiently(workspace.store.check_writable)
+    patiently(lambda: check_writable(workspace.store_uri))
     say = listener().stage
     say("download dataset")
     folder = download_dataset(request.dataset, str(workspace.scratch_root()), request.sha256)

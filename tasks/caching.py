@@ -23,7 +23,7 @@ from typing import Any, Protocol
 from prefect.cache_policies import CachePolicy
 from prefect.context import TaskRunContext
 
-from tasks.files import StorageError, reported
+from tasks.files import StorageError
 from tasks.store import Json, Record, Store
 
 logger = logging.getLogger(__name__)
@@ -57,13 +57,15 @@ class Workspace:
     @contextlib.contextmanager
     def scratch_folder(self) -> Iterator[Path]:
         """A private folder that is gone afterwards, whatever happens."""
-        with tempfile.TemporaryDirectory(prefix="amnst-", dir=self.scratch_root()) as folder:
-            yield Path(folder)
+        with self._usable():
+            folder = tempfile.TemporaryDirectory(prefix="amnst-", dir=self.scratch_root())
+        with folder as name:
+            yield Path(name)
 
     def scratch_root(self) -> Path:
         """`scratch`, made if need be, closed to other users."""
         root = Path(self.scratch)
-        with reported(self.scratch, "write"):
+        with self._usable():
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
             status = root.lstat()
         if status.st_uid != os.getuid() or stat.S_ISLNK(status.st_mode):
@@ -74,6 +76,14 @@ class Workspace:
                 "it is another user's or a link; set AMNST_SCRATCH to your own",
             )
         return root
+
+    @contextlib.contextmanager
+    def _usable(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            reason = f"{error.strerror}; name a folder of your own by AMNST_SCRATCH"
+            raise StorageError(self.scratch, "write", reason) from error
 
 
 class Job(Protocol):

@@ -209,6 +209,15 @@ def publish(local_path: Path, uri: str) -> None:
             _sync_folder(target.parent)
 
 
+def check_writable(folder: str) -> None:
+    """Raise `StorageError` now if nothing can be written in a folder, and not once per row."""
+    probe = join(folder, ".amnst-writable")
+    with tempfile.NamedTemporaryFile() as empty:
+        publish(Path(empty.name), probe)
+    with contextlib.suppress(StorageError):  # a bucket may let us write and not delete
+        delete(probe)
+
+
 def create(uri: str, data: bytes) -> bool:
     """Write a file that does not exist yet; False when it does."""
     with reported(uri, "create"):

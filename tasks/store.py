@@ -26,7 +26,6 @@ import json
 import logging
 import re
 import tempfile
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -99,13 +98,6 @@ class Store:
     def __post_init__(self) -> None:
         # A worker's current folder is not the one the store was named in.
         object.__setattr__(self, "root_uri", absolute(self.root_uri))
-
-    def check_writable(self) -> None:
-        """Raise `StorageError` now if nothing can be stored, and not once per row."""
-        probe = join(self.root_uri, f".probe-{uuid.uuid4().hex}")
-        with tempfile.NamedTemporaryFile() as empty:
-            publish(Path(empty.name), probe)
-        delete(probe)
 
     def find(self, stage: str, key: str) -> Record | None:
         """Return the result of `key`, or None when it must be computed.

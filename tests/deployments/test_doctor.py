@@ -17,9 +17,10 @@ from deployments import doctor
 from deployments.database import database_of
 from deployments.definitions import definitions
 from deployments.delays import event_delay_s, unrecorded_delay_s
-from deployments.doctor import Finding, examine_server, examine_store
+from deployments.doctor import Finding, examine_scratch, examine_server, examine_store
 from flows.cli import main
 from nst_core import __version__
+from tasks.caching import Workspace
 from tests.servers import web_server
 
 
@@ -231,6 +232,15 @@ def test_a_store_that_cannot_be_written_is_a_fault_and_a_good_one_keeps_its_prom
     assert "AMNST_STORE_URI" in found.text
 
 
+def test_the_room_in_the_scratch_folder_is_told_and_one_that_cannot_be_used(tmp_path):
+    (found,) = examine_scratch(Workspace("store", str(tmp_path / "scratch")))
+    assert found.level == "ok"
+    assert found.text.endswith("GB free")
+    (found,) = examine_scratch(Workspace("store", "/proc/none"))
+    assert found.level == "fault"
+    assert "AMNST_SCRATCH" in found.text
+
+
 def test_the_command_ends_with_1_for_a_fault_and_0_without_one(tmp_path, monkeypatch, capsys):
     for place, code in ((tmp_path / "store", 0), (tmp_path / "store" / "file" / "x", 1)):
         monkeypatch.setenv("AMNST_STORE_URI", str(place))
@@ -247,7 +257,8 @@ def test_without_a_server_the_command_vouches_for_the_store_alone(tmp_path, monk
         main(["doctor"])
     assert caught.value.code == 0
     assert capsys.readouterr().err == (
-        "the store is well; server and workers were not looked at: PREFECT_API_URL is not set\n"
+        "store and scratch are well; server and workers were not looked at: "
+        "PREFECT_API_URL is not set\n"
     )
 
 

@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from threading import Event, Thread, Timer
+from time import sleep
 from uuid import UUID, uuid4
 
 import pytest
@@ -20,9 +21,11 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Cancelled, Cancelling, Failed, Running
 
 from flows import dispatch, runs
+from flows.catalog import RenderRequest, Shard
 from flows.cli import main
 from flows.progress import Listener
 from flows.server import ServerError
+from tasks.caching import Workspace
 
 DEPLOYMENT = "render-shard/nobody"
 """Nobody works for it: its runs wait until a test ends them."""
@@ -148,6 +151,40 @@ def test_shards_that_no_worker_takes_are_told_of(on_workers, end_shards, monkeyp
         client.set_flow_run_state(waits.id, Cancelled())
     (warning,) = said
     assert warning.startswith(f"{SHARDS[1]} waits: the workers")
+
+
+def test_a_shard_that_an_earlier_cancel_still_ends_starts_again(
+    shard_deployment, tmp_path, monkeypatch
+):
+    """A catalogue that is retried at once finds its shard Cancelling."""
+    monkeypatch.setattr(dispatch, "_POLL_S", 0.2)
+    shard = Shard(
+        request=RenderRequest(manifest=str(tmp_path / "m.csv"), output=str(tmp_path / "out")),
+        manifest_sha256="0" * 64, model_sha256="0" * 64, first=0, stop=1,
+        catalog_run_id=str(uuid4()),
+    )  # fmt: skip
+    run_id = dispatch._start(shard, shard_deployment).id
+    seen = []
+
+    def ends_twice() -> None:
+        with get_client(sync_client=True) as client:
+            client.set_flow_run_state(run_id, Cancelled(), force=True)
+            while not client.read_flow_run(run_id).state.is_scheduled():
+                sleep(0.1)
+            seen.append(client.read_flow_run(run_id).state_name)
+            client.set_flow_run_state(run_id, Failed(message="lost"), force=True)
+
+    with get_client(sync_client=True) as client:
+        client.update_flow_run(run_id, infrastructure_pid="machine:1")
+        client.set_flow_run_state(run_id, Running(), force=True)
+        client.set_flow_run_state(run_id, Cancelling())
+        assert client.read_flow_run(run_id).state.is_cancelling()
+    Timer(1.0, ends_twice).start()
+    workspace = Workspace(str(tmp_path / "store"), str(tmp_path / "scratch"))
+    ((_, run),) = dispatch._run_shards([shard], shard_deployment, 1, workspace)
+    assert run.id == run_id
+    assert run.state.message == "lost"
+    assert seen == ["AwaitingRetry"]
 
 
 def test_the_shards_that_a_lost_catalogue_left_are_cancelled_by_its_id(

@@ -11,6 +11,7 @@ from prefect.client.schemas.filters import TaskRunFilter, TaskRunFilterFlowRunId
 from prefect.client.schemas.sorting import TaskRunSort
 
 from nst_core.errors import NSTError
+from tasks.files import StorageError
 
 BAD_ROWS = (
     {"id": "short", "ambience": "short.wav", "music": "folk.wav"},
@@ -161,6 +162,15 @@ def test_an_output_that_cannot_be_written_fails_its_row_in_the_upload(rendered, 
     report = rendered.report()
     assert list(report["stage"]) == ["upload"]
     assert "taken" in report["error"][0]
+    assert rendered.work == []
+
+
+def test_an_output_folder_that_cannot_be_written_is_refused_before_the_first_pair(rendered):
+    shutil.rmtree(rendered.output)
+    rendered.output.write_text("a file where the folder should be")
+    rendered.rows = [dict(rendered.rows[0], strength="0.1")]
+    with pytest.raises(StorageError, match="output: cannot create"):
+        rendered.render().result()
     assert rendered.work == []
 
 

@@ -206,7 +206,7 @@ def test_what_only_the_workers_may_see_is_named_and_not_refused(
     deployment, tmp_path, capsys, command
 ):
     deployment()
-    (tmp_path / "here.csv").touch()
+    (tmp_path / "here.csv").write_text("ambience,music\ns3://b/sounds/a.wav,s3://b/sounds/m.wav\n")
     options = ("--output", str(tmp_path / "out"), "--input-root", "s3://b/sounds")
     for manifest, said in (("here.csv", False), ("gone.csv", True)):
         with pytest.raises(SystemExit) as caught:
@@ -216,8 +216,22 @@ def test_what_only_the_workers_may_see_is_named_and_not_refused(
         assert (f"{tmp_path}/{manifest} is not on this machine" in err) == said
         assert ("[not_here]" in err) == said
     with pytest.raises(SystemExit):
-        main([*command, str(tmp_path / "here.csv"), *options[:2], "--input-root", "/sonds"])
+        main([*command, str(tmp_path / "here.csv"), *options, "--input-root", "/sonds"])
     assert "/sonds is not on this machine" in capsys.readouterr().err
+
+
+def test_a_manifest_of_this_machine_is_checked_before_it_is_submitted(deployment, tmp_path, capsys):
+    deployment()
+    manifest = tmp_path / "m.csv"
+    manifest.write_text("ambience,music,strength\na.wav,m.wav,70%\n")
+    command = ["submit", str(manifest), "--output", str(tmp_path / "out")]
+    for options, code in (([], 2), (["--skip-invalid"], 0)):
+        with pytest.raises(SystemExit) as caught:
+            main([*command, *options])
+        assert caught.value.code == code
+        out, err = capsys.readouterr()
+        assert bool(out) == (code == 0), "the id of a run"
+        assert ("70%" in err) == (code == 2)
 
 
 def times():

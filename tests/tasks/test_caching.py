@@ -168,6 +168,16 @@ def test_two_empty_stores_end_with_the_same_bytes(
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can make another user's folder")
+@pytest.mark.parametrize("scratch", ["/proc/none", "/sys/kernel", "/dev/null"])
+def test_a_scratch_folder_that_cannot_be_used_names_the_setting(tmp_path, scratch):
+    workspace = Workspace(str(tmp_path / "store"), scratch)
+    with (
+        pytest.raises(StorageError, match=f"^{scratch}: .*AMNST_SCRATCH"),
+        workspace.scratch_folder(),
+    ):
+        pass
+
+
 def test_a_scratch_folder_of_another_user_is_refused(tmp_path):
     folder = tmp_path / "scratch"
     folder.mkdir()
