@@ -11,6 +11,7 @@ import dataclasses
 import errno
 import logging
 import os
+import shutil
 import stat
 import tempfile
 import time
@@ -28,6 +29,8 @@ from tasks.store import Json, Record, Store
 
 logger = logging.getLogger(__name__)
 
+_PREFIX = "amnst-scratch-"
+_FORGOTTEN_S = 7 * 86_400.0
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -56,9 +59,11 @@ class Workspace:
 
     @contextlib.contextmanager
     def scratch_folder(self) -> Iterator[Path]:
-        """A private folder that is gone afterwards, whatever happens."""
+        """A private folder that is gone afterwards; if the process is killed, after a week."""
         with self._usable():
-            folder = tempfile.TemporaryDirectory(prefix="amnst-", dir=self.scratch_root())
+            root = self.scratch_root()
+            _remove_forgotten(root)
+            folder = tempfile.TemporaryDirectory(prefix=_PREFIX, dir=root)
         with folder as name:
             yield Path(name)
 
@@ -84,6 +89,14 @@ class Workspace:
         except OSError as error:
             reason = f"{error.strerror}; name a folder of your own by AMNST_SCRATCH"
             raise StorageError(self.scratch, "write", reason) from error
+
+
+def _remove_forgotten(root: Path) -> None:
+    """Remove the scratch folders of processes that were killed long ago."""
+    for left in root.glob(f"{_PREFIX}*"):
+        with contextlib.suppress(FileNotFoundError):  # another process removes it, too
+            if time.time() - left.stat().st_mtime > _FORGOTTEN_S:
+                shutil.rmtree(left, ignore_errors=True)
 
 
 class Job(Protocol):

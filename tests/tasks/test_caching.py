@@ -1,6 +1,7 @@
 import dataclasses
 import hashlib
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -71,6 +72,24 @@ def test_a_failure_leaves_neither_result_nor_scratch(workspace: Workspace) -> No
         produce(Note("x"), workspace, "txt", fail)
     assert _all_files(Path(workspace.scratch).parent) == {}
     assert list(Path(workspace.scratch).iterdir()) == []
+
+
+def test_what_a_killed_process_has_left_in_scratch_is_gone_after_a_week(
+    workspace: Workspace,
+) -> None:
+    root = workspace.scratch_root()
+    old, new, own = (
+        root / name for name in ("amnst-scratch-old", "amnst-scratch-new", "amnst-out")
+    )
+    for folder, age_s in ((old, 8 * 86_400), (new, 6 * 86_400), (own, 99 * 86_400)):
+        folder.mkdir()
+        (folder / "artefact.npz").write_bytes(b"half")
+        at = time.time() - age_s
+        os.utime(folder, (at, at))
+    with workspace.scratch_folder():
+        assert not old.exists()
+        assert (new / "artefact.npz").is_file()
+        assert (own / "artefact.npz").is_file()
 
 
 def test_scratch_is_closed_to_other_users(workspace: Workspace) -> None:
