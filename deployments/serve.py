@@ -113,18 +113,21 @@ def running_server(address: Address, stop: Event) -> Iterator[subprocess.Popen[b
     address.check_free()
     # As the server will read it.
     home = Path(os.environ.get("PREFECT_HOME") or "~/.prefect").expanduser()
-    with _alone_in(home, address):
-        yield from _running(address, stop)
+    with _alone_in(home, address) as lock:
+        yield from _running(address, stop, lock)
 
 
 @contextmanager
-def _alone_in(home: Path, address: Address) -> Iterator[None]:
-    """Hold the home's lock: two servers on one database would take each other's runs."""
+def _alone_in(home: Path, address: Address) -> Iterator[tuple[int, ...]]:
+    """Hold the home's lock: two servers on one database would take each other's runs.
+
+    Yields its descriptor, for the server, which may outlive us.
+    """
     try:
         home.mkdir(parents=True, exist_ok=True)
         lock = (home / "amnst-serve.lock").open("a+", encoding="utf-8")
     except OSError:
-        yield  # the server says better what is wrong with the folder
+        yield ()  # the server says better what is wrong with the folder
         return
     with lock:
         try:
@@ -140,13 +143,16 @@ def _alone_in(home: Path, address: Address) -> Iterator[None]:
         lock.truncate(0)
         lock.write(address.ui)
         lock.flush()
-        yield
+        yield (lock.fileno(),)
 
 
-def _running(address: Address, stop: Event) -> Iterator[subprocess.Popen[bytes]]:
+def _running(
+    address: Address, stop: Event, lock: tuple[int, ...]
+) -> Iterator[subprocess.Popen[bytes]]:
     environment = server_environment(address, os.environ)
     # On stdout it has a banner and advice, which no setting turns off; its log is on stderr.
-    process = start(server_command(address), environment, stdout=subprocess.DEVNULL)
+    command = server_command(address)
+    process = start(command, environment, stdout=subprocess.DEVNULL, descriptors=lock)
     try:
         _wait_until_ready(address, process, stop)
         yield process
@@ -208,11 +214,15 @@ def keep_working(
 
 
 def start(
-    command: Sequence[str], environment: Mapping[str, str], *, stdout: int | None = None
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    stdout: int | None = None,
+    descriptors: tuple[int, ...] = (),
 ) -> subprocess.Popen[bytes]:
     """Start a program in a session of its own: a terminal's Ctrl-C reaches only us.
 
-    What it prints goes to our stderr by default.
+    What it prints goes to our stderr by default. It keeps `descriptors` open as long as it lives.
     """
     return subprocess.Popen(  # noqa: S603  # our own arguments
         command,
@@ -220,6 +230,7 @@ def start(
         stdin=subprocess.DEVNULL,
         stdout=sys.stderr.fileno() if stdout is None else stdout,
         start_new_session=True,
+        pass_fds=descriptors,
     )
 
 

@@ -217,6 +217,32 @@ def test_sigterm_ends_everything(served, eventually):
     address.check_free()
 
 
+@pytest.mark.slow
+def test_a_server_that_outlives_a_killed_serve_still_has_its_database(
+    environment, free_port, tmp_path, eventually
+):
+    own = environment | {"PREFECT_HOME": str(tmp_path / "prefect")}
+    port, log = free_port(), tmp_path / "log"
+    command = [sys.executable, "-c", AMNST, "serve", "--port"]
+    with log.open("wb") as stream:
+        process = subprocess.Popen([*command, str(port)], env=own, stdout=stream, stderr=stream)
+    left = set()
+    try:
+        eventually(lambda: process.poll() is not None or "UI: " in log.read_text(), 180)
+        left = children(process)
+        process.kill()
+        process.wait()
+        done = subprocess.run(
+            [*command, str(free_port())], env=own, timeout=180, capture_output=True, text=True,
+            check=False,
+        )  # fmt: skip
+        assert done.returncode == 2
+        assert f"is served at http://127.0.0.1:{port} already" in done.stderr
+    finally:
+        for pid in left:
+            os.killpg(pid, signal.SIGKILL)  # each leads a session of its own
+
+
 def test_a_worker_without_a_server_ends_at_once_and_says_why(environment, free_port):
     done = subprocess.run(
         [sys.executable, "-c", AMNST, "worker", "--pool", "gpu"],
