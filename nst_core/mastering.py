@@ -50,8 +50,8 @@ def write_master(
     SignalError, ConfigError
         As `nst_core.encoding.write_audio`.
     """
-    finite_peak(y)
     if sr != output.sample_rate:
+        finite_peak(y)  # nothing that is empty or not finite can be converted
         converted = Spool(scratch)
         for stretch in resampled(blocks(y), sr, output.sample_rate):
             converted.add(stretch)

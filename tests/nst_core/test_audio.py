@@ -1,6 +1,5 @@
 import io
 import os
-import resource
 import struct
 import time
 import tracemalloc
@@ -23,6 +22,7 @@ from nst_core.audio import (
 )
 from nst_core.config import AudioLimits
 from nst_core.errors import AudioError, ConfigError, SignalError
+from tests.limits import full_disk
 
 SR = 22_050
 
@@ -133,14 +133,10 @@ def test_minutes_of_vorbis_are_written(tmp_path):
 
 @pytest.mark.parametrize("kind", ["wav", "flac", "ogg"])
 def test_a_disk_that_is_full_fails_the_write(tmp_path, kind):
-    """A limit of the process stands for the disk's; libsndfile itself tells of neither."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
-    try:
-        with pytest.raises(OSError, match="too large"):
-            write_audio(tmp_path / "x", noise(10.0), SR, format=kind)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    """libsndfile itself does not tell."""
+    with full_disk(20_000), pytest.raises(OSError, match="too large"):
+        write_audio(tmp_path / "x", noise(10.0), SR, format=kind)
+    assert not (tmp_path / "x").exists()
 
 
 @pytest.mark.parametrize(

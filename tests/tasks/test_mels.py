@@ -1,7 +1,6 @@
 import dataclasses
 import math
 import os
-import resource
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ from tasks.caching import Workspace, artefact
 from tasks.files import StorageError, publish, sha256_file
 from tasks.mels import AnalysisJob, compute_mels, identify_inputs, identify_patiently
 from tasks.retry import DELAYS_S
+from tests.limits import full_disk
 
 SR = 22_050
 
@@ -139,14 +139,9 @@ def test_a_section_outside_the_file_is_refused_by_name(
 def test_a_full_scratch_folder_is_named_with_the_way_out(
     sounds: Path, workspace: Workspace
 ) -> None:
-    """A limit of the process stands for the disk's."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, hard))
-    try:
-        with pytest.raises(StorageError, match=r"make room there.*AMNST_SCRATCH") as caught:
-            compute_mels.fn(_job(sounds / "tune.wav"), workspace)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    refused = pytest.raises(StorageError, match=r"make room there.*AMNST_SCRATCH")
+    with full_disk(300_000), refused as caught:
+        compute_mels.fn(_job(sounds / "tune.wav"), workspace)
     assert workspace.scratch in str(caught.value)
     assert list(Path(workspace.scratch).iterdir()) == []
 
