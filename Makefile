@@ -3,47 +3,60 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-READY := $(VENV)/.ready
+# Both are made by the first command that needs them: see the end.
+RUNTIME := $(VENV)/.runtime
+TOOLS := $(VENV)/.tools
+LOCK = uv pip compile pyproject.toml --universal --python-version 3.11 --upgrade --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
 
-.PHONY: demo test test-faults check fmt bench bench-sound lock clean
+.PHONY: demo test quick test-faults check fmt bench bench-sound lock clean
 
-demo: $(READY)  ## train and render on sounds made on the spot
-	AMNST_STORE_URI=demo/store PREFECT_HOME=$(CURDIR)/demo/prefect $(BIN)/amnst demo demo
+demo: $(RUNTIME)  ## train and render on sounds made on the spot
+	AMNST_STORE_URI=demo/store PREFECT_HOME="$$PWD/demo/prefect" $(BIN)/amnst demo demo
 
-test: $(READY)  ## all tests
-	$(BIN)/python -m pytest
+# Two files at a time, as many tests wait for servers; in the order of their folders, as those take longest.
+test: $(TOOLS)  ## all tests
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations=10 --durations-min=1
 
-test-faults: $(READY)  ## kill servers and workers in turn, and press Retry in a browser; needs postgresql, redis-server and chromium
+quick: $(TOOLS)  ## the tests that need no server and no long computation, in a minute or so
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m 'not server and not heavy and not faults and not browser and not slow'
+
+test-faults: $(TOOLS)  ## kill servers and workers in turn, and press Retry in a browser; needs postgresql, redis-server and chromium
 	$(BIN)/python -m pytest -m 'faults or browser or slow'
 
-check: $(READY)  ## lint, types, contracts, spelling
+check: $(TOOLS)  ## lint, types, contracts, spelling
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/codespell
 
-fmt: $(READY)  ## format, and mend what can be mended
+fmt: $(TOOLS)  ## format, and mend what can be mended
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(READY)  ## every benchmark; see tests/benchmarks/README.md
+bench: $(TOOLS)  ## every benchmark; see tests/benchmarks/README.md
 	$(BIN)/python -m tests.benchmarks
 
-bench-sound: $(READY)  ## is it a transfer? sixteen real pairs, all methods, and a page to listen to
+bench-sound: $(TOOLS)  ## is it a transfer? sixteen real pairs, all methods, and a page to listen to
 	$(BIN)/python -m tests.benchmarks sound audition
 
-lock:  ## pin all dependencies anew, for every supported Python
-	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --upgrade \
-	  --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header \
-	  --output-file requirements.lock
+lock:  ## pin all dependencies anew, for every supported Python; needs uv
+	$(LOCK) --extra build --extra cluster --output-file requirements.lock
+	$(LOCK) --extra dev --output-file requirements-dev.lock --constraint requirements.lock
 
 clean:  ## remove the virtual environment and what the demo made
 	rm -rf $(VENV) demo
 
-$(READY): requirements.lock pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14) and "Python 3.11 to 3.13 is needed; make PYTHON=python3.12 names one")'
-	test -x $(BIN)/pip || $(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	touch $(READY)
+# A checkout's path may hold spaces, which make cannot have in a target's name: all are relative.
+$(RUNTIME): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14) and "Python 3.11 to 3.13 is needed; make PYTHON=python3.12 names one")'
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { echo 'making a virtual environment in $(VENV)'; $(PYTHON) -m venv --clear $(VENV); }
+	@$(BIN)/python -m deployments.install requirements.lock
+	@echo 'installing amnst itself, from this folder'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(TOOLS): $(RUNTIME) requirements-dev.lock
+	@$(BIN)/python -m deployments.install requirements-dev.lock
+	@touch $@

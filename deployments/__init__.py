@@ -1,1 +1,1 @@
-"""What a machine needs to run the flows."""
+"""Setup of servers, workers and deployments."""

@@ -1,4 +1,4 @@
-"""What looks after runs whose process or worker is gone, and what starts catalogues."""
+"""Automations that end runs whose process or worker is gone, and that start catalogues."""
 
 from collections.abc import Iterable
 from datetime import timedelta
@@ -20,33 +20,39 @@ from deployments.definitions import Definition
 _OVER = {"Completed", "Failed", "Crashed", "Cancelled"}
 _WAITING = {"Scheduled", "AwaitingRetry", "Late", "Paused", "Suspended"}
 _CLAIMED = {"Pending", "Submitting", "InfrastructurePending"}
+_HEARTBEAT = "prefect.flow-run.heartbeat"
 
 MISSED_HEARTBEATS = 3
 PENDING_S = 900
-"""Longer than a catalogue waits for its own shards: this is for runs without a parent."""
+"""Longer than a catalogue waits for its own shards: this limit is for runs without a parent."""
 
 
 def lost_runs(heartbeat_s: int) -> AutomationCore:
-    """Runs that beat no more become Crashed, from where they can be retried."""
+    """Return the automation that marks runs without heartbeats as Crashed, to be retried."""
     return _watch(
         "amnst-lost-runs",
-        "Marks a run as Crashed when its machine is lost: nobody else would.",
-        after={"prefect.flow-run.heartbeat"},
-        expect={"prefect.flow-run.heartbeat", *_events(_OVER | _WAITING)},
+        "Marks a run as Crashed when its machine is lost.",
+        after={_HEARTBEAT},
+        expect={_HEARTBEAT, *_events(_OVER | _WAITING)},
         within_s=MISSED_HEARTBEATS * heartbeat_s,
         message=f"no heartbeat for {MISSED_HEARTBEATS * heartbeat_s} s: its machine is lost",
     )
 
 
 def stuck_runs(pending_s: int = PENDING_S) -> AutomationCore:
-    """Runs that were claimed and never began become Crashed: they have no heartbeat."""
+    """Return the automation that marks claimed runs that never began as Crashed.
+
+    Such runs have no heartbeat.
+    """
     return _watch(
         "amnst-stuck-runs",
-        "Marks a run as Crashed when the worker died that had claimed it.",
+        "Marks a run as Crashed when the worker that claimed it has died.",
         after=_events(_CLAIMED),
-        expect=_events({"Running", "Cancelling"} | _OVER | _WAITING),
+        # The server reads several events at a time. It may read a Running before the Pending that
+        # precedes it, and then ignores it. Each heartbeat shows again that the run has begun.
+        expect={_HEARTBEAT, *_events({"Running", "Cancelling"} | _OVER | _WAITING)},
         within_s=pending_s,
-        message=f"claimed and not begun for {pending_s} s: its worker is lost",
+        message=f"claimed but not begun for {pending_s} s: its worker is lost",
     )
 
 
@@ -61,7 +67,7 @@ def _watch(
             after=after,
             expect=expect,
             match=_resource({"prefect.resource.id": "prefect.flow-run.*"}),
-            # Other people's flows on the same server are none of our business.
+            # Leave other people's flows on the same server alone.
             match_related=_resource(
                 {"prefect.resource.role": "tag", "prefect.resource.id": "prefect.tag.amnst"}
             ),
@@ -82,7 +88,7 @@ def _events(states: Iterable[str]) -> set[str]:
 
 
 def triggers_of(definition: Definition, deployment_id: UUID) -> list[AutomationCore]:
-    """The automations that start a deployment."""
+    """Return the automations that start a deployment."""
     triggers = definition.trigger_types()
     for trigger in triggers:
         trigger.set_deployment_id(deployment_id)
@@ -92,7 +98,7 @@ def triggers_of(definition: Definition, deployment_id: UUID) -> list[AutomationC
 def ensure_automation(
     client: SyncPrefectClient, desired: AutomationCore, *, dry_run: bool
 ) -> Change:
-    """Create an automation or bring it up to date; one that is switched off stays so."""
+    """Create or update an automation; if it is switched off, it stays off."""
     found = next(iter(_named(client, desired.name)), None)
     if found is None:
         if not dry_run:
@@ -108,22 +114,22 @@ def ensure_automation(
 
 
 def _named(client: SyncPrefectClient, name: str) -> list[Automation]:
-    """In an order that is everybody's."""
+    """Return the automations of a name, in an order that all clients agree on."""
     return sorted(client.read_automations_by_name(name), key=lambda each: each.id)
 
 
 def _remove_doubles(client: SyncPrefectClient, name: str) -> None:
-    """Leave one: the server lets two that deploy at once make two of a name, which both act."""
+    """Keep one: two deploys at once can create two automations of a name, and both would act."""
     for double in _named(client, name)[1:]:
         try:
             client.delete_automation(double.id)
         except PrefectHTTPStatusError as error:
-            if error.response.status_code != httpx.codes.NOT_FOUND:  # the other was faster
+            if error.response.status_code != httpx.codes.NOT_FOUND:  # another deploy was faster
                 raise
 
 
 def _update(desired: AutomationCore, *, enabled: bool) -> AutomationCore:
-    # The server refuses the owner, which it knows.
+    # The server knows the owner and refuses it as a field.
     fields = desired.model_dump(exclude={"owner_resource", "enabled"})
     return AutomationCore(**fields, enabled=enabled)
 

@@ -1,4 +1,4 @@
-"""What `amnst deploy` finds, and what it does about it."""
+"""Changes that `amnst deploy` makes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class DeployError(NSTError):
 
 @dataclass(frozen=True)
 class Change:
-    """One thing on the server; `fields` are those that differ."""
+    """Change of one object on the server; `fields` names the fields that differ."""
 
     kind: Literal["work pool", "deployment", "schedule", "automation"]
     name: str
@@ -29,7 +29,7 @@ class Change:
     fields: tuple[str, ...] = ()
 
     def sentence(self, *, dry_run: bool = False) -> str:
-        """Say what was done, or would be."""
+        """Say what was done, or with `dry_run` what would be done."""
         what = (_DRY if dry_run else _DONE)[self.action]
         return f"{self.kind} {self.name}: {what}" + (
             f" ({', '.join(self.fields)})" if self.fields else ""
@@ -37,7 +37,7 @@ class Change:
 
 
 def differing(desired: Mapping[str, Any], found: Mapping[str, Any]) -> tuple[str, ...]:
-    """Names of the desired values that are not the found ones; lists count as sets."""
+    """Return the names of the desired values that differ; the order in lists does not count."""
     return tuple(
         name for name, value in desired.items() if _sorted(value) != _sorted(found.get(name))
     )

@@ -1,4 +1,4 @@
-"""What can be told of a server's database from outside."""
+"""Facts about a server's database that can be seen from outside."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +17,11 @@ class Database:
     Attributes
     ----------
     kind
-        For people.
+        Description for people.
     single_machine
-        Whether it is meant for the workers of one machine.
+        Whether it is meant for the workers of one machine only.
     size
-        In bytes, where it is a file of this machine.
+        Bytes, if it is a file on this machine.
     """
 
     kind: str
@@ -30,10 +30,10 @@ class Database:
 
 
 def database_of(client: SyncPrefectClient) -> Database:
-    """Return what the server of `client` keeps its runs in.
+    """Return the database of the server of `client`.
 
-    The API hides its database's address. Of a server on this machine our own settings
-    tell; of another one, whether it passes messages in its own memory does.
+    The API hides the database's address. For a server on this machine our own settings show it;
+    for another one, the place of its messages shows whether it is meant for one machine.
     """
     settings = get_current_settings()
     url = settings.server.database.connection_url
@@ -51,5 +51,5 @@ def database_of(client: SyncPrefectClient) -> Database:
 
 
 def _size(file: Path) -> int:
-    parts = [file, *file.parent.glob(f"{file.name}-*")]  # the write-ahead log belongs to it
+    parts = [file, *file.parent.glob(f"{file.name}-*")]  # include the write-ahead log
     return sum(part.stat().st_size for part in parts)

@@ -1,4 +1,4 @@
-"""The deployments of prefect.yaml, as values."""
+"""Deployments of prefect.yaml, as values."""
 
 from importlib import import_module, resources
 from typing import Any
@@ -12,7 +12,7 @@ CONTROL, GPU = "control", "gpu"
 
 
 class Pool(BaseModel):
-    """Where a deployment's runs go, and what they are told."""
+    """Work pool of a deployment's runs, and their job variables."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -21,7 +21,7 @@ class Pool(BaseModel):
 
 
 class Slots(BaseModel):
-    """How many runs of a deployment at a time, and what becomes of one more."""
+    """Limit on a deployment's concurrent runs, and what happens to runs beyond it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -30,7 +30,7 @@ class Slots(BaseModel):
 
 
 class Definition(BaseModel):
-    """A deployment as prefect.yaml states it."""
+    """Deployment as defined in prefect.yaml."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -45,29 +45,29 @@ class Definition(BaseModel):
 
     @property
     def full_name(self) -> str:
-        """As the server knows it: flow and deployment."""
+        """Name on the server: flow and deployment."""
         return f"{self.flow().name}/{self.name}"
 
     def flow(self) -> Flow[..., Any]:
-        """The flow itself; imports its module."""
+        """Return the flow itself; imports its module."""
         module, _, function = self.entrypoint.rpartition(".")
         found: Flow[..., Any] = getattr(import_module(module), function)
         return found
 
     def trigger_types(self) -> list[DeploymentTriggerTypes]:
-        """The triggers, checked by Prefect's own types."""
+        """Return the triggers, validated by Prefect's own types."""
         one: TypeAdapter[DeploymentTriggerTypes] = TypeAdapter(DeploymentTriggerTypes)
         return [one.validate_python(dict(trigger)) for trigger in self.triggers]
 
 
 def definitions() -> tuple[Definition, ...]:
-    """All deployments of this package."""
+    """Return all deployments of this package."""
     text = resources.files("deployments").joinpath("prefect.yaml").read_text("utf-8")
     return tuple(Definition.model_validate(each) for each in yaml.safe_load(text)["deployments"])
 
 
 def heartbeat_s() -> int:
-    """Seconds between the heartbeats of a flow run: the same in all deployments."""
+    """Return the seconds between heartbeats of a flow run, which all deployments share."""
     (seconds,) = {
         int(each.work_pool.job_variables["env"]["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"])
         for each in definitions()

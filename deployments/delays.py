@@ -1,23 +1,22 @@
-"""How far a Prefect server is behind: measured from outside."""
+"""Delay of a Prefect server, measured from outside."""
 
 import time
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
 from prefect.client.orchestration import SyncPrefectClient
-from prefect.types._datetime import now
 
 _PREFIX = "prefect.task-run."
 _PAGE = 50
 
 
 def event_delay_s(client: SyncPrefectClient, *, give_up_s: float) -> float | None:
-    """Seconds until an event that is sent now can be read; None for too many."""
+    """Return the seconds until an event that is sent now can be read; None after `give_up_s`."""
     started, event_id = time.monotonic(), str(uuid4())
     event = {
         "id": event_id,
-        "occurred": now("UTC").isoformat(),
+        "occurred": datetime.now(UTC).isoformat(),
         "event": "amnst.doctor.asked",
         "resource": {"prefect.resource.id": "amnst.doctor"},
         "payload": {},
@@ -31,7 +30,7 @@ def event_delay_s(client: SyncPrefectClient, *, give_up_s: float) -> float | Non
 
 
 def unrecorded_delay_s(client: SyncPrefectClient) -> float:
-    """Age in seconds of the oldest of the last task run events that the runs do not show yet."""
+    """Return the age in seconds of the oldest recent task run event that no run shows yet."""
     wanted: dict[str, object] = {"event": {"prefix": [_PREFIX]}, "order": "DESC"}
     latest: dict[str, datetime] = {}
     for event in _events(client, wanted):
@@ -41,7 +40,7 @@ def unrecorded_delay_s(client: SyncPrefectClient) -> float:
     runs = client.request("POST", "/task_runs/filter", json=body).json() if latest else []
     shown = {run["id"]: datetime.fromisoformat(run["state"]["timestamp"]) for run in runs}
     behind = [at for run_id, at in latest.items() if run_id not in shown or shown[run_id] < at]
-    return max(((now("UTC") - at).total_seconds() for at in behind), default=0.0)
+    return max(((datetime.now(UTC) - at).total_seconds() for at in behind), default=0.0)
 
 
 def _events(client: SyncPrefectClient, wanted: dict[str, object]) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""`amnst deploy`: a Prefect server gets the pools, deployments and automations of this package."""
+"""`amnst deploy`: create the pools, deployments and automations of this package on a server."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -12,18 +12,18 @@ from prefect.client.schemas.schedules import construct_schedule
 from prefect.client.schemas.sorting import DeploymentSort
 from prefect.exceptions import ObjectNotFound
 from prefect.flows import Flow
-from prefect.utilities.callables import parameter_schema
 
 from deployments.automations import ensure_automation, lost_runs, stuck_runs, triggers_of
 from deployments.changes import Change, DeployError, differing
 from deployments.definitions import Definition, heartbeat_s
-from deployments.pools import PoolType, ensure_pools
+from deployments.pools import POOLS, PoolType, ensure_pool, job_template
+from flows.server.prefect_internals import parameter_schema
 from nst_core import __version__
 
 MARK = "Made by `amnst deploy`."
-"""Ends the description of the deployments that are ours to remove; others may have our tag, too.
+"""End of the description of deployments that we may remove; other deployments may share our tag.
 
-A tag of its own would be one more resource of every event of every run, which the server stores.
+A separate tag would add a resource to every event of every run, and the server stores these.
 """
 _TAG = "amnst"
 _PAGE = 200
@@ -37,18 +37,18 @@ def deploy(
     image: str | None = None,
     dry_run: bool = False,
 ) -> Iterator[Change]:
-    """Create what is missing, update what differs, remove what is ours and no longer defined.
+    """Create what is missing, update what differs, and remove our deployments without definition.
 
-    Each change is yielded as it is done. Other people's deployments are left alone. What an
-    operator may have set stays: job templates of pools, schedules, and whether an automation
+    Yields each change when it is done. Other people's deployments stay as they are. So does what
+    an operator may have set: edited job templates of pools, schedules, and whether an automation
     is on.
 
     Parameters
     ----------
     definitions
-        The deployments; `deployments.definitions.definitions` has those of the package.
+        Deployments; `deployments.definitions.definitions` returns those of the package.
     pool_type
-        Of the work pools.
+        Type of the work pools.
     image
         Container image with this package, for pools that start containers.
     dry_run
@@ -61,12 +61,19 @@ def deploy(
     """
     if pool_type != "process" and not image:
         raise DeployError(
-            f"runs of pools of type {pool_type} need a container image with amnst; pass --image",
+            f"runs in pools of type {pool_type} need a container image with amnst; pass --image",
             code="no_image",
         )
-    yield from ensure_pools(client, pool_type, dry_run=dry_run)
+    templates = {}
+    for name in POOLS:
+        template = job_template(name, pool_type, definitions, image=image)
+        change, templates[name] = ensure_pool(client, name, pool_type, template, dry_run=dry_run)
+        yield change
     for definition in definitions:
-        yield from _ensure_deployment(client, definition, image, dry_run=dry_run)
+        template = templates[definition.work_pool.name]
+        # An edited template may take the image from the deployment, as ours did in the past.
+        chosen = image if "image" in template["variables"].get("properties", {}) else None
+        yield from _ensure_deployment(client, definition, chosen, dry_run=dry_run)
     for automation in (lost_runs(heartbeat_s()), stuck_runs()):
         yield ensure_automation(client, automation, dry_run=dry_run)
     yield from _remove_undefined(client, definitions, dry_run=dry_run)
@@ -101,7 +108,7 @@ def _ensure_deployment(
 def _remove_undefined(
     client: SyncPrefectClient, definitions: Sequence[Definition], *, dry_run: bool
 ) -> Iterator[Change]:
-    """Remove the deployments that carry our mark and that nothing defines any more."""
+    """Remove deployments that carry our mark but are no longer defined."""
     defined = {definition.full_name for definition in definitions}
     tagged = DeploymentFilter(tags=DeploymentFilterTags(all_=[_TAG]))
     for found in client.read_deployments(
@@ -171,7 +178,7 @@ def _ensure_schedules(
     *,
     dry_run: bool,
 ) -> Iterator[Change]:
-    """Create the schedules that are missing; one that exists is the operator's."""
+    """Create missing schedules; existing ones belong to the operator."""
     present = {schedule.slug for schedule in found.schedules} if found else set()
     for fields in definition.schedules:
         missing = fields["slug"] not in present

@@ -1,4 +1,4 @@
-"""`amnst doctor`: what is wrong with the store, the Prefect server and the workers."""
+"""`amnst doctor`: find problems of the store, the Prefect server and the workers."""
 
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,16 +15,17 @@ from deployments.automations import PENDING_S, lost_runs, stuck_runs
 from deployments.database import Database, database_of
 from deployments.definitions import CONTROL, GPU, Definition
 from deployments.delays import event_delay_s, unrecorded_delay_s
+from deployments.pools import open_choices
 from deployments.worker import host_and_version
 from nst_core import __version__
-from tasks.caching import Workspace
-from tasks.files import StorageError
-from tasks.probe import probe_store
+from tasks.running.workspace import Workspace
+from tasks.storage.errors import StorageError
+from tasks.storage.probe import probe_store
 
 _SLOW_S = 15.0
-"""Batches are written every few seconds; this is a backlog."""
+"""Delay that shows a backlog: batches are written every few seconds."""
 _WAITS_S = 60.0
-"""Workers ask for runs every few seconds; who waits longer waits for one."""
+"""Age of runs that lack a worker: workers ask for runs every few seconds."""
 _BIG_SQLITE = 2_000_000_000
 _PAGE = 200
 _PLANNED_WITHIN_S = 120.0
@@ -33,7 +34,7 @@ _PLANNED_WITHIN_S = 120.0
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that was looked at."""
+    """Result of one check."""
 
     level: Literal["ok", "warning", "fault"]
     subject: str
@@ -57,7 +58,7 @@ def examine_store(store_uri: str) -> Iterator[Finding]:
 
 
 def examine_scratch(workspace: Workspace) -> Iterator[Finding]:
-    """Say whether the scratch folder can be used, and how much room is there."""
+    """Check that the scratch folder can be used, and report its free space."""
     try:
         with workspace.scratch_folder() as folder:
             free_gb = shutil.disk_usage(folder).free / 1e9
@@ -68,28 +69,36 @@ def examine_scratch(workspace: Workspace) -> Iterator[Finding]:
 
 
 def examine_server(
-    client: SyncPrefectClient, definitions: Iterable[Definition]
+    client: SyncPrefectClient,
+    definitions: Iterable[Definition],
+    *,
+    planned_within_s: float = _PLANNED_WITHIN_S,
 ) -> Iterator[Finding]:
-    """Look at a Prefect server, and at the workers it knows.
+    """Check a Prefect server and its workers.
 
-    One that fails or refuses in the middle is a fault, and what was not looked at stays so.
+    If the server fails or refuses a request, that is a fault, and the remaining checks are skipped.
     """
     try:
-        yield from _examine(client, definitions)
+        yield from _examine(client, definitions, planned_within_s)
     except httpx.HTTPStatusError as error:
         said = f"{error.response.status_code} {error.response.text[:300]}"
-        yield Finding("fault", "server", f"{client.api_url} answers {said}; see its log")
+        remedy = "see its log"
+        if error.response.status_code == httpx.codes.UNAUTHORIZED:
+            remedy = "set PREFECT_API_AUTH_STRING to its login"
+        yield Finding("fault", "server", f"{client.api_url} answers {said}; {remedy}")
     except httpx.TransportError as error:
         yield Finding("fault", "server", _silent(client, error))
 
 
 def _silent(client: SyncPrefectClient, error: Exception) -> str:
     reason = str(error) or type(error).__name__
-    start = "start it with amnst serve, or mend PREFECT_API_URL"
+    start = "start it with amnst serve, or correct PREFECT_API_URL"
     return f"{client.api_url} does not answer ({reason}); {start}"
 
 
-def _examine(client: SyncPrefectClient, definitions: Iterable[Definition]) -> Iterator[Finding]:
+def _examine(
+    client: SyncPrefectClient, definitions: Iterable[Definition], planned_within_s: float
+) -> Iterator[Finding]:
     if error := client.api_healthcheck():
         yield Finding("fault", "server", _silent(client, error))
         return
@@ -97,17 +106,19 @@ def _examine(client: SyncPrefectClient, definitions: Iterable[Definition]) -> It
     live = {pool: _live_workers(client, pool) for pool in (CONTROL, GPU)}
     for pool, workers in live.items():
         yield _pool(client, pool, workers)
+        if workers is not None:
+            yield from _choices(client, pool)
     names = [name for workers in live.values() for name in workers or ()]
     yield from _versions(client, definitions, names)
     yield from _watches(client)
     yield from _database(database_of(client), names)
     yield from _delays(client)
     yield from _waiting_runs(client)
-    yield from _schedules(client, definitions)
+    yield from _schedules(client, definitions, planned_within_s)
 
 
 def _live_workers(client: SyncPrefectClient, pool: str) -> list[str] | None:
-    """Names of the workers that beat; None where there is no such pool."""
+    """Return the names of the workers with a heartbeat; None if the pool does not exist."""
     try:
         client.read_work_pool(pool)
     except ObjectNotFound:
@@ -124,13 +135,25 @@ def _live_workers(client: SyncPrefectClient, pool: str) -> list[str] | None:
 def _pool(client: SyncPrefectClient, pool: str, workers: list[str] | None) -> Finding:
     subject = f"pool {pool}"
     if workers is None:
-        return Finding("fault", subject, "there is none; run amnst deploy")
+        return Finding("fault", subject, "it does not exist; run amnst deploy")
     if client.read_work_pool(pool).is_paused:
         return Finding("warning", subject, "it is paused: its runs wait")
     if not workers:
         start = f"start one with amnst worker --pool {pool}"
         return Finding("fault", subject, f"no live worker: its runs wait; {start}")
     return Finding("ok", subject, f"{len(workers)} live: {', '.join(sorted(workers))}")
+
+
+def _choices(client: SyncPrefectClient, pool: str) -> Iterator[Finding]:
+    """Report variables that a run of a pool may choose but should not."""
+    if names := open_choices(client.read_work_pool(pool).base_job_template):
+        yield Finding(
+            "warning",
+            f"job template of pool {pool}",
+            f"runs may choose their {', '.join(names)}, and so start any program; run amnst "
+            'deploy, or, if the template was edited, set "additionalProperties": false in its '
+            "variables and remove these variables",
+        )
 
 
 def _versions(
@@ -142,13 +165,13 @@ def _versions(
         try:
             deployed[name] = client.read_deployment_by_name(name).version
         except ObjectNotFound:
-            yield Finding("fault", f"deployment {name}", "there is none; run amnst deploy")
+            yield Finding("fault", f"deployment {name}", "it does not exist; run amnst deploy")
     expected = _most_common(deployed.values()) or __version__
     skewed = [
         Finding(
             "warning",
             f"deployment {name}",
-            f"it is of amnst {version}, others of {expected}; run amnst deploy",
+            f"it was made by amnst {version}, others by {expected}; run amnst deploy",
         )
         for name, version in deployed.items()
         if version != expected
@@ -156,13 +179,14 @@ def _versions(
     for name in workers:
         said = host_and_version(name)
         if said and said[1] != expected:
-            text = f"it has amnst {said[1]}, the deployments are of {expected}"
-            skewed.append(Finding("fault", f"worker {name}", f"{text}; install that one there"))
+            text = f"it runs amnst {said[1]}, the deployments were made by {expected}"
+            skewed.append(Finding("fault", f"worker {name}", f"{text}; install {expected} there"))
     if expected != __version__:
-        text = f"it is {__version__} here, the deployments are of {expected}"
-        skewed.append(Finding("warning", "version", f"{text}; run amnst deploy, or install that"))
+        text = f"this is amnst {__version__}, the deployments were made by {expected}"
+        way_out = f"run amnst deploy, or install {expected}"
+        skewed.append(Finding("warning", "version", f"{text}; {way_out}"))
     silent = sorted(name for name in workers if not host_and_version(name))
-    untold = f"; the names of these workers do not tell: {', '.join(silent)}" if silent else ""
+    untold = f"; no version in these worker names: {', '.join(silent)}" if silent else ""
     yield from skewed or [Finding("ok", "version", f"amnst {expected} everywhere{untold}")]
 
 
@@ -172,12 +196,12 @@ def _most_common(versions: Iterable[str | None]) -> str | None:
 
 
 def _watches(client: SyncPrefectClient) -> Iterator[Finding]:
-    """The automations that end lost runs."""
+    """Check the automations that end lost runs."""
     names = (lost_runs(1 << 10).name, stuck_runs(PENDING_S).name)
     for name in names:
         found = next(iter(client.read_automations_by_name(name)), None)
         if found is None or not found.enabled:
-            state = "there is none; run amnst deploy" if found is None else "it is switched off"
+            state = "it is missing; run amnst deploy" if found is None else "it is switched off"
             text = f"{state}: runs of a lost machine stay Running for ever"
             yield Finding("warning", f"automation {name}", text)
 
@@ -188,7 +212,7 @@ def _database(database: Database, workers: Iterable[str]) -> Iterator[Finding]:
         yield Finding(
             "warning",
             "database",
-            f"{database.kind}, with workers of {len(hosts)} machines ({', '.join(hosts)}); use "
+            f"{database.kind}, with workers on {len(hosts)} machines ({', '.join(hosts)}); use "
             "PostgreSQL and Redis, as deployments/compose.yaml does",
         )
     size = database.size
@@ -215,21 +239,23 @@ def _delays(client: SyncPrefectClient) -> Iterator[Finding]:
 
 
 def _waiting_runs(client: SyncPrefectClient) -> Iterator[Finding]:
-    """Runs without a free worker: many are normal in a catalogue of many shards."""
+    """Count runs that wait for a worker; many are normal for a catalogue of many shards."""
     due = (datetime.now(UTC) - timedelta(seconds=_WAITS_S)).isoformat()
     scheduled = {"state": {"type": {"any_": ["SCHEDULED"]}}}
     n_runs = _count(client, {**scheduled, "next_scheduled_start_time": {"before_": due}})
-    found = f"{n_runs} wait for a worker for a minute and more" if n_runs else "none"
+    found = f"{n_runs} waiting for a worker for more than a minute" if n_runs else "none"
     yield Finding("ok", "waiting runs", found)
 
 
-def _schedules(client: SyncPrefectClient, definitions: Iterable[Definition]) -> Iterator[Finding]:
-    """Schedules that are on must have runs set down for later."""
+def _schedules(
+    client: SyncPrefectClient, definitions: Iterable[Definition], planned_within_s: float
+) -> Iterator[Finding]:
+    """Check that every active schedule has planned runs."""
     for definition in definitions:
         try:
             deployment = client.read_deployment_by_name(definition.full_name)
         except ObjectNotFound:
-            continue  # which is told of elsewhere
+            continue  # reported elsewhere
         on_since = [s.updated or s.created for s in deployment.schedules if s.active]
         if not on_since:
             continue
@@ -237,10 +263,10 @@ def _schedules(client: SyncPrefectClient, definitions: Iterable[Definition]) -> 
         states = {"type": {"any_": ["SCHEDULED", "PENDING", "RUNNING"]}}
         planned = _count(client, {"state": states}, deployment.id)
         age_s = (datetime.now(UTC) - min(filter(None, on_since))).total_seconds()
-        if planned or age_s < _PLANNED_WITHIN_S:
+        if planned or age_s < planned_within_s:
             yield Finding("ok", subject, "it is on")
         else:
-            text = "it is on, and no run is planned; see the server's log"
+            text = "it is on, but no run is planned; see the server's log"
             yield Finding("fault", subject, text)
 
 

@@ -1,6 +1,6 @@
-"""``python -m deployments.make_env``: secrets for compose.yaml, made on the spot.
+"""``python -m deployments.make_env``: create secrets for compose.yaml.
 
-Prints an environment file. It is meant for ``deployments/.env``, which is never committed.
+Prints an environment file. Save it as ``deployments/.env``, which is never committed.
 """
 
 import secrets
@@ -10,7 +10,7 @@ _NAMES = ("AMNST_AUTH_PASSWORD", "POSTGRES_PASSWORD", "REDIS_PASSWORD", "S3_SECR
 
 
 def environment_file() -> str:
-    """New secrets, one line each; letters and digits only, as they also stand in URLs."""
+    """Return new secrets, one per line; letters and digits only, because URLs contain them."""
     lines = [f"{name}={secrets.token_hex(24)}" for name in _NAMES]
     return "\n".join([*lines, f"S3_ACCESS_KEY={secrets.token_hex(10)}", ""])
 

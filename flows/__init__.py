@@ -1,1 +1,1 @@
-"""The order of the stages, and the command that starts them."""
+"""Flows, which put the stages in order, and the command that starts them."""

@@ -1,11 +1,13 @@
-"""A catalogue's shards on the workers of a deployment: started, watched, started again."""
+"""Start a catalogue's shards on the workers of a deployment, watch them and restart lost ones."""
 
 import logging
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
-from typing import TypeVar
+from datetime import UTC, datetime
+from functools import partial
+from typing import ParamSpec, TypeVar
 from uuid import UUID
 
 import httpx
@@ -17,29 +19,29 @@ from prefect.deployments import run_deployment
 from prefect.exceptions import PrefectHTTPStatusError
 from prefect.runtime import flow_run
 from prefect.states import AwaitingRetry
-from prefect.types._datetime import now
 
-from flows.catalog import Catalog, Shard
-from flows.render_shard import finished_results
-from flows.runs import cancel, read_run
-from flows.server import ServerError
+from flows.catalog import Catalog
+from flows.rows import finished_results
+from flows.server.connection import ServerError
+from flows.server.runs import cancel, read_run
+from flows.shards import Shard, ShardError
 from nst_core.errors import NSTError
-from tasks.caching import Workspace
-from tasks.parts import forget_part, read_part
-from tasks.results import RowResult, failure, not_run
-from tasks.retry import patiently
-from tasks.shards import ShardError
+from tasks.report.parts import forget_part, read_part
+from tasks.report.results import RowResult, failure, not_run
+from tasks.running.retry import every, patiently, retrying
+from tasks.running.workspace import Workspace
 
 logger = logging.getLogger(__name__)
+P = ParamSpec("P")
 T = TypeVar("T")
 
 _POLL_S = 5.0
 _PAGE = 200
-"""Runs that the server lists at a time."""
+"""Number of runs per request to the server."""
 _MAX_STARTS = 3
-"""Of a shard whose worker is lost: a pair may be what kills it."""
+"""Starts of a shard whose worker is lost; limited, because a pair may be what kills it."""
 _PENDING_S = 600.0
-"""A run that was claimed and never began: its worker is gone, and nothing beats for it."""
+"""A run that is pending for longer has lost its worker, which sends no heartbeat for it."""
 _SERVER_GRACE_S = 900.0
 
 
@@ -52,13 +54,12 @@ def render_on_workers(
 ) -> None:
     """Render a catalogue's rows in flow runs of a deployment.
 
-    `tell` hears of every row, whatever happens: of those whose shards were not begun, or were
-    not over when this run was interrupted, that they were not run. What such a shard tells
-    of its rows itself counts in the report.
+    `tell` is called once for every row. If the run is interrupted, the rows of unfinished shards
+    are reported as not run. If such a shard reports its rows itself, its own results count.
 
-    Shards of which nothing is left to make are not started. What a run of this catalogue
-    has started before is found again by its idempotency key, and started again only where
-    it is not completed.
+    Finished shards are not started. Shard runs that an earlier attempt of this catalogue's run
+    has started are found by their idempotency key, and started again only if they are not
+    completed.
     """
     told: set[int] = set()
 
@@ -67,7 +68,7 @@ def render_on_workers(
         tell(result)
 
     try:
-        # Closed at once, and not when the traceback is gone: that cancels the shards.
+        # Close at once, because closing cancels the shards; a traceback would delay it.
         with closing(_results(catalog, workspace, deployment, run_id)) as results:
             for result in results:
                 keep(result)
@@ -80,7 +81,7 @@ def render_on_workers(
 def _results(
     catalog: Catalog, workspace: Workspace, deployment: str, run_id: str
 ) -> Generator[RowResult]:
-    """Yield the result of every row: of finished shards at once, of others as they end."""
+    """Yield the result of every row: for finished shards at once, for others when they end."""
     to_start = []
     for shard, done in _looked_at(catalog, workspace, run_id):
         if done is None:
@@ -88,39 +89,49 @@ def _results(
         else:
             yield from done
     max_in_flight = catalog.request.max_in_flight
-    for shard, run in _run_shards(to_start, deployment, max_in_flight, workspace):
+
+    def hand_rows(shard: Shard) -> None:
+        patiently(forget_part, workspace, run_id, shard.name)
+        patiently(catalog.hand_rows, shard, workspace)
+
+    for shard, run in _run_shards(to_start, deployment, max_in_flight, hand_rows):
         yield from _results_of(shard, run, catalog, workspace)
 
 
 def _looked_at(
     catalog: Catalog, workspace: Workspace, run_id: str
 ) -> Iterator[tuple[Shard, list[RowResult] | None]]:
-    """Every shard, with its results where nothing is left to make."""
-    force = catalog.request.force and flow_run.get_run_count() <= 1
+    """Yield every shard, with its results if it is finished."""
+    force = catalog.is_forced()
     identities: dict[str, str | NSTError] = {}
-    defaults = catalog.defaults
-    for shard in catalog.shards(run_id):
-        rows = catalog.rows[shard.first : shard.stop]
+    defaults = catalog.defaults()
+    for shard, rows in catalog.shards(run_id):
         done = None if force else finished_results(rows, identities, defaults, workspace)
         yield shard, done
 
 
 def _run_shards(
-    shards: Sequence[Shard], deployment: str, max_in_flight: int, workspace: Workspace
+    shards: Sequence[Shard],
+    deployment: str,
+    max_in_flight: int,
+    before: Callable[[Shard], None] = lambda _: None,
 ) -> Iterator[tuple[Shard, FlowRun | None]]:
-    """Keep some shards open at a time; yield each with its run, or None, when it is over."""
+    """Keep up to `max_in_flight` shards open; yield each with its run (or None) when it is over.
+
+    `before` is called for each shard before it is started.
+    """
     waiting, under_way = deque(shards), dict[UUID, Shard]()
-    ending: set[UUID] = set()  # of an earlier cancel; they start again once they have ended
+    ending: set[UUID] = set()  # cancelled earlier; they start again once they have ended
     try:
         while waiting or under_way:
             while waiting and len(under_way) < max_in_flight:
                 shard = waiting.popleft()
-                patiently(lambda: forget_part(workspace, shard.catalog_run_id, shard.name))  # noqa: B023
-                run = _asked(lambda: _start(shard, deployment))  # noqa: B023
+                before(shard)
+                run = _asked(_start, shard, deployment)
                 under_way[run.id] = shard
                 if run.state and run.state.is_cancelling():
                     ending.add(run.id)
-            runs = _asked(lambda: _read(under_way))
+            runs = _asked(_read, under_way)
             for run_id in [each for each in under_way if _is_over(runs.get(each), ending)]:
                 yield under_way.pop(run_id), runs.get(run_id)
             if under_way:
@@ -137,8 +148,8 @@ def _start(shard: Shard, deployment: str) -> FlowRun:
         parameters={"shard": shard.model_dump(mode="json")},
         flow_run_name=shard.title,
         idempotency_key=f"{shard.catalog_run_id}:{shard.digest}",
-        # No tag that names the catalogue: every event of every task run would carry it, and its
-        # run lists its shards anyway.
+        # No tag names the catalogue: every event of every task run would carry it, and the
+        # catalogue's run lists its shards anyway.
         tags=["amnst"],
         timeout=0,
     )
@@ -167,28 +178,28 @@ def _read_page(client: SyncPrefectClient, ids: Sequence[UUID]) -> list[FlowRun]:
 
 
 def _is_over(run: FlowRun | None, ending: set[UUID]) -> bool:
-    """Say whether nothing more will come of a run; start it again where something can."""
+    """Return whether a run has ended for good; start a lost run again."""
     state = run.state if run else None
     if run is None or state is None:
-        return True  # somebody has deleted it
+        return True  # it was deleted
     is_lost = state.type == StateType.CRASHED and run.run_count < _MAX_STARTS
     has_ended = state.is_cancelled() and run.id in ending
     if is_lost or has_ended or _is_stuck(state):
         ending.discard(run.id)
-        _asked(lambda: _start_again(run))
+        _asked(_start_again, run)
         return False
     return state.is_final()
 
 
 def _is_stuck(state: State) -> bool:
-    waited = (now("UTC") - state.timestamp).total_seconds()
+    waited = (datetime.now(UTC) - state.timestamp).total_seconds()
     return state.type == StateType.PENDING and waited > _PENDING_S
 
 
 def _results_of(
     shard: Shard, run: FlowRun | None, catalog: Catalog, workspace: Workspace
 ) -> list[RowResult]:
-    """What a shard's run has left, else what can be said of its rows without it."""
+    """Return the results that a shard's run has published, else what is known without them."""
     part = patiently(lambda: list(read_part(workspace, shard.catalog_run_id, shard.name)))
     return part if len(part) == shard.stop - shard.first else _lost(shard, run, catalog, workspace)
 
@@ -196,10 +207,7 @@ def _results_of(
 def _lost(
     shard: Shard, run: FlowRun | None, catalog: Catalog, workspace: Workspace
 ) -> list[RowResult]:
-    """The rows of a shard whose run ended without telling of them.
-
-    They are those of the catalogue as it was cut: its manifest may be another by now.
-    """
+    """Return the results of a shard whose run ended without reporting its rows."""
     message = run.state.message if run and run.state else "the run was deleted"
     state = run.state_name if run else "gone"
     error = ShardError(
@@ -207,7 +215,7 @@ def _lost(
         code="shard_lost",
     )
     identities: dict[str, str | NSTError] = {}
-    defaults = catalog.defaults
+    defaults = catalog.defaults()
     return [
         result
         for row in catalog.rows[shard.first : shard.stop]
@@ -217,9 +225,9 @@ def _lost(
 
 
 def _cancel_with_us(run_ids: Mapping[UUID, Shard]) -> None:
-    """Cancel the shards if this run is being cancelled, and not if its process is lost.
+    """Cancel the shards if this run is being cancelled, but not if it ends for another reason.
 
-    Where the server does not let us, the shards go on: what has ended this run must be heard.
+    If the server refuses, the shards continue: the error that ended this run must be reported.
     """
     try:
         own = read_run(str(flow_run.get_id()))
@@ -236,15 +244,17 @@ def _cancel_with_us(run_ids: Mapping[UUID, Shard]) -> None:
                     return
 
 
-def _asked(call: Callable[[], T]) -> T:
-    """Call again while the server is away; everything asked of it here may be asked twice."""
-    give_up = time.monotonic() + _SERVER_GRACE_S
-    while True:
-        try:
-            return call()
-        except (httpx.TransportError, PrefectHTTPStatusError) as error:
-            busy = not isinstance(error, PrefectHTTPStatusError) or error.response.is_server_error
-            if not busy or time.monotonic() > give_up:
-                raise
-            logger.warning("the Prefect server does not answer, asked again: %s", error)
-            time.sleep(_POLL_S)
+def _asked(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call, and retry while the server is unreachable; no call here does harm if made twice."""
+    return retrying(
+        partial(call, *args, **kwargs),
+        delays_s=every(_POLL_S, within_s=_SERVER_GRACE_S),
+        is_passing=_is_away,
+        tell=lambda error, _: logger.warning("the Prefect server does not answer: %s", error),
+    )
+
+
+def _is_away(error: Exception) -> bool:
+    if isinstance(error, PrefectHTTPStatusError):
+        return error.response.is_server_error
+    return isinstance(error, httpx.TransportError)

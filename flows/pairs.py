@@ -1,110 +1,132 @@
-"""Pairs in one process: one transfer at a time, what follows it beside the next."""
+"""Render pairs in one process: one transfer at a time, while earlier pairs are finished."""
 
 import logging
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from threading import Event
 from typing import Any
 
 from prefect.futures import PrefectFuture
 
-from tasks import carriers
-from tasks.blend import BlendJob, blend_ambiences
-from tasks.caching import Job, Workspace
+from tasks.blend import blend_ambiences
 from tasks.finish import failed_stage, finish_pair
-from tasks.mels import AnalysisJob, compute_mels
-from tasks.results import RowResult, failure, success
-from tasks.retry import patiently
-from tasks.row import ManifestRow
+from tasks.jobs.keys import Job
+from tasks.jobs.pair import AnalysisJob, BlendJob, PairJob
+from tasks.manifest.row import ManifestRow
+from tasks.mels import compute_mels
+from tasks.report.results import RowResult, failure, success
+from tasks.running import handover as carriers
+from tasks.running.retry import patiently
+from tasks.running.workspace import Workspace
 from tasks.transfer import transfer_pair
-from tasks.upload import UploadJob
 
 Futures = list[PrefectFuture[Any]]
-Stages = list[tuple[str, PrefectFuture[Any]]]
-_FINISH = "finish"
 
 logger = logging.getLogger(__name__)
 
 _GRACE_S = 10.0
 _BACKLOG = carriers.KEPT
-"""Pairs that may wait for their inversion before the next transfer begins."""
+"""Maximum number of pairs that wait for their inversion; more hold back the next transfer."""
 
 
-UnderWay = deque[tuple[ManifestRow, UploadJob, Stages]]
+@dataclass(frozen=True)
+class PairRun:
+    """A pair that has started: its row, its job, and the task run of each stage.
+
+    `inputs` are the analyses and blends that it waits for; pairs share them.
+    """
+
+    row: ManifestRow
+    job: PairJob
+    inputs: Futures
+    transfer: PrefectFuture[Any]
+    finish: PrefectFuture[Any]
+
+    def is_over(self) -> bool:
+        """Return whether the last stage has ended, without waiting for it."""
+        # Prefect futures have no method for this. A callback is called at once if the future is
+        # done.
+        over = Event()
+        self.finish.add_done_callback(lambda _: over.set())
+        return over.is_set()
+
+    def result(self, workspace: Workspace) -> RowResult:
+        """Wait for the stages; return the result of the row."""
+        for future in (*self.inputs, self.transfer, self.finish):
+            future.wait()
+            if not future.state.is_completed():
+                reason = _reason(future)
+                return failure(self.row, self._stage_of(future, reason), reason)
+        return success(self.row, self.job, workspace, "ok")
+
+    def _stage_of(self, future: PrefectFuture[Any], reason: BaseException) -> str:
+        if future is self.finish:
+            return failed_stage(reason)
+        return "transfer" if future is self.transfer else "mels"
+
+
+UnderWay = deque[PairRun]
 
 
 def render_pairs(
-    pairs: Sequence[tuple[ManifestRow, UploadJob]], workspace: Workspace, under_way: UnderWay
+    pairs: Iterable[tuple[ManifestRow, PairJob]], workspace: Workspace, under_way: UnderWay
 ) -> Iterator[RowResult]:
     """Render pairs within a flow run; yield the result of each, in their order.
 
-    While a pair is inverted and uploaded the next one is transferred. A pair's failure
-    stops its own later stages and nothing else. `under_way`, empty at first, holds those
-    that have begun and are not yielded; after an interruption `settle` tells of them.
+    While a pair is inverted and uploaded, the next one is transferred. A failure stops only the
+    later stages of the same pair. `under_way` is empty at first and contains the pairs that have
+    started but are not yielded yet; after an interruption, `settle` reports them.
     """
     analyses: dict[str, Futures] = {}
     for row, job in pairs:
-        stages = _start(job, workspace, analyses)
-        under_way.append((row, job, stages))
-        _transfer(stages).wait()
-        while under_way and (len(under_way) > _BACKLOG or _is_over(under_way[0][2])):
+        run = _start(row, job, workspace, analyses)
+        under_way.append(run)
+        run.transfer.wait()
+        while under_way and (len(under_way) > _BACKLOG or under_way[0].is_over()):
             yield _next_finished(under_way, workspace)
     while under_way:
         yield _next_finished(under_way, workspace)
 
 
 def settle(under_way: UnderWay, workspace: Workspace) -> Iterator[RowResult]:
-    """After an interruption: the results of the pairs that came to their end all the same.
+    """Yield the results of the pairs that end despite an interruption.
 
-    What runs of them is waited for, some seconds in all: it would come to its end unseen.
-    What cannot be told is left out.
+    Running stages get some seconds to end, so that their results are not lost. Pairs whose
+    result is still unknown are left out.
     """
     give_up = time.monotonic() + _GRACE_S
-    for row, job, stages in under_way:
-        stages[-1][1].wait(timeout=max(give_up - time.monotonic(), 0))
-        if _is_over(stages):
+    for run in under_way:
+        run.finish.wait(timeout=max(give_up - time.monotonic(), 0))
+        if run.is_over():
             try:
-                yield _finish(row, job, stages, workspace)
-            except Exception:  # the report must be written, whatever the store is up to
-                logger.warning("the result of %s is not known", row.id, exc_info=True)
+                yield run.result(workspace)
+            except Exception:  # the report must be written even if the store fails
+                logger.warning("the result of %s is unknown", run.row.id, exc_info=True)
 
 
 def _next_finished(under_way: UnderWay, workspace: Workspace) -> RowResult:
-    result = patiently(lambda: _finish(*under_way[0], workspace))
+    result = patiently(lambda: under_way[0].result(workspace))
     under_way.popleft()
     return result
 
 
-def _transfer(stages: Stages) -> PrefectFuture[Any]:
-    return stages[-2][1]
-
-
-def _is_over(stages: Stages) -> bool:
-    over = Event()
-    stages[-1][1].add_done_callback(lambda _: over.set())
-    return over.is_set()
-
-
-def _start(job: UploadJob, workspace: Workspace, analyses: dict[str, Futures]) -> Stages:
+def _start(
+    row: ManifestRow, job: PairJob, workspace: Workspace, analyses: dict[str, Futures]
+) -> PairRun:
     """Submit a pair's stages."""
-    transfer, row_id = job.render.transfer, job.row_id
     inputs = [
-        *_analyse(transfer.music, workspace, analyses),
-        *_prepare(transfer.ambience, workspace, row_id, analyses),
+        *_analyse(job.music, workspace, analyses),
+        *_prepare(job.ambience, workspace, row.id, analyses),
     ]
-    transferred = transfer_pair.submit(
-        transfer, workspace, row_id, return_state=False, wait_for=inputs
-    )
-    finished = finish_pair.submit(
-        job, workspace, row_id, return_state=False, wait_for=[transferred]
-    )
-    later = ("transfer", transferred), (_FINISH, finished)
-    return [*(("mels", each) for each in inputs), *later]
+    transfer = transfer_pair.submit(job, workspace, return_state=False, wait_for=inputs)
+    finish = finish_pair.submit(job, workspace, return_state=False, wait_for=[transfer])
+    return PairRun(row, job, inputs, transfer, finish)
 
 
 def _analyse(job: AnalysisJob, workspace: Workspace, analyses: dict[str, Futures]) -> Futures:
-    """Submit the analysis of an input once, however many pairs use it; not if it is stored."""
+    """Submit the analysis of an input once for all its pairs, and not at all if it is stored."""
     if job.key not in analyses:
         known = _is_stored(job, workspace)
         analyses[job.key] = [] if known else [compute_mels.submit(job, workspace)]
@@ -130,28 +152,14 @@ def _prepare(
             parts = [
                 each for part in ambience.parts for each in _analyse(part, workspace, analyses)
             ]
-            blended = blend_ambiences.submit(
-                ambience, workspace, row_id, return_state=False, wait_for=parts
-            )
+            named = blend_ambiences.with_options(task_run_name=f"blend-{row_id}")
+            blended = named.submit(ambience, workspace, return_state=False, wait_for=parts)
             analyses[ambience.key] = [*parts, blended]
     return analyses[ambience.key]
 
 
-def _finish(row: ManifestRow, job: UploadJob, stages: Stages, workspace: Workspace) -> RowResult:
-    for stage, future in stages:
-        future.wait()
-        if not future.state.is_completed():
-            reason = _reason(future)
-            named = failed_stage(reason) if stage == _FINISH else stage
-            result = failure(row, named, reason)
-            break
-    else:
-        result = success(row, job, workspace, "ok")
-    return result
-
-
 def _reason(future: PrefectFuture[Any]) -> BaseException:
-    # The state alone may hold a record of the exception instead of the exception.
+    # The state's data may be a record of the exception instead of the exception.
     reason = future.result(raise_on_failure=False)
     if isinstance(reason, BaseException):
         return reason

@@ -1,4 +1,4 @@
-"""Who wants to know how far a flow is: the command line's progress bar, or nobody."""
+"""Progress callbacks of a flow: the command line's progress bar, or none."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,19 +7,19 @@ from typing import Protocol
 
 
 class Listener(Protocol):
-    """Hears of a flow's progress, in the flow's own thread."""
+    """Callbacks that a flow calls in its own thread."""
 
     def stage(self, name: str) -> None:
-        """A stage of the whole flow begins."""
+        """Handle the start of a stage of the whole flow."""
 
     def pairs(self, n_pairs: int) -> None:
-        """So many pairs were asked for."""
+        """Handle the number of pairs to render."""
 
     def pair(self, name: str, status: str, reason: str) -> None:
-        """One of them is over; `reason` is empty where all is well."""
+        """Handle the end of a pair; `reason` is empty if it succeeded."""
 
     def ended(self, summary: str, report: str) -> None:
-        """The report is written, whole or, after an interruption, in part."""
+        """Handle the written report, which is partial after an interruption."""
 
 
 class _Nobody:
@@ -40,13 +40,13 @@ _listener: ContextVar[Listener] = ContextVar("listener", default=_Nobody())  # n
 
 
 def listener() -> Listener:
-    """The listener of the running flow."""
+    """Return the listener of the running flow."""
     return _listener.get()
 
 
 @contextmanager
 def listening(to: Listener) -> Iterator[None]:
-    """Let `to` hear of the flows called within."""
+    """Send the progress of the flows that are called within to `to`."""
     token = _listener.set(to)
     try:
         yield

@@ -1,26 +1,27 @@
-"""Flow `render-catalog`: a manifest becomes audio and a report."""
+"""Flow `render-catalog`: turn a manifest into audio and a report."""
 
-from collections.abc import Iterator
-from itertools import chain
 from typing import Any
 
 from prefect import flow
 from prefect.runtime import flow_run
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows.catalog import Catalog, RenderRequest, open_catalog
+from flows.catalog import open_catalog
 from flows.dispatch import render_on_workers
-from flows.prefect_environment import refuse_pickles
 from flows.progress import listener
-from flows.render_shard import THREADS, render_rows, verdict
+from flows.requests import RenderRequest
+from flows.rows import THREADS, render_rows, verdict
+from flows.server.environment import refuse_pickles
 from flows.settings import Settings
 from flows.summary import CatalogPage
-from tasks.caching import Workspace
-from tasks.files import check_writable
-from tasks.parts import CATALOG, ResultLog, forget_part, report_run, result_log
-from tasks.report import write_report
-from tasks.results import RowResult, invalid, skipped
-from tasks.retry import patiently
+from flows.writing import writing
+from tasks.report.parts import CATALOG, ResultLog, forget_part, report_run, result_log
+from tasks.report.results import RowResult
+from tasks.report.tables import write_report
+from tasks.running.retry import patiently
+from tasks.running.workspace import Workspace
+from tasks.storage.files import check_writable
+from tasks.storage.lease import Claim
 
 
 @flow(
@@ -28,26 +29,27 @@ from tasks.retry import patiently
     flow_run_name="{request.title}",
     task_runner=ThreadPoolTaskRunner(max_workers=THREADS),  # type: ignore[arg-type]  # generic
     validate_parameters=True,
-    persist_result=False,  # a completed run with a result could never be run again
+    persist_result=False,  # Prefect never runs a completed run again if it has a stored result
 )
 def render_catalog(request: RenderRequest) -> Any:
-    """Render the pairs of a manifest; ends Failed if any of them failed.
+    """Render the pairs of a manifest; end as Failed if a pair failed.
 
-    The rows are rendered in this process, or, where the settings name a deployment for
-    shards, by its workers.
+    The rows are rendered in this process or, if the settings name a deployment for shards, by
+    its workers.
     """
     refuse_pickles()
     settings, run_id = Settings(), str(flow_run.get_id())
     workspace, deployment = settings.workspace(), settings.shard_deployment
     listener().stage("read manifest")
-    catalog = patiently(lambda: open_catalog(request, workspace))
+    catalog = patiently(open_catalog, request, workspace)
     for folder in (workspace.store_uri, request.output):
-        patiently(lambda: check_writable(folder))  # noqa: B023  # called at once
-    refused = invalid(catalog.manifest.problems)
-    n_pairs = len(refused) + len(catalog.rows)
-    listener().pairs(n_pairs)
-    page = CatalogPage(n_pairs, request, run_id)
-    with result_log(workspace) as log:
+        patiently(check_writable, folder)
+    listener().pairs(catalog.n_asked)
+    page = CatalogPage(catalog.n_asked, request, run_id)
+    with (
+        result_log(workspace) as log,
+        writing(catalog, run_id, shared=bool(deployment)) as (catalog, lease),
+    ):
 
         def tell(result: RowResult) -> None:
             log.add(result)
@@ -57,33 +59,29 @@ def render_catalog(request: RenderRequest) -> Any:
                 listener().pair(name, result.status, result.error)
 
         try:
-            for result in chain(refused, _left_out(catalog)):
+            for result in catalog.results_without_rendering():
                 tell(result)
             if deployment:
                 forget_part(workspace, run_id, CATALOG)
                 render_on_workers(catalog, workspace, deployment, run_id, tell)
+                lease.forget_others()
             else:
-                render_rows(catalog.rows, catalog, workspace, tell)
+                render_rows(catalog, workspace, tell)
         finally:
             listener().stage("write report")
             report = patiently(
-                lambda: _report(log, workspace, request.output, run_id, shards=bool(deployment))
+                lambda: _report(log, workspace, run_id, claim=lease.claim, shards=bool(deployment))
             )
             listener().ended(log.tally.sentence(), report)
         page.end(log.tally, report)
     return verdict(log.tally)
 
 
-def _left_out(catalog: Catalog) -> Iterator[RowResult]:
-    """The rows that are disabled or were not asked for."""
-    chosen = {row.line for row in catalog.rows}
-    return skipped(row for row in catalog.manifest.rows if row.line not in chosen)
-
-
 def _report(
-    log: ResultLog, workspace: Workspace, output_uri: str, run_id: str, *, shards: bool
+    log: ResultLog, workspace: Workspace, run_id: str, *, claim: Claim, shards: bool
 ) -> str:
+    output_uri = claim.folder_uri
     if not shards:
-        return write_report(log, workspace, output_uri, run_id=run_id)
+        return write_report(log, workspace, output_uri, run_id=run_id, before=claim.check)
     log.publish(run_id, CATALOG)
-    return report_run(workspace, run_id, output_uri)
+    return report_run(workspace, run_id, output_uri, before=claim.check)

@@ -1,4 +1,4 @@
-"""Where it runs: the environment is read here and nowhere else."""
+"""Settings from the environment, which is read only here."""
 
 import os
 import tempfile
@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from tasks.caching import Workspace
+from tasks.running.workspace import Workspace
 
 
 def _usable_cores() -> int:
@@ -17,7 +17,7 @@ def _usable_cores() -> int:
 
 
 def _temporary_folder() -> Path:
-    """TMPDIR, else a disk: /tmp is memory on many systems, and long pieces are to spare that."""
+    """Return TMPDIR, else a folder on disk, because long pieces would fill a /tmp in memory."""
     on_disk = Path("/var/tmp")  # noqa: S108  # the folder in it is ours alone, or refused
     is_asked_for = "TMPDIR" in os.environ or not on_disk.is_dir()
     return Path(tempfile.gettempdir()) if is_asked_for else on_disk
@@ -34,19 +34,20 @@ class Settings(BaseSettings):
     )
     scratch: str = Field(
         default_factory=lambda: str(_temporary_folder() / f"amnst-{os.getuid()}"),
-        description="Folder on a local disk for downloads and for what is in the making.",
+        description="Folder on a local disk for downloads and temporary files.",
     )
     n_threads: int = Field(
         default_factory=_usable_cores,
         ge=1,
-        description="Threads of one operation: one and two give the same bytes, more may differ "
+        description="Threads per operation: one and two give the same bytes, more may differ "
         "by rounding.",
     )
     shard_deployment: str = Field(
         default="",
-        description="Deployment that renders shards, as render-shard/gpu; empty: this process.",
+        description="Deployment that renders shards, such as render-shard/gpu; if empty, this "
+        "process renders.",
     )
 
     def workspace(self) -> Workspace:
-        """The plain values that tasks get."""
+        """Return the values that tasks need."""
         return Workspace(self.store_uri, self.scratch, self.n_threads)

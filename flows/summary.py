@@ -1,4 +1,4 @@
-"""What the Prefect UI shows of a catalogue: a progress bar, and a page at its end."""
+"""Display of a catalogue in the Prefect UI: a progress bar, and a page at its end."""
 
 import logging
 import time
@@ -14,14 +14,14 @@ from prefect.artifacts import (
     update_progress_artifact,
 )
 
-from flows.catalog import RenderRequest
-from tasks.files import scrub
-from tasks.results import Tally
+from flows.requests import RenderRequest
+from tasks.report.results import Tally
+from tasks.storage.credentials import scrub
 
 logger = logging.getLogger(__name__)
 
 _INTERVAL_S = 5.0
-"""Between two updates: each is a request to the server."""
+"""Time between two updates, because each is a request to the server."""
 
 _PAGE = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string("""\
 # {{ manifest }}
@@ -60,19 +60,19 @@ Report: `{{ report }}`
 
 
 def page_key(run_id: str) -> str:
-    """Of the page of a catalogue's run: what has one has a report."""
+    """Return the key of a catalogue run's page; a run with a page has a report."""
     return f"catalog-{run_id}"
 
 
 def progress_key(run_id: str) -> str:
-    """Of the bar of a catalogue's run."""
+    """Return the key of a catalogue run's progress bar."""
     return f"{page_key(run_id)}-progress"
 
 
 class CatalogPage:
-    """The artifacts of one catalogue run.
+    """Artifacts of one catalogue run.
 
-    They are for the eye: a server that is away for a while costs an update, not the run.
+    Display only: if the server is unreachable, an update is lost, never the run.
     """
 
     def __init__(self, n_pairs: int, request: RenderRequest, run_id: str) -> None:
@@ -88,7 +88,7 @@ class CatalogPage:
             self._progress = created  # type: ignore[assignment]  # the flow is not async
 
     def show(self, tally: Tally) -> None:
-        """Move the bar, at most every few seconds."""
+        """Update the bar, at most every few seconds."""
         if time.monotonic() - self._shown_at > _INTERVAL_S:
             self._move(tally)
 

@@ -1,41 +1,42 @@
 """Flow `train-classifier`: dataset, segments, mels, classifier, model card."""
 
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from prefect import flow
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, Field
 
+from flows.parameters import Parameters, Place
 from flows.progress import listener
 from flows.settings import Settings
-from nst_core.config import (
-    ClassifierConfig,
-    MelConfig,
-    SegmentConfig,
-    TrainingConfig,
-)
+from nst_core.config import ClassifierConfig, MelConfig, SegmentConfig, TrainingConfig
 from tasks.download import download_dataset
-from tasks.files import check_writable
-from tasks.mels import SegmentMelJob, compute_segment_mels
-from tasks.retry import patiently
+from tasks.jobs.training import SegmentMelJob, TrainJob
+from tasks.mels import compute_segment_mels
+from tasks.running.retry import patiently
 from tasks.segment import describe_dataset, segment_tracks
-from tasks.store import Record
-from tasks.train import TrainJob, publish_model, train_cnn
+from tasks.storage.credentials import scrub
+from tasks.storage.files import check_writable
+from tasks.storage.store import Record
+from tasks.train import publish_model, train_cnn
 
 
-class TrainRequest(BaseModel):
-    """What to train on, and where the classifier goes."""
+class TrainRequest(Parameters):
+    """Request to train a classifier: the dataset, the settings and the output."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    free_text = frozenset({"licence"})
 
     dataset: Annotated[
-        str, Field(title="Dataset", description="Folder or archive; path, s3:// or https://")
+        Place, Field(title="Dataset", description="Folder or archive: path, s3:// or https:// URI")
     ]
-    output: Annotated[str, Field(title="Output", description="Folder or s3:// prefix")]
+    output: Annotated[Place, Field(title="Output", description="Folder or s3:// prefix")]
     sha256: Annotated[
-        str | None, Field(title="SHA-256", description="What the archive must have")
+        str | None, Field(title="SHA-256", description="Expected SHA-256 of the archive")
     ] = None
     licence: Annotated[
-        str, Field(title="Licence", description="Of the data, for the model card")
+        str,
+        Field(title="Licence", description="Licence of the data, for the model card"),
+        AfterValidator(scrub),
     ] = "not stated; ask whoever gave you the data"
     segments: Annotated[SegmentConfig, Field(title="Segments")] = SegmentConfig()
     architecture: Annotated[ClassifierConfig, Field(title="Architecture")] = ClassifierConfig()
@@ -43,20 +44,23 @@ class TrainRequest(BaseModel):
 
 
 class TrainResult(BaseModel):
-    """Where the classifier is, and how well it does in validation."""
+    """Place of the classifier, and its accuracy in validation."""
 
     weights: str
     track_accuracy: float
     track_interval: tuple[float, float]
     n_validation_tracks: int
     skipped: tuple[str, ...]
+    """Audio files that cannot be read, each with the reason."""
+    passed_over: dict[str, int]
+    """Suffixes of the other files, and the number of each."""
 
 
 @flow(name="train-classifier", validate_parameters=True)
 def train_classifier(request: TrainRequest) -> TrainResult:
-    """Train the genre classifier whose layers the transfer listens with."""
+    """Train the genre classifier whose layers the transfer compares."""
     workspace = Settings().workspace()
-    patiently(lambda: check_writable(workspace.store_uri))
+    patiently(check_writable, workspace.store_uri)
     say = listener().stage
     say("download dataset")
     folder = download_dataset(request.dataset, str(workspace.scratch_root()), request.sha256)
@@ -79,12 +83,20 @@ def train_classifier(request: TrainRequest) -> TrainResult:
     say("publish model")
     weights = publish_model(job, workspace, request.output)
     return TrainResult.model_validate(
-        {"weights": weights, "skipped": cut.meta["skipped"], **_figures(trained)}
+        {
+            "weights": weights,
+            "skipped": cut.meta["skipped"],
+            "passed_over": dict(segments.passed_over),
+            **_figures(trained),
+        }
     )
 
 
 def _described(request: TrainRequest, cut: Record) -> str:
-    name = request.dataset.rstrip("/").rpartition("/")[2]
+    place = request.dataset
+    if place.startswith(("http://", "https://")):
+        place = urlsplit(place).path  # a URL's signature must not reach the card
+    name = place.rstrip("/").rpartition("/")[2]
     return f"{name}: {cut.meta['n_tracks']} tracks, {cut.meta['n_segments']} segments"
 
 

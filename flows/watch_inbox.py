@@ -1,4 +1,4 @@
-"""Flow `watch-inbox`: a manifest that is dropped in a folder or bucket is rendered once."""
+"""Flow `watch-inbox`: render each manifest that is dropped into a folder or bucket, once."""
 
 import logging
 import time
@@ -8,9 +8,11 @@ from typing import Annotated, Any
 
 from prefect import flow
 from prefect.states import Completed, Failed
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from flows.catalog import (
+from flows.catalog import accepted_manifest
+from flows.parameters import Parameters, Place
+from flows.requests import (
     InputPlaces,
     ModelPlace,
     PresetName,
@@ -18,30 +20,28 @@ from flows.catalog import (
     SkipInvalid,
     Sound,
     Strength,
-    accepted_manifest,
+    default_of,
 )
-from flows.prefect_environment import refuse_pickles
-from flows.runs import read_run, submit
-from flows.server import ServerError
+from flows.server.connection import ServerError
+from flows.server.environment import refuse_pickles
+from flows.server.runs import read_run, submit
 from flows.settings import Settings
-from nst_core.config import DEFAULT_PRESET, OutputConfig
 from nst_core.errors import NSTError
-from tasks.caching import Workspace
-from tasks.files import join
 from tasks.inbox import State, Ticket, claim, dropped, finish, refuse, state_of, tell, ticket_of
-from tasks.problems import ManifestError
+from tasks.manifest.problems import ManifestError
+from tasks.running.workspace import Workspace
+from tasks.storage.uris import join
 
 logger = logging.getLogger(__name__)
 
 
-class InboxRequest(BaseModel):
-    """Where manifests are dropped, and how they are rendered."""
+class InboxRequest(Parameters):
+    """Request to watch an inbox: its place, and how its manifests are rendered."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    inbox: Annotated[str, Field(title="Inbox", description="Folder or s3:// prefix")]
+    inbox: Annotated[Place, Field(title="Inbox", description="Folder or s3:// prefix")]
     output: Annotated[
-        str, Field(title="Output", description="Folder or s3:// prefix; below it one per manifest")
+        Place,
+        Field(title="Output", description="Folder or s3:// prefix; each manifest gets a subfolder"),
     ]
     settle_s: Annotated[
         float,
@@ -49,18 +49,18 @@ class InboxRequest(BaseModel):
             title="Settle time",
             ge=0,
             le=3600,
-            description="Seconds without a change before a manifest is taken",
+            description="Seconds without a change before a manifest is rendered",
         ),
     ] = 10.0
-    model: ModelPlace = None
-    preset: PresetName = DEFAULT_PRESET
-    strength: Strength = None
-    sound: Sound = OutputConfig()
-    input_roots: InputPlaces = ()
-    skip_invalid: SkipInvalid = False
+    model: ModelPlace = default_of("model")
+    preset: PresetName = default_of("preset")
+    strength: Strength = default_of("strength")
+    sound: Sound = default_of("sound")
+    input_roots: InputPlaces = default_of("input_roots")
+    skip_invalid: SkipInvalid = default_of("skip_invalid")
 
     def of(self, manifest: str) -> RenderRequest:
-        """The request to render one manifest, into a folder of its own."""
+        """Return the request to render one manifest into its own folder."""
         fields = self.model_dump(exclude={"inbox", "settle_s"})
         output = join(self.output, PurePosixPath(manifest).stem)
         return RenderRequest.model_validate({**fields, "manifest": manifest, "output": output})
@@ -68,10 +68,11 @@ class InboxRequest(BaseModel):
 
 @flow(name="watch-inbox", validate_parameters=True, persist_result=False)
 def watch_inbox(request: InboxRequest) -> Any:
-    """Look once: start what is new, mark what has ended. A schedule calls it again and again.
+    """Check the inbox once: start new manifests and mark ended ones; a schedule repeats this.
 
-    Ends Failed if a manifest could not be looked after, as when the server refuses its run; the
-    others were. One that is refused for what is in it has its errors beside it and is no failure.
+    The flow ends as Failed if a manifest cannot be processed (for example, if the server rejects
+    its run); the others are still processed. A manifest with errors in it does not count as a
+    failure: its errors are written next to it.
     """
     refuse_pickles()
     workspace = Settings().workspace()
@@ -88,7 +89,7 @@ def watch_inbox(request: InboxRequest) -> Any:
 
 
 def _look_after(manifest: str, request: InboxRequest, workspace: Workspace) -> str:
-    """Bring one manifest a step further; say what was done."""
+    """Do the next step for one manifest, and return a text that says what was done."""
     state, ticket = state_of(ticket_of(manifest))
     render = request.of(manifest)
     if state is None:
@@ -110,14 +111,14 @@ def _begin(ticket: Ticket, render: RenderRequest, workspace: Workspace) -> str:
 
 
 def _start(ticket: Ticket, render: RenderRequest, workspace: Workspace) -> str:
-    """Start the run, or find the one another watcher has started: the key is the manifest's."""
+    """Start the run, or find the one that another watcher has started: both use the same key."""
     run = submit(render, idempotency_key=ticket.idempotency_key)
     tell(replace(ticket, run_id=str(run.id)), "started", workspace)
     return f"{ticket.manifest}: started as {run.name}"
 
 
 def _end(ticket: Ticket, render: RenderRequest, workspace: Workspace, *, known: State) -> str:
-    """Mark a manifest whose run has ended; a failed one may have been retried since."""
+    """Mark a manifest whose run has ended; a failed run may have been retried since."""
     try:
         state = read_run(ticket.run_id).state
     except ServerError as error:

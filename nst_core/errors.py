@@ -1,17 +1,17 @@
-"""Every error this library raises on purpose.
+"""All errors that this library raises on purpose.
 
 ::
 
     NSTError            anything below; carries a stable ``code``
     +-- ConfigError     a parameter outside its range
-    +-- AudioError      a sound file that cannot be used
+    +-- AudioError      an audio file that cannot be used
     +-- DatasetError    a genre dataset that cannot train a classifier
-    +-- ModelError      weights that are damaged, foreign or of another architecture
+    +-- ModelError      weights that are damaged, not ours or of another architecture
     +-- SignalError     an array that cannot be processed (NaN, empty, wrong shape)
 
-The other packages add children where their facts are known: storage, manifests and shards in
-``tasks``, the Prefect server in ``flows`` and ``deployments``.
-A message names the thing, its value, the rule and the way out.
+The other packages add their own children: for storage, manifests and shards in ``tasks``, for
+the Prefect server in ``flows`` and ``deployments``. A message names the thing, its value, the
+rule and the way out.
 """
 
 from pathlib import Path
@@ -23,9 +23,9 @@ class NSTError(Exception):
     Parameters
     ----------
     message
-        What is wrong, with its value, the rule it breaks and the way out.
+        The problem: the thing, its value, the rule that it breaks and the way out.
     code
-        Stable identifier, e.g. ``"too_short"``: it reaches results.csv.
+        Stable identifier for results.csv, such as ``"too_short"``.
     """
 
     def __init__(self, message: str, *, code: str) -> None:
@@ -46,14 +46,22 @@ def _rebuild(kind: type[NSTError], args: tuple[object, ...], state: dict[str, ob
 
 
 class ConfigError(NSTError):
-    """A parameter outside its range."""
+    """A parameter outside its range.
 
-    def __init__(self, message: str, *, code: str = "bad_config") -> None:
+    Parameters
+    ----------
+    rule
+        Only the rule, such as ``is outside 0..1``, for a report that already shows name and
+        value; by default the whole message.
+    """
+
+    def __init__(self, message: str, *, rule: str = "", code: str = "bad_config") -> None:
         super().__init__(message, code=code)
+        self.rule = rule or message
 
 
 class AudioError(NSTError):
-    """A sound file that cannot be used; `path` names it, `reason` says why."""
+    """An audio file that cannot be used; `path` names it, `reason` says why."""
 
     def __init__(self, code: str, path: str | Path, reason: str) -> None:
         super().__init__(f"{path}: {reason}", code=code)
@@ -66,7 +74,7 @@ class DatasetError(NSTError):
 
 
 class ModelError(NSTError):
-    """Classifier weights that are damaged, foreign or of another architecture."""
+    """Classifier weights that are damaged, not ours or of another architecture."""
 
 
 class SignalError(NSTError):

@@ -1,6 +1,7 @@
-"""A genre dataset's archive, or a folder, becomes a verified local folder.
+"""Download a genre dataset: an archive or a folder becomes a verified local folder.
 
-Nothing is downloaded without being asked for: the user names the source.
+Only a source that the user names is downloaded. `pooch` would restart an interrupted download
+from the first byte; a dataset of gigabytes has to be resumed.
 """
 
 import hashlib
@@ -13,8 +14,11 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from nst_core.errors import DatasetError
-from tasks.files import StorageError, fetch_input, is_remote, local, reported, scrub, sha256_file
-from tasks.retry import RETRIES
+from tasks.running.retry import RETRIES
+from tasks.storage.credentials import refuse_login, scrub
+from tasks.storage.errors import StorageError, reported
+from tasks.storage.files import fetch_input, sha256_file
+from tasks.storage.uris import is_remote, local
 from tasks.unpack import ArchiveLimits, is_unpacked, unpack_archive
 
 _BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -22,7 +26,7 @@ _BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 @task(name="download-dataset", cache_policy=NO_CACHE, **RETRIES)
 def download_dataset(source: str, scratch: str, sha256: str | None = None) -> str:
-    """Prefect task around `fetch_dataset`: the unpacked folder is its own cache."""
+    """Run `fetch_dataset` as a Prefect task; the unpacked folder is its own cache."""
     return str(fetch_dataset(source, Path(scratch), sha256=sha256))
 
 
@@ -32,22 +36,25 @@ def fetch_dataset(source: str, scratch: Path, *, sha256: str | None = None) -> P
     Parameters
     ----------
     source
-        A folder (used in place), or an archive: path, ``file://``, ``s3://``, ``https://``.
+        Folder (used in place), or archive: path, ``file://``, ``s3://``, ``https://``.
     scratch
         Folder for downloads and unpacked datasets.
     sha256
-        What the archive must have; required for ``http://``.
+        Expected SHA-256 of the archive; required for ``http://``.
 
     Raises
     ------
+    ConfigError
+        ``login_in_place``
     DatasetError
-        When the source is missing, is not what `sha256` says, or cannot be unpacked safely.
+        The source is missing, does not match `sha256`, or cannot be unpacked safely.
     StorageError
-        When a server or disk fails.
+        A server or disk fails.
     """
+    refuse_login("the dataset's place", source)
     if "://" not in source and Path(source).is_dir():
         return Path(source).absolute()
-    unpacked = scratch / "datasets"
+    unpacked = scratch / "unpacked"  # earlier versions used "datasets", with fewer sound formats
     if sha256 and is_unpacked(unpacked / sha256.lower()):
         return unpacked / sha256.lower()
     name = hashlib.sha256(source.encode()).hexdigest()[:16]
@@ -59,8 +66,8 @@ def fetch_dataset(source: str, scratch: Path, *, sha256: str | None = None) -> P
 def download_archive(source: str, destination: Path, *, sha256: str | None = None) -> Path:
     """Return a local, verified archive; an interrupted ``http(s)`` download is resumed.
 
-    A local archive is used in place. Anything else appears at `destination` when it is
-    whole and has the sha256, never before; a file that is there already is not fetched again.
+    A local archive is used in place. Any other archive appears at `destination` only when it is
+    complete and has the sha256. An existing file is not downloaded again.
     """
     if re.match(r"https?://", source):
         return _download(source, destination, _web, sha256)
@@ -79,7 +86,7 @@ def _download(
     if destination.is_file() and (not sha256 or sha256.lower() == sha256_file(destination)):
         return destination
     if source.startswith("http://") and not sha256:
-        message = f"{scrub(source)}: plain http can be tampered with; give the sha256 or use https"
+        message = f"{scrub(source)}: plain http can be tampered with; pass the sha256 or use https"
         raise DatasetError(message, code="insecure_source")
     part = destination.with_name(f"{destination.name}.part")
     with reported(str(destination), "write"):
@@ -88,7 +95,7 @@ def _download(
     try:
         _verify(source, part, sha256)
     except DatasetError:
-        # Resuming wrong bytes would end in the same place.
+        # Resuming after wrong bytes would fail again.
         part.unlink()
         raise
     with reported(str(destination), "write"):
@@ -101,7 +108,7 @@ def _verify(source: str, path: Path, sha256: str | None) -> None:
         return
     found = sha256_file(path)
     if found != sha256.lower():
-        message = f"{scrub(source)}: sha256 is {found}, {sha256} was asked for; check the source"
+        message = f"{scrub(source)}: sha256 is {found}, but {sha256} was expected; check the source"
         raise DatasetError(message, code="sha256_mismatch")
 
 
@@ -111,7 +118,7 @@ def _s3(source: str, part: Path) -> None:
 
 
 def _web(source: str, part: Path) -> None:
-    """Fetch what is missing of `part`; a server that changed its file sends it all again."""
+    """Download the missing rest of `part`; if the server's file has changed, all of it."""
     validator = part.with_name(f"{part.name}.validator")
     offset = part.stat().st_size if part.is_file() and validator.is_file() else 0
     headers = {"Accept-Encoding": "identity"}
@@ -146,7 +153,7 @@ def _failed(
 def _expect(source: str, response: httpx.Response) -> None:
     status = response.status_code
     if source.startswith("https://") and response.url.scheme != "https":
-        raise _failed(source, f"it leads to {response.url.scheme}://, without encryption")
+        raise _failed(source, f"it redirects to {response.url.scheme}://, without encryption")
     if status not in {200, 206, 416}:
         code = "not_found" if status in {404, 410} else "storage"
         reason = f"the server answers {status} {response.reason_phrase}"
@@ -154,12 +161,12 @@ def _expect(source: str, response: httpx.Response) -> None:
 
 
 def _expect_rest(source: str, response: httpx.Response, offset: int, validator: Path) -> None:
-    """Check that a partial answer continues `part`; remember which version it is of."""
+    """Check that a partial answer continues `part`; remember the version of the file."""
     whole = response.status_code == 200
     if not whole and not response.headers.get("Content-Range", "").startswith(f"bytes {offset}-"):
         validator.unlink(missing_ok=True)
         raise _failed(source, "the server did not resume where we stopped", transient=True)
-    # If-Range takes no weak tag.
+    # If-Range does not accept weak tags.
     tag = response.headers.get("ETag", "")
     mark = tag if tag.startswith('"') else response.headers.get("Last-Modified")
     if whole:

@@ -1,8 +1,8 @@
-"""Finish a pair: its mel becomes sound, and the sound appears in its place.
+"""Finish a pair: turn its mel into sound and publish it.
 
-One task run for both: every run costs the server six milliseconds or more of its CPU, as much as
-storing ten records, and an upload alone is seldom what a person looks for. The stages keep
-their names: a failure says in which of the two it happened.
+Both stages share one task run, because every run costs the server 6 ms of CPU or more, as much
+as storing ten records, and people rarely look for an upload alone. The stages keep their names:
+a failure says in which of the two it happened.
 """
 
 from collections.abc import Iterator
@@ -11,25 +11,26 @@ from contextlib import contextmanager
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from tasks.caching import Workspace
 from tasks.invert import invert_pair
-from tasks.retry import RETRIES
-from tasks.upload import Published, UploadJob, upload_pair
+from tasks.jobs.pair import PairJob
+from tasks.running.retry import RETRIES
+from tasks.running.workspace import Workspace
+from tasks.upload import Published, upload_pair
 
-_NOTE = "stage: "
+_STAGE = "amnst_stage"
+"""Attribute of an error that names the stage that raised it."""
 
 
 @task(
     name="finish-pair",
-    task_run_name="finish-{row_id}",
-    cache_policy=NO_CACHE,  # the store knows the sound; the output's place is looked at each time
+    task_run_name="finish-{job.row_id}",
+    cache_policy=NO_CACHE,  # the store caches the sound; the published file is checked every time
     **RETRIES,
 )
-def finish_pair(job: UploadJob, workspace: Workspace, row_id: str) -> Published:
-    """Invert and upload one pair; a second attempt finds what the first one has made."""
-    del row_id  # names the run in the UI
+def finish_pair(job: PairJob, workspace: Workspace) -> Published:
+    """Invert and upload one pair; a second attempt reuses the results of the first."""
     with _stage("invert"):
-        invert_pair(job.render, workspace)
+        invert_pair(job, workspace)
     with _stage("upload"):
         return upload_pair(job, workspace)
 
@@ -39,12 +40,12 @@ def _stage(name: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        error.add_note(f"{_NOTE}{name}")  # the UI shows it, too, below the traceback
+        vars(error)[_STAGE] = name
+        error.add_note(f"stage: {name}")  # the UI shows it below the traceback
         raise
 
 
 def failed_stage(error: BaseException) -> str:
-    """The stage of `finish_pair` that raised an error."""
-    notes: list[str] = getattr(error, "__notes__", [])
-    named = [note.removeprefix(_NOTE) for note in notes if note.startswith(_NOTE)]
-    return named[0] if named else "invert"
+    """Return the stage of `finish_pair` that raised an error."""
+    stage: str = getattr(error, _STAGE, "invert")
+    return stage

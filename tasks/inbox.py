@@ -1,15 +1,15 @@
-"""An inbox: manifests that somebody drops, each rendered once, its fate told beside it.
+"""Inbox for dropped manifests: each is rendered once, and files next to it show its state.
 
 ::
 
-    songs.csv                  as it was dropped
-    songs.csv.started.json     claimed: create-only, so of two watchers one starts it
+    songs.csv                  the manifest
+    songs.csv.started.json     claimed: create-only, so that only one of two watchers starts it
     songs.csv.done.json        or .failed.json: how it ended
     songs.csv.results.csv      the report of the rows
-    songs.csv.errors.txt       what is wrong with a manifest that cannot be rendered
+    songs.csv.errors.txt       the problems of a manifest that cannot be rendered
 
-The manifest stays where it is: its relative paths start there, and a retry reads it
-again. One that is changed is a new one.
+The manifest stays in its place, because its relative paths start there and a retry reads it
+again. A changed manifest counts as a new one.
 """
 
 import hashlib
@@ -19,36 +19,29 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from tasks.caching import Workspace
-from tasks.files import (
-    Entry,
-    create,
-    delete,
-    list_files,
-    publish,
-    read_bytes,
-    read_if_present,
-)
+from tasks.running.workspace import Workspace
+from tasks.storage.files import create, delete, list_files, publish, read_bytes, read_if_present
+from tasks.storage.places import Entry
 
 State = Literal["started", "done", "failed"]
 _STATES: tuple[State, ...] = ("done", "failed", "started")
-"""The first that is told counts."""
+"""States in order of precedence: the first one with a marker counts."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ticket:
-    """A dropped manifest, and what has become of it.
+    """Dropped manifest and its state.
 
     Attributes
     ----------
     manifest
         Path or URI.
     sha256
-        Of its bytes: of another content it is another manifest.
+        Hash of its bytes: with other content it is another manifest.
     run_id
-        Flow run that renders it; empty while nobody does.
+        Flow run that renders it; empty if there is none yet.
     message
-        What its end was.
+        Message about how its run ended.
     """
 
     manifest: str
@@ -58,13 +51,13 @@ class Ticket:
 
     @property
     def idempotency_key(self) -> str:
-        """One run per manifest and content, however often it is asked for."""
+        """Key that allows only one run per manifest and content, however often it is requested."""
         place = hashlib.sha256(self.manifest.encode()).hexdigest()[:16]
         return f"manifest:{place}:{self.sha256}"
 
 
 def dropped(inbox: str, *, now_s: float, settle_s: float) -> list[Entry]:
-    """The manifests of a folder or prefix that have not changed for `settle_s` seconds."""
+    """List the manifests of a folder or prefix that have not changed for `settle_s` seconds."""
     return [
         entry
         for entry in list_files(inbox)
@@ -75,14 +68,14 @@ def dropped(inbox: str, *, now_s: float, settle_s: float) -> list[Entry]:
 
 
 def ticket_of(manifest: str) -> Ticket:
-    """A fresh ticket of a manifest as it is now."""
+    """Return a new ticket for the current content of a manifest."""
     return Ticket(manifest=manifest, sha256=hashlib.sha256(read_bytes(manifest)).hexdigest())
 
 
 def state_of(ticket: Ticket) -> tuple[State | None, Ticket]:
-    """How far a manifest is, and its ticket as last written; None for one nobody has begun.
+    """Return the state of a manifest and its last written ticket; None if it has not started.
 
-    What is told of another content counts for nothing.
+    Markers written for other contents are ignored.
     """
     for state in _STATES:
         data = read_if_present(_marker(ticket, state))
@@ -93,7 +86,7 @@ def state_of(ticket: Ticket) -> tuple[State | None, Ticket]:
 
 
 def claim(ticket: Ticket) -> bool:
-    """Take a manifest; of all who try at once, one is told True."""
+    """Claim a manifest; of several concurrent callers only one gets True."""
     stale = read_if_present(_marker(ticket, "started"))
     if stale and ((found := _parsed(stale)) is None or found.sha256 != ticket.sha256):
         for state in _STATES:
@@ -102,14 +95,14 @@ def claim(ticket: Ticket) -> bool:
 
 
 def tell(ticket: Ticket, state: State, workspace: Workspace) -> None:
-    """Say beside the manifest how far it is."""
+    """Write the state of a manifest into a marker next to it."""
     _put(_text(ticket), _marker(ticket, state), workspace)
 
 
 def finish(
     ticket: Ticket, report: str | None, *, well: bool, message: str, workspace: Workspace
 ) -> None:
-    """Lay the report beside the manifest, if there is one, and mark it done or failed."""
+    """Copy the report, if there is one, next to the manifest, and mark it done or failed."""
     data = read_if_present(report) if report else None
     if data is not None:
         _put(data, f"{ticket.manifest}.results.csv", workspace)
@@ -119,7 +112,7 @@ def finish(
 
 
 def refuse(ticket: Ticket, reasons: Iterable[str], workspace: Workspace) -> None:
-    """Mark a manifest as one that cannot be rendered, and say all that is wrong with it."""
+    """Mark a manifest as failed, and list all its problems."""
     lines = list(reasons)
     _put(
         "".join(f"{line}\n" for line in lines).encode(), f"{ticket.manifest}.errors.txt", workspace

@@ -1,20 +1,23 @@
-"""The classifier a catalogue is rendered with: found, checked, and on this machine."""
+"""Fetch and check the classifier of a catalogue, and load it on this machine."""
 
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from nst_core.classifier.weights import DEFAULT_MODEL, SUFFIX, card_path, check_weights
 from nst_core.config import MelConfig
 from nst_core.errors import ModelError
-from nst_core.runtime import setup_tensorflow
-from nst_core.weights import DEFAULT_MODEL, SUFFIX, card_path, check_weights
-from tasks.caching import Workspace
-from tasks.files import beside, is_remote, local, read_bytes, scrub
+from nst_core.runtime.tensorflow_setup import setup_tensorflow
+from tasks.running.workspace import Workspace
+from tasks.storage.credentials import scrub
+from tasks.storage.files import read_bytes
+from tasks.storage.places import beside
+from tasks.storage.uris import is_remote, local
 
 
 @dataclass(frozen=True)
 class Model:
-    """A checked classifier: a local path, and the sha256 that decides results."""
+    """Checked classifier: its local path, and the sha256 that is part of the cache keys."""
 
     path: str
     sha256: str
@@ -26,9 +29,9 @@ def fetch_model(uri: str | None, workspace: Workspace) -> Model:
     Raises
     ------
     ModelError
-        When weights and card are not a pair.
+        Weights and card do not belong together.
     StorageError
-        When they cannot be fetched.
+        They cannot be fetched.
     """
     path = _fetched(uri, workspace) if uri and is_remote(uri) else local(uri or str(DEFAULT_MODEL))
     found = check_weights(path)
@@ -36,20 +39,20 @@ def fetch_model(uri: str | None, workspace: Workspace) -> Model:
 
 
 def load_model(model: Model, workspace: Workspace) -> None:
-    """Load a classifier into this process, where every transfer will find it.
+    """Load a classifier into this process, where every transfer will use it.
 
     Raises
     ------
     ModelError
-        ``model_architecture``: better once for the catalogue than once per row.
+        ``model_architecture``; raised once for the catalogue instead of once per row.
     """
     setup_tensorflow(workspace.n_threads)
-    from nst_core.model import load_classifier  # noqa: PLC0415  # TensorFlow takes seconds
+    from nst_core.classifier.saving import load_classifier  # noqa: PLC0415  # TensorFlow takes seconds
 
     found = load_classifier(model.path).mel
     if found != MelConfig():
         raise ModelError(
-            f"model {model.path} was trained on {found}, catalogues are analysed with "
+            f"model {model.path} was trained on {found}, but catalogues are analysed with "
             f"{MelConfig()}; train one with `amnst train`",
             code="model_architecture",
         )

@@ -1,41 +1,21 @@
-"""Segment tracks: a dataset folder becomes 3-s pieces of sound."""
+"""Segment tracks: cut the tracks of a dataset folder into 3-s segments."""
 
 import hashlib
-from dataclasses import dataclass, field
+from collections import Counter
 from pathlib import Path
 
 from prefect import task
 
-from nst_core.config import MelConfig, SegmentConfig
-from nst_core.dataset import cut_tracks, save_segments
+from nst_core.classifier.dataset import cut_tracks, save_segments
+from nst_core.classifier.genres import GenreIndex, index_genres
+from nst_core.config import SegmentConfig
 from nst_core.errors import DatasetError
-from nst_core.genres import GenreIndex, index_genres
-from tasks.caching import ArtefactPolicy, Workspace, parameters, produce
-from tasks.retry import RETRIES
-from tasks.store import Json, Record, artefact_key
-
-_VERSION = 1
-
-
-@dataclass(frozen=True, kw_only=True)
-class SegmentJob:
-    """A dataset to cut.
-
-    `folder` says where to read, `content` what is read; the key holds only the latter.
-    """
-
-    folder: str
-    content: str
-    sr: int = MelConfig.sr
-    config: SegmentConfig = field(default_factory=SegmentConfig)
-
-    stage = "segments"
-
-    @property
-    def key(self) -> str:
-        """Of the tracks' bytes, genres and artists, and of the windows."""
-        settings = {"sr": self.sr, **parameters(self.config)}
-        return artefact_key(self.stage, _VERSION, settings, [self.content])
+from tasks.jobs.training import SegmentJob
+from tasks.running.caching import ArtefactPolicy, produce
+from tasks.running.retry import RETRIES
+from tasks.running.workspace import Workspace
+from tasks.storage.store import Json, Record
+from tasks.unpack import passed_over
 
 
 def describe_dataset(folder: str, *, sr: int, config: SegmentConfig) -> SegmentJob:
@@ -44,10 +24,17 @@ def describe_dataset(folder: str, *, sr: int, config: SegmentConfig) -> SegmentJ
     Raises
     ------
     DatasetError
-        When it is no folder of at least two genres.
+        The folder does not contain at least two genres.
     """
     index = index_genres(folder)
-    return SegmentJob(folder=folder, content=_content(index), sr=sr, config=config)
+    others = Counter(dict(index.passed_over)) + Counter(passed_over(Path(folder)))
+    return SegmentJob(
+        folder=folder,
+        content=_content(index),
+        sr=sr,
+        config=config,
+        passed_over=tuple(sorted(others.items())),
+    )
 
 
 def _content(index: GenreIndex) -> str:
@@ -67,7 +54,7 @@ def segment_tracks(job: SegmentJob, workspace: Workspace) -> Record:
         index = index_genres(job.folder)
         if _content(index) != job.content:
             raise DatasetError(
-                f'dataset "{index.root}" was changed meanwhile; start the flow again',
+                f'dataset "{index.root}" changed while the flow was running; run it again',
                 code="dataset_changed",
             )
         segments = cut_tracks(index, job.sr, job.config, n_threads=workspace.n_threads)

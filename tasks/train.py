@@ -1,59 +1,33 @@
-"""Train the CNN: segments' mels become a classifier with its card."""
+"""Train the CNN on the mels of segments, and publish the classifier with its card."""
 
 import logging
 import zipfile
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from nst_core.config import ClassifierConfig, TrainingConfig
-from nst_core.runtime import setup_tensorflow
-from nst_core.weights import DEFAULT_MODEL, SUFFIX
-from tasks.caching import ArtefactPolicy, Workspace, artefact, parameters, produce
-from tasks.files import join, publish
-from tasks.mels import SegmentMelJob
-from tasks.retry import RETRIES
-from tasks.store import Json, Record, artefact_key
+from nst_core.classifier.weights import DEFAULT_MODEL, SUFFIX
+from nst_core.runtime.tensorflow_setup import setup_tensorflow
+from tasks.jobs.training import TrainJob
+from tasks.running.caching import ArtefactPolicy, artefact, produce
+from tasks.running.retry import RETRIES
+from tasks.running.workspace import Workspace
+from tasks.storage.files import publish
+from tasks.storage.store import Json, Record
+from tasks.storage.uris import join
 
 logger = logging.getLogger(__name__)
-
-_VERSION = 2
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainJob:
-    """A classifier to train; `dataset` and `licence` are words for its card."""
-
-    mels: SegmentMelJob
-    dataset: str
-    licence: str
-    architecture: ClassifierConfig = field(default_factory=ClassifierConfig)
-    training: TrainingConfig = field(default_factory=TrainingConfig)
-
-    stage = "model"
-
-    @property
-    def key(self) -> str:
-        """Of the data, the network and the schedule, and of the words on the card."""
-        settings = {
-            "architecture": parameters(self.architecture),
-            "training": parameters(self.training),
-            "dataset": self.dataset,
-            "licence": self.licence,
-        }
-        return artefact_key(self.stage, _VERSION, settings, [self.mels.key])
 
 
 @task(name="train-cnn", cache_policy=ArtefactPolicy(), **RETRIES)
 def train_cnn(job: TrainJob, workspace: Workspace) -> Record:
-    """Fit the classifier; weights, card and pictures become one zip."""
+    """Train the classifier, and store weights, card and pictures in one zip."""
 
     def make(path: Path) -> dict[str, Json]:
         setup_tensorflow(workspace.n_threads)
-        from nst_core.dataset import load_segment_set  # noqa: PLC0415  # after the set-up
-        from nst_core.training import train_and_save  # noqa: PLC0415  # TensorFlow takes seconds
+        from nst_core.classifier.dataset import load_segment_set  # noqa: PLC0415  # after the set-up
+        from nst_core.classifier.training import train_and_save  # noqa: PLC0415  # TensorFlow takes seconds
 
         with artefact(job.mels, workspace) as source:
             data = load_segment_set(source)
@@ -75,7 +49,7 @@ def train_cnn(job: TrainJob, workspace: Workspace) -> Record:
         )
         with zipfile.ZipFile(path, "w") as archive:
             for part in sorted(folder.iterdir()):
-                # Without the time of day, so that the same weights give the same bytes.
+                # Leave out the time of day, so that the same weights give the same bytes.
                 archive.writestr(zipfile.ZipInfo(part.name), part.read_bytes())
         return {
             "segment_accuracy": evaluation.segment_accuracy,
@@ -89,12 +63,12 @@ def train_cnn(job: TrainJob, workspace: Workspace) -> Record:
 
 @task(name="publish-model", cache_policy=NO_CACHE, **RETRIES)
 def publish_model(job: TrainJob, workspace: Workspace, output_uri: str) -> str:
-    """Put weights, card and pictures into a folder or prefix; return the weights' place."""
+    """Publish weights, card and pictures to a folder or prefix; return the URI of the weights."""
     with artefact(job, workspace) as source, workspace.scratch_folder() as folder:
         with zipfile.ZipFile(source) as archive:
             archive.extractall(folder)
         names = sorted(part.name for part in folder.iterdir())
-        # The card names the weights' hash: whoever reads it finds the weights in place.
+        # Publish the card last: a reader of the card then finds the weights that it names.
         for name in sorted(names, key=lambda name: name.endswith(".json")):
             publish(folder / name, join(output_uri, name))
         weights = next(name for name in names if name.endswith(SUFFIX))

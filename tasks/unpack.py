@@ -1,6 +1,9 @@
-"""An archive becomes a folder: hostile until it has been unpacked within limits.
+"""Unpack an archive into a folder, within limits, because the archive may be hostile.
 
-A folder that holds ``.complete.json`` was unpacked whole.
+A folder that contains ``.complete.json`` was unpacked completely.
+
+`tarfile.data_filter` would not shorten this: it accepts absolute names (as relative ones) and
+links that stay inside, which we refuse, has no limits, and does not handle a ``.zip``.
 """
 
 import functools
@@ -13,14 +16,15 @@ import tarfile
 import tempfile
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Literal, NamedTuple, TypeAlias
 
+from nst_core.classifier.genres import SOUND_SUFFIXES
 from nst_core.errors import DatasetError
-from nst_core.genres import SOUND_SUFFIXES
-from tasks.files import reported
+from tasks.storage.errors import reported
 
 _COMPLETE = ".complete.json"
 _CHUNK = 1 << 20
@@ -38,7 +42,7 @@ _DAMAGE = (
 
 @dataclass(frozen=True, kw_only=True)
 class ArchiveLimits:
-    """What an archive may unpack to; beyond it, it is refused as a bomb."""
+    """Limits on an unpacked archive; a larger one is refused as a decompression bomb."""
 
     max_members: int = 20_000
     max_bytes: int = 4 << 30
@@ -81,34 +85,53 @@ def unpack_archive(archive: Path, folder: Path, limits: ArchiveLimits) -> Path:
 
 
 def is_unpacked(folder: Path) -> bool:
-    """Say whether a folder is the whole of an archive."""
+    """Return whether a folder contains a completely unpacked archive."""
     return (folder / _COMPLETE).is_file()
+
+
+def passed_over(folder: Path) -> dict[str, int]:
+    """Return the suffixes of the files that were not unpacked, with the number of each."""
+    if not is_unpacked(folder):
+        return {}
+    summary = json.loads((folder / _COMPLETE).read_text("utf-8"))
+    counts: dict[str, int] = summary.get("passed_over", {})  # earlier versions counted none
+    return counts
 
 
 def _unpack(archive: Path, folder: Path, limits: ArchiveLimits) -> None:
     ratio_bytes = int(limits.max_ratio * archive.stat().st_size)
     budget = min(limits.max_bytes, max(ratio_bytes, limits.ratio_free_bytes))
     n_members = n_bytes = n_audio = 0
+    passed_over: Counter[str] = Counter()
     folder.mkdir()
     for member in _members(archive):
         n_members += 1
         n_bytes += max(member.size, 0)
         if n_members > limits.max_members or n_bytes > budget:
             rule = f"unpacks to more than {limits.max_members} members or {budget} bytes"
-            message = f"{archive}: {rule}; unpack it by hand and give the folder"
+            message = f"{archive}: {rule}; unpack it yourself and pass the folder"
             raise DatasetError(message, code="archive_too_big")
         name = _safe_name(archive, member.name)
         if _is_wanted(name) and member.kind != "folder":
             _extract(archive, member, folder / name)
             n_audio += name.suffix.lower() in SOUND_SUFFIXES
+        elif member.kind == "file" and not _is_hidden(name):
+            passed_over[name.suffix.lower()] += 1
     if not n_audio:
-        raise DatasetError(f"{archive}: holds no {', '.join(SOUND_SUFFIXES)} file", code="no_audio")
-    summary = {"members": n_members, "bytes": n_bytes, "audio_files": n_audio}
+        raise DatasetError(
+            f"{archive}: contains no {', '.join(SOUND_SUFFIXES)} file", code="no_audio"
+        )
+    summary = {
+        "members": n_members,
+        "bytes": n_bytes,
+        "audio_files": n_audio,
+        "passed_over": dict(sorted(passed_over.items())),
+    }
     (folder / _COMPLETE).write_text(json.dumps(summary), "utf-8")
 
 
 def _members(archive: Path) -> Iterator[_Member]:
-    """Yield members in the order of the archive, before their bytes are unpacked."""
+    """Yield the members in the order of the archive, before their bytes are unpacked."""
     with archive.open("rb") as stream:
         head = stream.read(512)
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
@@ -121,7 +144,7 @@ def _members(archive: Path) -> Iterator[_Member]:
             yield from _tar_members(stream)
     else:
         start = head[:16].decode("ascii", "replace")
-        message = f"{archive}: is no .tar.gz, .tgz, .tar or .zip: it starts with {start!r}"
+        message = f"{archive}: is not a .tar.gz, .tgz, .tar or .zip: it starts with {start!r}"
         raise DatasetError(message, code="not_archive")
 
 
@@ -130,7 +153,7 @@ def _tar_members(stream: IO[bytes] | gzip.GzipFile) -> Iterator[_Member]:
         for info in tar:
             kind: Kind = "file" if info.isreg() else "folder" if info.isdir() else "other"
             yield _Member(info.name, info.size, kind, functools.partial(tar.extractfile, info))
-        # gzip's checksum stands behind the padding, where tarfile does not read any more.
+        # gzip's checksum comes after the padding, which tarfile does not read.
         for _ in range(64):
             if not stream.read(_CHUNK):
                 return
@@ -150,13 +173,17 @@ def _zip_members(archive: Path) -> Iterator[_Member]:
 def _safe_name(archive: Path, name: str) -> PurePosixPath:
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or re.search(r"[\\\x00-\x1f]|^[A-Za-z]:", name):
-        message = f"{archive}: the member {name!r} would lie outside the dataset's folder"
+        message = f"{archive}: the member {name!r} would be outside the dataset's folder"
         raise DatasetError(message, code="unsafe_archive")
     return path
 
 
+def _is_hidden(name: PurePosixPath) -> bool:
+    return any(part.startswith((".", "__MACOSX")) for part in name.parts)
+
+
 def _is_wanted(name: PurePosixPath) -> bool:
-    if any(part.startswith((".", "__MACOSX")) for part in name.parts):
+    if _is_hidden(name):
         return False
     text = name.name.lower()
     return name.suffix.lower() in SOUND_SUFFIXES or text.startswith(_TEXTS)
@@ -165,7 +192,7 @@ def _is_wanted(name: PurePosixPath) -> bool:
 def _extract(archive: Path, member: _Member, target: Path) -> None:
     stream = member.open() if member.kind == "file" else None
     if stream is None or target.exists():
-        rule = "stands twice" if stream else "is a link, a device or encrypted"
+        rule = "occurs twice" if stream else "is a link, a device or encrypted"
         message = f"{archive}: the member {member.name!r} {rule}"
         raise DatasetError(message, code="unsafe_archive")
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -174,7 +201,7 @@ def _extract(archive: Path, member: _Member, target: Path) -> None:
 
 
 def _settle(whole: Path, folder: Path) -> None:
-    """Rename into place; another process may have been first with the same archive."""
+    """Rename into place; another process may have unpacked the same archive first."""
     try:
         whole.rename(folder)
     except OSError:

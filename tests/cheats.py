@@ -1,4 +1,4 @@
-"""What a metric may take for a transfer and is none, and a control that has all but content.
+"""Cheats that a metric might mistake for a transfer, and a control that lacks only content.
 
 Each takes and returns waveforms of shape (n_samples,), float32, at RMS 0.1: music, and an
 ambience of its length.
@@ -7,42 +7,42 @@ ambience of its length.
 import numpy as np
 from scipy.ndimage import gaussian_filter1d, uniform_filter1d
 
+from nst_core.audio.loudness import set_rms
 from nst_core.config import InversionConfig, MelConfig
-from nst_core.erb import erb_bank
-from nst_core.inversion import mel_to_audio
-from nst_core.levels import set_rms
-from nst_core.mel import power_mel
-from nst_core.stft import istft, stft
+from nst_core.spectral.erb import erb_bank
+from nst_core.spectral.mel import power_mel
+from nst_core.spectral.mel_inversion import mel_to_audio
+from nst_core.spectral.stft import istft, stft
 
 
 def mix(music, ambience, sr):
-    """Equal levels, one laid over the other."""
+    """Mix both at equal levels."""
     del sr
     return set_rms(music + ambience)
 
 
 def eq(music, ambience, sr):
-    """The music equalised to the ambience's long-term spectrum."""
+    """Equalise the music to the ambience's long-term spectrum."""
     bank = erb_bank(40, 1024, sr)
     M, A = stft(music, 1024, 256), stft(ambience, 1024, 256)
-    long_term = [(np.abs(D) ** 2 @ bank).mean(axis=0) + 1e-9 for D in (M, A)]
-    gain = np.sqrt(long_term[1] / long_term[0]).astype(np.float32) @ bank.T
+    long_term = [(np.abs(D) ** 2 @ bank.T).mean(axis=0) + 1e-9 for D in (M, A)]
+    gain = np.sqrt(long_term[1] / long_term[0]).astype(np.float32) @ bank
     return set_rms(istft(M * gain, 256, len(music)))
 
 
 def eq_mix(music, ambience, sr):
-    """The same, then mixed."""
+    """Do the same, then mix."""
     return set_rms(eq(music, ambience, sr) + ambience)
 
 
 def side_chain(music, ambience, sr):
-    """The ambience ducked wherever the music is quiet, then mixed."""
+    """Duck the ambience where the music is quiet, then mix."""
     envelope = np.sqrt(gaussian_filter1d(music.astype(np.float64) ** 2, 0.03 * sr))
     return set_rms(music + set_rms((ambience * envelope).astype(np.float32)))
 
 
 def vocoder(music, ambience, sr):
-    """The ambience over its smooth envelope, times the music's magnitudes."""
+    """Divide the ambience by its smooth envelope, and multiply it by the music's magnitudes."""
     del sr
     M, A = stft(music, 2048, 512), stft(ambience, 2048, 512)
     smooth = np.sqrt(uniform_filter1d(np.abs(A) ** 2, 65, axis=1)) + 1e-6
@@ -50,7 +50,7 @@ def vocoder(music, ambience, sr):
 
 
 def mel_round_trip(music, ambience, sr):
-    """The music's own mel as sound: nothing of the ambience, and the phases are new."""
+    """Return the music's own mel as sound: without any ambience, with new phases."""
     del ambience
     mel = MelConfig(sr=sr)
     return set_rms(
@@ -67,7 +67,7 @@ def under_envelopes(music, ambience, sr):
     """Positive control: the ambience in 24 bands, each as loud as the music was over 30 ms."""
     bank = erb_bank(24, 1024, sr)
     D, goal = stft(ambience, 1024, 64), stft(music, 1024, 64)
-    wanted, own = (np.abs(X) ** 2 @ bank for X in (goal, D))
+    wanted, own = (np.abs(X) ** 2 @ bank.T for X in (goal, D))
     wanted = gaussian_filter1d(wanted, 0.030 * sr / 64 / 2.355, axis=0, mode="nearest")
     gain = np.sqrt(wanted / (own.mean(axis=0) + 1e-9))
-    return set_rms(istft((D * (gain @ bank.T)).astype(np.complex64), 64, len(music)))
+    return set_rms(istft((D * (gain @ bank)).astype(np.complex64), 64, len(music)))

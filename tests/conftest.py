@@ -1,25 +1,58 @@
-"""Fixtures every test may use."""
+"""Fixtures for all tests."""
 
 import atexit
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from flows.prefect_environment import prepare_prefect
+from flows.server.environment import prepare_prefect
+
+SERVERS = {"prefect", "running", "held", "s3_server", "weak_bucket", "cluster"}
+"""Fixtures that start a server; a test that uses one gets the marker `server`."""
+HEAVY = {"classifier", "make_model", "shared_data"}
+"""Fixtures that run networks or read long recordings; their tests get the marker `heavy`."""
+HEAVY_FOLDERS = {"classifier", "transfer"}
+"""Folders of tests that run networks nearly everywhere; these get it as well."""
 
 # Prefect reads its environment when it is imported, and the test modules import it.
 _PREFECT_HOME = tempfile.mkdtemp(prefix="amnst-prefect-")
 atexit.register(shutil.rmtree, _PREFECT_HOME, ignore_errors=True)
 os.environ["PREFECT_HOME"] = _PREFECT_HOME
+# A flow without a server would start one for itself. A test that wants one says so by a fixture.
+os.environ["PREFECT_SERVER_ALLOW_EPHEMERAL_MODE"] = "false"
 prepare_prefect(verbose=False)
+
+# It reads the environment that is set above.
+from prefect.settings import PREFECT_API_URL, temporary_settings  # noqa: E402
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs a server or much time, so that `make quick` can leave it out."""
+    for item in items:
+        fixtures = getattr(item, "fixturenames", ())
+        if item.get_closest_marker("e2e") or SERVERS.intersection(fixtures):
+            item.add_marker(pytest.mark.server)
+        if HEAVY.intersection(fixtures) or item.path.parent.name in HEAVY_FOLDERS:
+            item.add_marker(pytest.mark.heavy)
+
+
+@pytest.fixture(autouse=True)
+def only_the_servers_asked_for(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Hide the session-wide server of tests/flows from other tests."""
+    if "prefect" in request.fixturenames:
+        yield
+    else:
+        with temporary_settings(restore_defaults={PREFECT_API_URL}):
+            yield
 
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """Real recordings beside the checkout; they are not part of the repository."""
+    """Real recordings next to the checkout; they are not part of the repository."""
     folder = Path(__file__).parents[1] / "../shared/data"
     if not folder.is_dir():
         pytest.skip("the shared recordings (../shared/data) are not on this machine")

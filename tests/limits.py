@@ -1,4 +1,4 @@
-"""A disk that is full, without filling one."""
+"""Simulate a full disk without filling one."""
 
 import resource
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def full_disk(n_bytes: int) -> Iterator[None]:
-    """No file of this process grows beyond so many bytes: a write fails as on a full disk."""
+    """Limit the size of this process's files, so that a write fails as on a full disk."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, hard))
     try:

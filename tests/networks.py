@@ -1,14 +1,14 @@
-"""Small classifiers for tests, of both kinds, and something to hear."""
+"""Small classifiers for tests, of both kinds, and test sounds."""
 
 import dataclasses
 
 import keras
 import numpy as np
 
-from nst_core.cnn import build_classifier, standardise_input
+from nst_core.classifier.network import build_classifier, standardise_input
 from nst_core.config import ClassifierConfig, MelConfig
-from nst_core.mel import power_mel
-from nst_core.synth import ambience, music_piece
+from nst_core.spectral.mel import power_mel
+from nst_core.synth.sounds import ambience, music_piece
 
 SMALL = {
     "1d": ClassifierConfig(kind="1d", n_filters=16, n_layers=3),

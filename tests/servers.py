@@ -1,4 +1,4 @@
-"""Real servers for tests: how each is started, on ports and folders of its own."""
+"""Real servers for tests: how each is started, with its own ports and folders."""
 
 import json
 import os
@@ -18,6 +18,9 @@ REDIS = Path("/usr/bin/redis-server")
 _POSTGRES = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
 POSTGRES = _POSTGRES[-1] if _POSTGRES else Path("/usr/lib/postgresql/bin/postgres")
 
+PATIENCE_S = 900
+"""How long a test waits for a process: a busy machine can stand still for minutes."""
+
 
 def free_ports(count: int) -> list[int]:
     """Free ports whose twin, 10,000 higher, is free too: SeaweedFS takes both."""
@@ -35,7 +38,7 @@ def free_ports(count: int) -> list[int]:
 
 
 def weed_command(folder: Path, ports: list[int]) -> list[str]:
-    """SeaweedFS with an S3 door at the first of four ports."""
+    """Return the command of SeaweedFS with an S3 interface at the first of four ports."""
     identity = {
         "name": "test",
         "credentials": [{"accessKey": KEY, "secretKey": SECRET}],
@@ -55,7 +58,7 @@ def weed_command(folder: Path, ports: list[int]) -> list[str]:
 
 
 def s3_environment(port: int) -> dict[str, str]:
-    """What leads a client to that door, and to no other."""
+    """Return the environment with which a client uses only that interface."""
     return {
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
         "AWS_ACCESS_KEY_ID": KEY,
@@ -75,14 +78,14 @@ def postgres_user() -> str | None:
 
 
 def is_open(port: int) -> bool:
-    """Say whether somebody listens on a port of this machine."""
+    """Return whether a program listens on a port of this machine."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 @contextmanager
 def web_server(*answers: tuple[int, str]) -> Iterator[str]:
-    """A web server with these answers, whatever it is asked; the last one stays. Its URL."""
+    """Yield the URL of a web server with given answers; the last one is repeated."""
     left = list(answers)
 
     class Answer(BaseHTTPRequestHandler):

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 from scipy.ndimage import median_filter, uniform_filter1d
 
+from nst_core.audio.loudness import set_rms
+from nst_core.audio.writing import write_audio
 from nst_core.config import LEVEL, preset
-from nst_core.encoding import write_audio
-from nst_core.levels import set_rms
-from nst_core.metrics import high_share
-from nst_core.runtime import setup_tensorflow
-from nst_core.stft import power_spectrogram
-from nst_core.transfer import transfer_style
+from nst_core.metrics.scores import high_share
+from nst_core.runtime.tensorflow_setup import setup_tensorflow
+from nst_core.spectral.stft import power_spectrogram
+from nst_core.transfer.end_to_end import transfer_style
 from tests.benchmarks.bench_sound import SR, STRENGTHS, load_pair
 
 N_THREADS = 2
@@ -55,8 +55,10 @@ def run(data: Path) -> dict:
 
 
 def _rendered(pair, name: str, strength: float) -> np.ndarray:
-    config = preset(name, strength=strength)
-    y = transfer_style(pair.music, pair.ambience, sr=SR, config=config, n_threads=N_THREADS)
+    y = transfer_style(
+        pair.music, pair.ambience, sr=SR, config=preset(name), strength=strength,
+        n_threads=N_THREADS,
+    )  # fmt: skip
     return set_rms(y, LEVEL)
 
 

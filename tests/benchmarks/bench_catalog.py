@@ -11,7 +11,7 @@ N_PLANNED, N_FINISHED, N_SMALL = 100_000, 10_000, 2_000
 
 PLAN = """
 import json, resource, sys, time
-from flows.catalog import RenderRequest, open_catalog
+from flows.requests import RenderRequest; from flows.catalog import open_catalog
 from flows.settings import Settings
 
 def memory_mb():
@@ -20,7 +20,7 @@ def memory_mb():
 before, started = memory_mb(), time.perf_counter()
 request = RenderRequest(manifest=sys.argv[1], output=sys.argv[2])
 catalog = open_catalog(request, Settings().workspace())
-shards = catalog.shards("run")
+shards = list(catalog.shards("run"))
 seconds = time.perf_counter() - started
 peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
 print(json.dumps({
@@ -33,31 +33,31 @@ BUILD = """
 import os, sys
 from pathlib import Path
 os.fsync = lambda descriptor: None  # nobody needs these files after a crash
-from flows.catalog import RenderRequest, open_catalog
+from flows.requests import RenderRequest; from flows.catalog import open_catalog
 from flows.settings import Settings
-from tasks.jobs import inputs_of, plan_job
-from tasks.mels import identify_inputs
+from tasks.jobs.from_rows import inputs_of, plan_job
+from tasks.jobs.identities import identify_inputs
 from tasks.upload import upload_pair
 
 workspace = Settings().workspace()
 catalog = open_catalog(RenderRequest(manifest=sys.argv[1], output=sys.argv[2]), workspace)
 identities = identify_inputs(inputs_of(catalog.rows), workspace.scratch)
-defaults, artefact = catalog.defaults, Path(workspace.scratch) / "made"
+defaults, artefact = catalog.defaults(), Path(workspace.scratch) / "made"
 for number, row in enumerate(catalog.rows):
     job = plan_job(row, identities, defaults)
     artefact.write_bytes(b"%08d" % number * 1000)
-    workspace.store.commit("audio", job.render.key, artefact, "wav", {"seconds": 1.0})
-    transfer = job.render.transfer
-    workspace.store.commit("transfer", transfer.key, artefact, "npz", {"seconds": 1.0})
+    workspace.store.commit("audio", job.audio.key, artefact, "wav", {"seconds": 1.0})
+    workspace.store.commit("transfer", job.transfer.key, artefact, "npz", {"seconds": 1.0})
     upload_pair(job, workspace)
 """
 
 RENDER = """
 import json, resource, sys, time
-from flows.prefect_environment import prepare_prefect, start_server
+from flows.server.environment import prepare_prefect
 prepare_prefect(verbose=False)
-start_server()
-from flows.catalog import RenderRequest
+from flows.cli.own_server import own_server
+own_server(verbose=False)()
+from flows.requests import RenderRequest
 from flows.render_catalog import render_catalog
 
 started, cpu_started = time.perf_counter(), time.process_time()

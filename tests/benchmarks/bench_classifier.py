@@ -11,14 +11,14 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from nst_core.cnn import CompressedMel
+from nst_core.classifier.dataset import SegmentSet, analyse_segments, cut_tracks
+from nst_core.classifier.evaluation import evaluate_classifier
+from nst_core.classifier.genres import index_genres
+from nst_core.classifier.network import CompressedMel
+from nst_core.classifier.splits import Split, k_folds, split_tracks
+from nst_core.classifier.training import train_classifier
 from nst_core.config import ClassifierConfig, MelConfig, SegmentConfig, TrainingConfig
-from nst_core.dataset import SegmentSet, analyse_segments, cut_tracks
-from nst_core.evaluation import evaluate_classifier
-from nst_core.genres import index_genres
-from nst_core.runtime import setup_tensorflow
-from nst_core.splits import Split, k_folds, split_tracks
-from nst_core.training import train_classifier
+from nst_core.runtime.tensorflow_setup import setup_tensorflow
 
 N_THREADS = 2
 N_FOLDS = 5

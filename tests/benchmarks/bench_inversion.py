@@ -10,12 +10,12 @@ import librosa
 import numpy as np
 from scipy import fft
 
-from nst_core.audio import read_audio
+from nst_core.audio.reading import read_audio
 from nst_core.config import InversionConfig, MelConfig
-from nst_core.inversion import mel_to_audio
-from nst_core.mel import mel_bank, power_mel
-from nst_core.pairs import BLOCK_FRAMES
-from nst_core.stft import stft
+from nst_core.spectral.frame_pairs import BLOCK_FRAMES
+from nst_core.spectral.mel import mel_bank, power_mel
+from nst_core.spectral.mel_inversion import mel_to_audio
+from nst_core.spectral.stft import stft
 
 CLIPS = (
     "music/guitar", "music/orchestra", "music/percussion", "music/rock", "music/slow_synth",
@@ -102,7 +102,7 @@ def log_spectral_distance(y, M, y_hat):
 
 def mel_error(y, M, y_hat):
     M_hat = power_mel(y_hat.astype(np.float32), MEL)
-    seen = ~mel_bank(MEL).empty
+    seen = mel_bank(MEL).any(axis=1)
     error = np.sqrt(M_hat[seen]) - np.sqrt(M[seen])
     return float(20 * np.log10(np.linalg.norm(error) / np.linalg.norm(np.sqrt(M[seen]))))
 

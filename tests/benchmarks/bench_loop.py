@@ -11,14 +11,14 @@ from pathlib import Path
 
 import numpy as np
 
-from nst_core.analysis import analyse
-from nst_core.audio import read_audio
+from nst_core.audio.reading import read_audio
 from nst_core.config import TransferConfig, preset
-from nst_core.looping import loop_to_length
-from nst_core.mel import compress, power_mel
-from nst_core.metrics import evaluate
-from nst_core.runtime import setup_tensorflow
-from nst_core.transfer import transfer_style
+from nst_core.metrics.scores import evaluate
+from nst_core.runtime.tensorflow_setup import setup_tensorflow
+from nst_core.spectral.mel import compress, power_mel
+from nst_core.transfer.analysis import analyse
+from nst_core.transfer.end_to_end import transfer_style
+from nst_core.transfer.looping import loop_to_length
 from tests.benchmarks.bench_sound import SR, load_pair
 from tests.benchmarks.bench_transfer import flops_per_iteration
 from tests.benchmarks.machine import best, peak_gflops
@@ -42,7 +42,7 @@ def run(data: Path) -> dict:
 
 def _arguments(data: Path):
     """What `optimise` takes for one pair of 30 s, from the mel of the music."""
-    from nst_core.model import load_classifier
+    from nst_core.classifier.saving import load_classifier
 
     classifier = load_classifier()
     mel, config = classifier.mel, TransferConfig()
@@ -62,7 +62,7 @@ def _arguments(data: Path):
 def _modes(data: Path) -> dict[str, dict[str, float]]:
     import tensorflow as tf
 
-    from nst_core.optimize import compiled_descent
+    from nst_core.transfer.descent import compiled_descent
 
     (arguments, classifier, config) = _arguments(data)
     graph = compiled_descent(arguments[0].shape[2], classifier.taps, config)
@@ -105,7 +105,7 @@ def _modes(data: Path) -> dict[str, dict[str, float]]:
 
 def _bfloat16(data: Path) -> dict[str, dict[str, float]]:
     """The convolutions of the loop at half precision: time, and what becomes of the figures."""
-    from nst_core.optimize import compiled_descent
+    from nst_core.transfer.descent import compiled_descent
 
     (arguments, full, config) = _arguments(data)
     knobs = config.content_weight, config.style_weight, config.learning_rate, ITERATIONS
@@ -115,7 +115,7 @@ def _bfloat16(data: Path) -> dict[str, dict[str, float]]:
     for name, each in {"float32": full, "bfloat16": halved}.items():
         descend = compiled_descent(arguments[0].shape[2], each.taps, config)
         seconds = best(lambda descend=descend: descend(*arguments, *knobs)[0].numpy())
-        options = {"sr": SR, "config": preset("real", strength=1.0), "classifier": each}
+        options = {"sr": SR, "config": preset("real"), "strength": 1.0, "classifier": each}
         results = [transfer_style(pair.music, pair.ambience, **options) for pair in pairs]
         rows = [
             evaluate(y, pair.music, pair.reference, SR)
@@ -133,8 +133,8 @@ def _halved(taps):
     """The same layer, its products in bfloat16 and its sums in float32."""
     import tensorflow as tf
 
-    from nst_core.cnn import group_bands
-    from nst_core.taps import FeatureTaps
+    from nst_core.classifier.network import group_bands
+    from nst_core.classifier.taps import FeatureTaps
 
     class HalvedTaps(FeatureTaps):
         def features(self, u, names):
@@ -174,7 +174,7 @@ def _threads(data: Path) -> dict:
 
 def _timed_child(data: Path, n_threads: int) -> None:
     setup_tensorflow(n_threads)
-    from nst_core.optimize import optimise
+    from nst_core.transfer.descent import optimise
 
     arguments, classifier, config = _arguments(data)
     seconds = []

@@ -11,21 +11,21 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 
-from nst_core.analysis import analyse
-from nst_core.audio import read_audio
-from nst_core.cnn import build_classifier
+from nst_core.audio.loudness import set_rms
+from nst_core.audio.reading import read_audio
+from nst_core.classifier.network import build_classifier
+from nst_core.classifier.saving import load_classifier
+from nst_core.classifier.taps import feature_taps
 from nst_core.config import LEVEL, ClassifierConfig, InversionConfig, MelConfig, preset
-from nst_core.inversion import mel_to_audio
-from nst_core.levels import set_rms
-from nst_core.looping import loop_to_length
-from nst_core.metrics import evaluate, high_share
-from nst_core.model import load_classifier
-from nst_core.runtime import setup_tensorflow
-from nst_core.taps import feature_taps
-from nst_core.texture import demodulated_texture_moved
-from nst_core.transfer import transfer_style
+from nst_core.metrics.scores import evaluate, high_share
+from nst_core.runtime.tensorflow_setup import setup_tensorflow
+from nst_core.spectral.mel_inversion import mel_to_audio
+from nst_core.transfer.analysis import analyse
+from nst_core.transfer.end_to_end import transfer_style
+from nst_core.transfer.looping import loop_to_length
 from tests import cheats
 from tests.benchmarks import notes, peers
+from tests.demodulation import demodulated_texture_moved
 
 N_THREADS = 2
 SR = MelConfig().sr
@@ -103,9 +103,9 @@ def _methods():
     random = dataclasses.replace(load_classifier(), taps=_random_taps())
 
     def ours(name, classifier=None, **changes):
-        config = preset(name, **{"strength": 1.0, **changes})
+        config = preset(name, **changes)
         return lambda pair: transfer_style(
-            pair.music, pair.ambience, sr=SR, config=config,
+            pair.music, pair.ambience, sr=SR, config=config, strength=1.0,
             classifier=classifier, n_threads=N_THREADS,
         )  # fmt: skip
 
@@ -170,8 +170,9 @@ def _strengths(pairs: list[Pair]) -> dict[str, list[float]]:
     for pair in pairs:
         rows = []
         for strength in STRENGTHS:
-            config = preset("real", strength=strength)
-            y = transfer_style(pair.music, pair.ambience, sr=SR, config=config, n_threads=N_THREADS)
+            y = transfer_style(
+                pair.music, pair.ambience, sr=SR, strength=strength, n_threads=N_THREADS
+            )
             rows.append(evaluate(y, pair.music, pair.reference, SR))
         found["texture"].append(float(spearmanr(STRENGTHS, [r.texture for r in rows])[0]))
         found["content"].append(float(spearmanr(STRENGTHS, [-r.content for r in rows])[0]))

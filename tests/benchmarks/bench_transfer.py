@@ -4,14 +4,15 @@ import time
 from pathlib import Path
 
 import numpy as np
-from scipy import fft
 
-from nst_core.analysis import analyse
-from nst_core.audio import read_audio, to_mono
-from nst_core.config import MelConfig, TransferConfig
-from nst_core.looping import Loop
-from nst_core.metrics import evaluate
-from nst_core.runtime import setup_tensorflow
+from nst_core.audio.loudness import to_mono
+from nst_core.audio.reading import read_audio
+from nst_core.config import DEFAULT_STRENGTH, MelConfig, TransferConfig
+from nst_core.metrics.scores import evaluate
+from nst_core.runtime.tensorflow_setup import setup_tensorflow
+from nst_core.runtime.threads import thread_budget
+from nst_core.transfer.analysis import analyse
+from nst_core.transfer.looping import Loop
 from tests.benchmarks import peers
 from tests.benchmarks.machine import peak_gb_s, peak_gflops
 
@@ -52,8 +53,8 @@ def _original(data: Path) -> float:
 
 
 def _stages(data: Path, duration_s: float, *, mono: bool) -> dict:
-    from nst_core.model import load_classifier
-    from nst_core.optimize import compiled_descent
+    from nst_core.classifier.saving import load_classifier
+    from nst_core.transfer.descent import compiled_descent
 
     classifier, config = load_classifier(), TransferConfig()
     seconds: dict[str, list[float]] = {}
@@ -139,8 +140,8 @@ def _one_pair(
     config: TransferConfig,
     seconds: dict[str, list[float]],
 ):
-    from nst_core.rendering import carried, render, texture_weight
-    from nst_core.transfer import stylise
+    from nst_core.transfer.neural import stylise
+    from nst_core.transfer.rendering import carried, render, texture_weight
 
     mel = classifier.mel
 
@@ -156,8 +157,8 @@ def _one_pair(
         audio = timed("read", read_audio, data / f"{name}.ogg", sr=mel.sr, **section)
         inputs.append(timed("compute mels", analyse, audio.y, mel, name=name))
     options = {"n_threads": N_THREADS}
-    weights = 1.0, texture_weight(config.strength)
-    with fft.set_workers(N_THREADS):
+    weights = 1.0, texture_weight(DEFAULT_STRENGTH)
+    with thread_budget(N_THREADS):
         texture = Loop.of(inputs[1].levelled(), len(inputs[0].y), mel.sr)
         # Which the transfer does again.
         timed("carrier", carried, inputs[0].levelled(), texture, mel, config, weights)

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import DeploymentUpdate
-from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from tests.benchmarks.waiting import WAIT_S
 from tests.e2e.cluster import Cluster, descendants
@@ -159,7 +158,7 @@ def _wait_without_us(cluster: Cluster, n_tasks: int) -> None:
     """Wait as often in as many flow runs of Prefect alone, told the same as ours."""
     size = N_WAITING // N_WAITERS
     with (
-        temporary_settings({PREFECT_API_URL: cluster.api}),
+        cluster.logged_in(),
         get_client(sync_client=True) as client,
     ):
         ours = client.read_deployment_by_name("render-shard/gpu")
@@ -194,7 +193,7 @@ def _idle_share(cluster: Cluster) -> float:
 
 def _let_wait(cluster: Cluster) -> None:
     with (
-        temporary_settings({PREFECT_API_URL: cluster.api}),
+        cluster.logged_in(),
         get_client(sync_client=True) as client,
     ):
         found = client.read_deployment_by_name("render-shard/gpu")

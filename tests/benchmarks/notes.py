@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nst_core.audio import resample
+from nst_core.streaming.resampling import resample
 
 PACKAGES = ("basic_pitch", "onnxruntime", "mir_eval")
 SR = 22_050

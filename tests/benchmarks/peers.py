@@ -6,8 +6,8 @@ Each takes and returns waveforms of shape (n_samples,), float32, at RMS 0.1.
 import numpy as np
 from scipy.optimize import fmin_l_bfgs_b
 
-from nst_core.levels import set_rms
-from nst_core.stft import stft
+from nst_core.audio.loudness import set_rms
+from nst_core.spectral.stft import stft
 
 
 def ulyanov(music, ambience, sr, *, n_filters=4096, n_iterations=40):

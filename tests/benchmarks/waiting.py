@@ -6,7 +6,7 @@ import flows.render_shard
 import tasks.invert
 import tasks.mels
 import tasks.transfer
-from tasks.caching import produce
+from tasks.running.caching import produce
 
 WAIT_S = 2.0
 

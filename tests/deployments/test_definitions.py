@@ -1,4 +1,4 @@
-"""prefect.yaml: what it names exists, and Prefect reads it as we do."""
+"""prefect.yaml names only existing things, and Prefect reads it as we do."""
 
 import io
 from pathlib import Path
@@ -11,8 +11,8 @@ from rich.console import Console
 
 import deployments
 from deployments.definitions import definitions, heartbeat_s
-from flows.prefect_environment import prepare_prefect
-from flows.server import CATALOG_DEPLOYMENT
+from flows.server.connection import CATALOG_DEPLOYMENT
+from flows.server.environment import prepare_prefect
 from nst_core.config import PRESETS, SUBTYPES
 
 FILE = Path(deployments.__file__).with_name("prefect.yaml")
@@ -68,7 +68,7 @@ RENDERING = ["render-catalog/control", "watch-inbox/control"]
 
 @pytest.fixture(params=[*RENDERING, "train-classifier/gpu"])
 def form(names, request):
-    """The properties of a deployment's parameters as the UI gets them, by name."""
+    """Return the properties of a deployment's parameters as the UI gets them, by name."""
     schema = parameter_schema(names[request.param].flow()).model_dump()
     return {
         name: field

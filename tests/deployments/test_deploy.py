@@ -1,4 +1,6 @@
-"""`amnst deploy` on a real server: everything once, and nothing of the operator's undone."""
+"""`amnst deploy` on a real server: it creates everything once and keeps the operator's changes."""
+
+import json
 
 import pytest
 from prefect.automations import AutomationCore
@@ -6,14 +8,15 @@ from prefect.client.schemas.actions import (
     DeploymentScheduleUpdate,
     DeploymentUpdate,
     WorkPoolCreate,
+    WorkPoolUpdate,
 )
-from prefect.exceptions import ObjectNotFound
+from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 
 from deployments.changes import Change, DeployError
 from deployments.definitions import definitions
 from deployments.deploy import deploy
-from deployments.pools import ensure_pools, job_template
-from flows.cli import main
+from deployments.pools import ensure_pool, job_template, open_choices, open_template
+from flows.cli.app import main
 from nst_core import __version__
 
 
@@ -38,7 +41,7 @@ def test_the_second_call_changes_nothing(deployed):
     assert changed(deploy(deployed, definitions())) == []
 
 
-def test_the_command_says_that_nothing_is_to_change(deployed, address, monkeypatch, capsys):
+def test_the_command_says_that_nothing_is_to_change(deployed, capsys):
     with pytest.raises(SystemExit) as caught:
         main(["deploy"])
     assert caught.value.code == 0
@@ -70,7 +73,7 @@ def test_a_dry_run_updates_nothing_and_says_what_it_would(deployed):
 
 @pytest.fixture
 def retired(deployed):
-    """A deployment of ours, with a trigger, that nothing defines any more."""
+    """A deployment of ours, with a trigger, that is no longer defined."""
     trigger = definitions()[0].triggers[0] | {"name": "retired-trigger"}
     old = definitions()[0].model_copy(update={"name": "retired", "triggers": (trigger,)})
     list(deploy(deployed, [*definitions(), old]))
@@ -144,7 +147,7 @@ def test_an_automation_is_repaired_and_one_switched_off_stays_off(deployed, name
 
 def test_a_pool_of_another_type_is_refused(deployed):
     with pytest.raises(DeployError, match="control is of type process, not docker; pass --pool-ty"):
-        ensure_pools(deployed, "docker", dry_run=False)
+        next(deploy(deployed, definitions(), pool_type="docker", image="amnst:cpu"))
 
 
 def test_a_pool_that_another_deploy_makes_after_our_look_is_kept(deployed, monkeypatch):
@@ -157,10 +160,12 @@ def test_a_pool_that_another_deploy_makes_after_our_look_is_kept(deployed, monke
         return read(name)
 
     monkeypatch.setattr(deployed, "read_work_pool", read_too_early)
-    assert changed(ensure_pools(deployed, "process", dry_run=False)) == []
+    template = job_template("gpu", "process", definitions())
+    change, _ = ensure_pool(deployed, "gpu", "process", template, dry_run=False)
+    assert change.action == "keep"
     looked.clear()
     with pytest.raises(DeployError, match="is of type process, not docker"):
-        ensure_pools(deployed, "docker", dry_run=False)
+        ensure_pool(deployed, "gpu", "docker", template, dry_run=False)
 
 
 def test_pools_of_containers_need_an_image(deployed):
@@ -174,6 +179,89 @@ def test_the_server_takes_the_job_templates_of_container_pools(deployed, pool_ty
         pool = WorkPoolCreate(
             name=f"{pool_type}-{name}",
             type=pool_type,
-            base_job_template=job_template(name, pool_type),
+            base_job_template=job_template(name, pool_type, definitions(), image="amnst:cpu"),
         )
         assert deployed.create_work_pool(pool).type == pool_type
+        assert '"image": "amnst:cpu"' in json.dumps(pool.base_job_template["job_configuration"])
+        assert open_choices(pool.base_job_template) == []
+
+
+def test_on_kubernetes_a_shard_asks_for_a_gpu_and_a_catalogue_for_none(deployed):
+    for name, asks in (("gpu", True), ("control", False)):
+        template = job_template(name, "kubernetes", definitions())
+        assert ("nvidia.com/gpu" in json.dumps(template)) == asks
+
+
+OVERRIDES = [
+    {"command": "touch /tmp/owned"},
+    {"env": {"LD_PRELOAD": "/tmp/owned.so"}},
+    {"env": {"AMNST_SHARD_DEPLOYMENT": "other/deployment"}},
+    {"env.PYTHONPATH": "/tmp"},
+    {"image": "other"},
+    {"working_dir": "/tmp"},
+    {"anything": 1},
+]
+
+
+@pytest.mark.parametrize("variables", OVERRIDES, ids=lambda each: next(iter(each)))
+@pytest.mark.parametrize("name", ["render-catalog/control", "render-shard/gpu"])
+def test_no_run_chooses_what_it_is_started_with(deployed, name, variables):
+    """A run without a deployment is left to the worker: test_worker.py."""
+    deployment = deployed.read_deployment_by_name(name)
+    with pytest.raises(PrefectHTTPStatusError, match="Validation failed"):
+        deployed.create_flow_run_from_deployment(deployment.id, job_variables=variables)
+    plain = {"enforce_parameter_schema": False}  # it has no parameters
+    made = deployed.request("POST", f"/deployments/{deployment.id}/create_flow_run", json=plain)
+    with pytest.raises(PrefectHTTPStatusError, match="Validation failed"):
+        deployed.update_flow_run(made.json()["id"], job_variables=variables)
+    deployed.delete_flow_run(made.json()["id"])
+
+
+@pytest.fixture
+def template_of_gpu(deployed):
+    """Function that gives the pool gpu a template; after the test it has ours again."""
+    ours = deployed.read_work_pool("gpu").base_job_template
+
+    def give(template):
+        deployed.update_work_pool("gpu", WorkPoolUpdate(base_job_template=template))
+
+    yield give
+    give(ours)
+
+
+@pytest.mark.parametrize("before", ["Prefect's", "ours"])
+def test_an_unedited_open_template_is_closed(deployed, template_of_gpu, before):
+    ours = job_template("gpu", "process", definitions())
+    earlier = job_template("gpu", "process", definitions()[:1])
+    template_of_gpu(open_template("gpu", "process") if before == "Prefect's" else earlier)
+    expected = Change("work pool", "gpu", "update", ("base_job_template",))
+    assert changed(deploy(deployed, definitions(), dry_run=True)) == [expected]
+    assert deployed.read_work_pool("gpu").base_job_template != ours
+    assert changed(deploy(deployed, definitions())) == [expected]
+    assert deployed.read_work_pool("gpu").base_job_template == ours
+
+
+@pytest.mark.parametrize("before", ["Prefect's", "ours"])
+def test_a_template_that_an_operator_has_edited_stays(deployed, template_of_gpu, before):
+    ours = job_template("gpu", "process", definitions())
+    edited = open_template("gpu", "process") if before == "Prefect's" else ours
+    edited["job_configuration"]["stream_output"] = False
+    template_of_gpu(edited)
+    assert changed(deploy(deployed, definitions())) == []
+    assert deployed.read_work_pool("gpu").base_job_template == edited
+
+
+def test_a_template_that_leaves_the_image_to_the_deployments_gets_it_from_them(
+    deployed, template_of_gpu
+):
+    """An earlier version's template, which an operator may have edited, does so."""
+    edited = job_template("gpu", "process", definitions())
+    edited["variables"]["properties"]["image"] = {"type": "string"}
+    template_of_gpu(edited)
+    images = {}
+    list(deploy(deployed, definitions(), image="amnst:gpu"))
+    for each in definitions():
+        found = deployed.read_deployment_by_name(each.full_name)
+        images.setdefault(each.work_pool.name, set()).add(found.job_variables.get("image"))
+    assert images == {"gpu": {"amnst:gpu"}, "control": {None}}
+    list(deploy(deployed, definitions()))

@@ -1,4 +1,4 @@
-"""What the doctor says of a real server, and of what is wrong with it."""
+"""Findings of the doctor on a real server, and on one with problems."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
@@ -11,32 +11,33 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import DeploymentUpdate, WorkPoolUpdate
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Scheduled
-from prefect.types._datetime import now
 
 from deployments import doctor
 from deployments.database import database_of
 from deployments.definitions import definitions
 from deployments.delays import event_delay_s, unrecorded_delay_s
 from deployments.doctor import Finding, examine_scratch, examine_server, examine_store
-from flows.cli import main
+from deployments.pools import open_template
+from flows.cli.app import main
 from nst_core import __version__
-from tasks.caching import Workspace
+from tasks.running.workspace import Workspace
 from tests.servers import web_server
 
 
 @pytest.fixture
 def examined(deployed):
-    """What is found, by subject."""
+    """Return the findings by subject."""
 
-    def examine():
-        return {found.subject: found for found in examine_server(deployed, definitions())}
+    def examine(**options):
+        findings = examine_server(deployed, definitions(), **options)
+        return {found.subject: found for found in findings}
 
     return examine
 
 
 @pytest.fixture
 def beat(deployed):
-    """Let workers of these names be alive."""
+    """Send heartbeats for workers of these names."""
     present = []
 
     def send(pool, *names):
@@ -66,20 +67,33 @@ def test_a_paused_pool_is_named(examined, deployed):
 
 
 @pytest.mark.slow
+def test_a_pool_that_lets_runs_choose_their_command_is_named(examined, deployed):
+    subject = "job template of pool gpu"
+    assert subject not in examined()
+    ours = deployed.read_work_pool("gpu").base_job_template
+    edited = open_template("gpu", "process")
+    deployed.update_work_pool("gpu", WorkPoolUpdate(base_job_template=edited))
+    found = examined()[subject]
+    deployed.update_work_pool("gpu", WorkPoolUpdate(base_job_template=ours))
+    assert found.level == "warning"
+    assert "runs may choose their command, env, " in found.text
+
+
+@pytest.mark.slow
 def test_a_worker_of_another_version_is_named(examined, beat):
     beat("gpu", f"node-gpu0-{__version__}", "node-gpu1-0.0.1")
     found = examined()
     assert "version" not in found
     assert found["worker node-gpu1-0.0.1"].level == "fault"
-    assert "it has amnst 0.0.1" in found["worker node-gpu1-0.0.1"].text
+    assert "it runs amnst 0.0.1" in found["worker node-gpu1-0.0.1"].text
     assert f"worker node-gpu0-{__version__}" not in found
 
 
 @pytest.mark.slow
-def test_a_worker_whose_name_tells_no_version_is_not_vouched_for(examined, beat):
+def test_a_worker_without_a_version_in_its_name_is_listed(examined, beat):
     beat("gpu", "big-box")
     assert examined()["version"].text == (
-        f"amnst {__version__} everywhere; the names of these workers do not tell: big-box"
+        f"amnst {__version__} everywhere; no version in these worker names: big-box"
     )
 
 
@@ -116,7 +130,7 @@ def test_a_database_that_has_grown_is_named():
 
 
 @pytest.mark.slow
-def test_a_server_elsewhere_tells_how_it_passes_messages(deployed):
+def test_a_server_elsewhere_shows_how_it_passes_messages(deployed):
     # The settings of this process name another database file than the server's.
     found = database_of(deployed)
     assert found.single_machine
@@ -131,11 +145,11 @@ def test_events_are_timed_from_writing_to_reading(deployed):
 
 @pytest.mark.slow
 def test_a_recorder_that_is_behind_is_seen(deployed, eventually):
-    """The event of a task run that no recorder has seen."""
+    """Sends the event of a task run that no recorder has seen."""
     assert unrecorded_delay_s(deployed) == 0
     lost = {
         "id": str(uuid4()),
-        "occurred": now("UTC").isoformat(),
+        "occurred": datetime.now(UTC).isoformat(),
         "event": "prefect.task-run.Completed",
         "resource": {"prefect.resource.id": f"prefect.task-run.{uuid4()}"},
         "payload": {},
@@ -163,7 +177,7 @@ def test_runs_that_wait_for_a_minute_are_counted(deployed, due_s, n_more):
 
 
 @pytest.mark.slow
-def test_a_schedule_that_plans_nothing_is_named(examined, deployed, monkeypatch):
+def test_a_schedule_that_plans_nothing_is_named(examined, deployed):
     subject = "schedule of render-catalog/nightly"
     found = deployed.read_deployment_by_name("render-catalog/nightly")
     assert subject not in examined()
@@ -171,14 +185,13 @@ def test_a_schedule_that_plans_nothing_is_named(examined, deployed, monkeypatch)
     deployed.update_deployment_schedule(found.id, times.id, active=True)
     try:
         assert examined()[subject].level == "ok", "it has just been switched on"
-        monkeypatch.setattr(doctor, "_PLANNED_WITHIN_S", 0.0)
         planned = {"deployments": {"id": {"any_": [str(found.id)]}}}
         for run in deployed.request("POST", "/flow_runs/filter", json=planned).json():
             deployed.delete_flow_run(run["id"])
-        assert examined()[subject].level == "fault"
+        assert examined(planned_within_s=0.0)[subject].level == "fault"
         request = {"manifest": "m.csv", "output": "out"}
         run = deployed.create_flow_run_from_deployment(found.id, parameters={"request": request})
-        assert examined()[subject].level == "ok"
+        assert examined(planned_within_s=0.0)[subject].level == "ok"
         deployed.delete_flow_run(run.id)
     finally:
         deployed.update_deployment_schedule(found.id, times.id, active=False)
@@ -212,7 +225,10 @@ def test_an_error_without_a_text_is_named_by_its_kind(free_port):
         assert "(ReadTimeout)" in doctor._silent(client, httpx.ReadTimeout(""))
 
 
-@pytest.mark.parametrize(("status", "seen"), [(500, "500 broken"), (401, "401 broken")])
+@pytest.mark.parametrize(
+    ("status", "seen"),
+    [(500, "500 broken; see its log"), (401, "401 broken; set PREFECT_API_AUTH")],
+)
 def test_a_server_that_fails_in_the_middle_is_a_fault_and_not_a_traceback(status, seen):
     with (
         web_server((200, "true"), (200, '"3.8.8"'), (status, "broken")) as url,
@@ -232,7 +248,7 @@ def test_a_store_that_cannot_be_written_is_a_fault_and_a_good_one_keeps_its_prom
     assert "AMNST_STORE_URI" in found.text
 
 
-def test_the_room_in_the_scratch_folder_is_told_and_one_that_cannot_be_used(tmp_path):
+def test_free_space_in_the_scratch_folder_is_reported_and_an_unusable_folder(tmp_path):
     (found,) = examine_scratch(Workspace("store", str(tmp_path / "scratch")))
     assert found.level == "ok"
     assert found.text.endswith("GB free")
@@ -257,7 +273,7 @@ def test_without_a_server_the_command_vouches_for_the_store_alone(tmp_path, monk
         main(["doctor"])
     assert caught.value.code == 0
     assert capsys.readouterr().err == (
-        "store and scratch are well; server and workers were not looked at: "
+        "store and scratch are well; server and workers were not checked: "
         "PREFECT_API_URL is not set\n"
     )
 

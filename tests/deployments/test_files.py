@@ -1,25 +1,30 @@
-"""Compose, Kubernetes and systemd files: by schema, as nothing can start them here.
+"""Compose, Kubernetes and systemd files, checked by schema because they cannot be started here.
 
 The schemas state what the files use of the compose specification and of a Kubernetes Job.
 """
 
-import json
 import re
 import shutil
 import subprocess
 import tomllib
+from itertools import pairwise
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import jsonschema
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from prefect.settings import get_current_settings
 from prefect.utilities.templating import apply_values
 
 import deployments
+from deployments.definitions import definitions
 from deployments.make_env import environment_file
 from deployments.pools import job_template
 from deployments.server_environment import SERVER_ENVIRONMENT
+from tests import documents
 
 FOLDER = Path(deployments.__file__).parent
 TEXTS = {"type": "array", "items": {"type": "string"}}
@@ -88,7 +93,7 @@ def test_the_compose_file_has_the_right_form_and_ports_on_this_machine_only(comp
         assert set(service.get("depends_on", {})) <= set(services)
 
 
-def test_every_secret_of_compose_is_made_anew_and_none_is_in_the_file(compose):
+def test_every_secret_of_compose_is_created_each_time_and_none_is_in_the_file(compose):
     text = (FOLDER / "compose.yaml").read_text("utf-8")
     asked = set(re.findall(r"\$\{(\w+)", text))
     first, second = (dict(line.split("=") for line in environment_file().split()) for _ in range(2))
@@ -105,6 +110,43 @@ def test_the_compose_server_asks_for_a_password_which_its_clients_have(compose):
     assert asked.startswith("amnst:${AMNST_AUTH_PASSWORD")
     for name in ("server", "deploy", "control", "gpu0"):
         assert compose["services"][name]["environment"]["PREFECT_API_AUTH_STRING"] == asked
+
+
+def test_the_compose_server_serves_the_names_that_its_clients_use_and_no_others(compose):
+    """Names of this machine it serves anyway."""
+    command = compose["services"]["server"]["command"]
+    assert command[:3] == ["python", "-m", "flows.server_process.guarded"]
+    allowed = {name for option, name in pairwise(command) if option == "--allow-host"}
+    urls = {
+        service["environment"]["PREFECT_API_URL"]
+        for service in compose["services"].values()
+        if "PREFECT_API_URL" in service.get("environment", {})
+    }
+    assert {urlsplit(url).netloc for url in urls} == allowed
+
+
+def test_the_units_server_asks_for_a_login_and_is_the_guarded_one():
+    unit = (FOLDER / "systemd/amnst-server.service").read_text("utf-8")
+    assert 'ExecStartPre=/bin/sh -c \'test -n "$$PREFECT_SERVER_API_AUTH_STRING" ||' in unit
+    assert (
+        "ExecStart=/opt/amnst/bin/python -m flows.server_process.guarded --host 127.0.0.1" in unit
+    )
+
+
+@pytest.mark.parametrize("unit", [path.name for path in (FOLDER / "systemd").iterdir()])
+def test_what_a_unit_keeps_is_for_its_user_alone(unit):
+    text = (FOLDER / "systemd" / unit).read_text("utf-8")
+    assert "StateDirectoryMode=0700" in text
+    assert "CacheDirectoryMode=0700" in text
+
+
+def test_helm_asks_for_the_login_of_one_secret_on_both_sides():
+    def values(name):
+        return yaml.safe_load((FOLDER / f"kubernetes/{name}-values.yaml").read_text("utf-8"))
+
+    expected = {"enabled": True, "existingSecret": "amnst-auth"}
+    assert values("server")["server"]["basicAuth"] == expected
+    assert values("worker")["worker"]["selfHostedServerApiConfig"]["basicAuth"] == expected
 
 
 def server_settings(kind):
@@ -146,24 +188,16 @@ def test_prefect_knows_and_accepts_every_server_setting(monkeypatch):
 
 
 def test_a_gpu_job_asks_for_one_gpu_and_has_the_form_of_a_job():
-    template = job_template("gpu", "kubernetes")
-    variables = template["variables"]["properties"]
-    values = {name: field["default"] for name, field in variables.items() if "default" in field}
-    values |= {
-        "image": "amnst:gpu",
-        "name": "shard",
-        "env": {"A": "1"},
-        "command": "x",
-        "labels": {},
-    }
-    manifest = apply_values(template["job_configuration"]["job_manifest"], values)
+    template = job_template("gpu", "kubernetes", definitions(), image="amnst:gpu")
+    # All that a run asks for, its environment aside, which is of a closed set.
+    asked = {"image": "other", "namespace": "other", "env": {"A": "1"}, "command": "x"}
+    manifest = apply_values(template["job_configuration"]["job_manifest"], asked)
     jsonschema.validate(manifest, JOB)
-    limits = manifest["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]
-    assert limits["nvidia.com/gpu"] == 1
-
-
-def test_a_catalogue_on_kubernetes_asks_for_no_gpu():
-    assert "nvidia" not in json.dumps(job_template("control", "kubernetes"))
+    (container,) = manifest["spec"]["template"]["spec"]["containers"]
+    assert container["resources"]["limits"]["nvidia.com/gpu"] == 1
+    assert (container["image"], container["env"]) == ("amnst:gpu", {"A": "1"})
+    assert "args" not in container, "the worker's own command"
+    assert manifest["metadata"]["namespace"] == "default"
 
 
 @pytest.mark.parametrize("name", ["server-values", "worker-values"])
@@ -175,6 +209,51 @@ def test_helm_values_name_the_locked_prefect(name):
     assert tag == version
 
 
+def pins(lock):
+    """The versions of each package in a lock file; there may be one per Python."""
+    found = {}
+    text = (FOLDER.parent / lock).read_text("utf-8")
+    for name, version in re.findall(r"^([\w.-]+)==(\S+)", text, re.MULTILINE):
+        found.setdefault(canonicalize_name(name), set()).add(version)
+    return found
+
+
+def test_both_lock_files_have_the_same_versions():
+    runtime, tools = pins("requirements.lock"), pins("requirements-dev.lock")
+    assert len(runtime) > 100
+    assert {name: tools.get(name) for name in runtime} == runtime
+    assert {"pytest", "ruff", "mypy"} <= set(tools) - set(runtime)
+
+
+@pytest.mark.parametrize(
+    ("lock", "extras"),
+    [
+        ("requirements.lock", ["build", "cluster"]),  # the image's server has messages on Redis
+        ("requirements-dev.lock", ["build", "cluster", "dev"]),
+    ],
+)
+def test_a_lock_file_holds_what_the_project_asks_for(lock, extras):
+    text = (FOLDER.parent / "pyproject.toml").read_text("utf-8")
+    project = tomllib.loads(text)["project"]
+    asked = [*project["dependencies"]]
+    for extra in extras:
+        asked += project["optional-dependencies"][extra]
+    locked = pins(lock)
+    for each in map(Requirement, asked):
+        if each.name != project["name"]:
+            versions = locked[canonicalize_name(each.name)]
+            assert all(each.specifier.contains(version) for version in versions), each
+
+
+@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock"])
+def test_a_lock_file_has_a_hash_for_every_package_and_no_address(lock):
+    text = (FOLDER.parent / lock).read_text("utf-8")
+    assert "://" not in text
+    assert not re.search(r"^\s*-(-\w*url|-find-links|i\b|f\b)", text, re.MULTILINE)
+    for package in re.split(r"\n(?=\w)", text):
+        assert "==" not in package or "--hash=sha256:" in package
+
+
 def test_the_image_holds_every_package_and_both_targets():
     text = (FOLDER / "Dockerfile").read_text("utf-8")
     project = tomllib.loads((FOLDER.parent / "pyproject.toml").read_text("utf-8"))
@@ -182,6 +261,17 @@ def test_the_image_holds_every_package_and_both_targets():
         assert f"COPY {package} {package}\n" in text
     assert re.findall(r"^FROM \S+ AS (\w+)", text, re.MULTILINE) == ["base", "cpu", "gpu"]
     assert text.count("USER amnst") == 2
+
+
+def test_the_login_of_the_units_is_made_as_the_document_says(tmp_path):
+    (block,) = (b for b in documents.blocks("deployments/README.md") if "openssl" in b.text)
+    etc = tmp_path / "amnst"
+    subprocess.run(["bash", "-c", block.text.replace("/etc/amnst", str(etc))], check=True)
+    file = etc / "amnst.env"
+    values = dict(line.split("=", 1) for line in file.read_text("utf-8").splitlines())
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert re.fullmatch("amnst:[0-9a-f]{48}", values["PREFECT_SERVER_API_AUTH_STRING"])
+    assert values["PREFECT_API_AUTH_STRING"] == values["PREFECT_SERVER_API_AUTH_STRING"]
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not here")

@@ -1,5 +1,6 @@
-"""What a worker is started with: its device, its name, its threads."""
+"""Command and environment of a worker: its device, its name, its threads."""
 
+import json
 import os
 import platform
 import subprocess
@@ -8,7 +9,7 @@ import pytest
 from prefect.settings import Settings
 from prefect.states import AwaitingRetry
 
-from deployments.serve import Address, server_environment
+from deployments.local_server import Address, server_environment
 from deployments.worker import Worker, host_and_version
 from nst_core import __version__
 
@@ -54,10 +55,20 @@ def test_neither_a_worker_nor_the_server_counts_uses():
 
 
 def test_on_one_machine_no_run_becomes_late(monkeypatch):
-    """SQLite would lock out all but one of those that are marked side by side."""
+    """SQLite would lock out all but one of the runs that are marked concurrently."""
     for name, value in server_environment(Address(4200), {}).items():
         monkeypatch.setenv(name, value)
     assert not Settings().server.services.late_runs.enabled
+
+
+def test_a_worker_of_serve_ends_in_order_while_its_stdin_is_open():
+    command = Worker(pool="gpu").command(end_with_stdin=True)
+    command[command.index("worker") :] = ["version"]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        code = process.wait(120)
+        assert code == 0, process.stderr.read()
 
 
 SLEEPER = """
@@ -86,10 +97,15 @@ def sleeping(deployed, tmp_path):
 
 
 @pytest.fixture
-def working(address, tmp_path):
+def working(address, login, tmp_path):
     """A worker of the pool gpu."""
     worker = Worker(pool="gpu", name="sleepless")
-    environment = {"PREFECT_API_URL": address.api, "PREFECT_WORKER_QUERY_SECONDS": "1"}
+    environment = {
+        "PREFECT_API_URL": address.api,
+        "PREFECT_API_AUTH_STRING": login,
+        "PREFECT_WORKER_QUERY_SECONDS": "1",
+        "SOMEBODYS_TOKEN": "secret",
+    }
     with (tmp_path / "log").open("wb") as log:
         process = subprocess.Popen(
             worker.command(),
@@ -113,6 +129,95 @@ def test_a_worker_outlives_a_run_that_is_retried_while_its_process_is_there(
     deployed.set_flow_run_state(sleeping.id, AwaitingRetry(), force=True)
     eventually(lambda: working.poll() is not None or run().state.is_completed())
     assert working.poll() is None
+
+
+def test_a_worker_lets_no_run_choose_its_command(deployed, working, eventually, tmp_path):
+    """The server does not check the variables of a run without a deployment."""
+    owned = tmp_path / "owned"
+    answer = deployed.request(
+        "POST",
+        "/flow_runs/",
+        json={
+            "flow_id": str(deployed.create_flow_from_name("sleeper")),
+            "work_pool_name": "gpu",
+            "job_variables": {"command": f"touch {owned}"},
+            "state": {"type": "SCHEDULED"},
+        },
+    )
+    run_id = answer.json()["id"]
+    state = eventually(
+        lambda: (run := deployed.read_flow_run(run_id)).state.is_final() and run.state, 120
+    )
+    assert state.is_crashed()
+    assert "'command' was unexpected" in state.message
+    assert not owned.exists()
+    deployed.delete_flow_run(run_id)
+
+
+KEEPER = """
+import json
+import os
+from pathlib import Path
+from prefect import flow
+
+@flow
+def keeper():
+    Path("SEEN").write_text(json.dumps(dict(os.environ)))
+"""
+
+
+def test_a_run_sees_the_variables_that_it_needs_and_no_others(
+    deployed, working, eventually, tmp_path, login
+):
+    (tmp_path / "keeper.py").write_text(KEEPER.replace("SEEN", str(tmp_path / "seen")))
+    made = deployed.create_deployment(
+        deployed.create_flow_from_name("keeper"),
+        "gpu",
+        entrypoint="keeper.py:keeper",
+        path=str(tmp_path),
+        work_pool_name="gpu",
+    )
+    run = deployed.create_flow_run_from_deployment(made)
+
+    def has_ended():
+        return deployed.read_flow_run(run.id).state.is_final()
+
+    eventually(has_ended, 120)
+    seen = json.loads((tmp_path / "seen").read_text())
+    assert seen["PREFECT_API_AUTH_STRING"] == login
+    assert seen["PATH"] == os.environ["PATH"]
+    assert "SOMEBODYS_TOKEN" not in seen
+    deployed.delete_deployment(made)
+
+
+def test_a_worker_keeps_the_secrets_of_shell_and_server_from_its_runs():
+    kept = {
+        "PATH": "/bin",
+        "LC_ALL": "C",
+        "AWS_SECRET_ACCESS_KEY": "for the store",
+        "AMNST_STORE_URI": "s3://b/store",
+        "PREFECT_API_AUTH_STRING": "for the server",
+        "XLA_FLAGS": "",
+        "https_proxy": "http://proxy:3128",
+    }
+    others = {
+        "GITHUB_TOKEN": "1",
+        "SSH_AUTH_SOCK": "/run/agent",
+        "LD_PRELOAD": "/tmp/any.so",
+        "PREFECT_SERVER_DATABASE_CONNECTION_URL": "postgresql+asyncpg://u:password@h/d",
+        "PREFECT_API_DATABASE_CONNECTION_URL": "postgresql+asyncpg://u:password@h/d",
+        "PREFECT_REDIS_MESSAGING_PASSWORD": "1",
+    }
+    environment = Worker(pool="gpu").environment({**kept, **others})
+    assert {name: environment.get(name) for name in kept} == kept
+    assert not set(others) & set(environment)
+
+
+def test_a_site_names_what_else_its_runs_need():
+    names = {"AMNST_PASS_ENV": "MODULEPATH, SLURM_*"}
+    site = {"MODULEPATH": "/m", "SLURM_JOB_ID": "1", "SLURM_GPUS": "2", "OTHER": "3"}
+    environment = Worker(pool="gpu").environment({**names, **site})
+    assert {name: environment.get(name) for name in site} == {**site, "OTHER": None}
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A whole installation on this machine, of real processes: server, workers, deployments."""
+"""A complete installation on this machine, of real processes: server, workers, deployments."""
 
 import contextlib
 import csv
@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -20,17 +21,18 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterParentFlo
 from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.deployments import run_deployment
-from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
 from deployments.server_environment import SERVER_ENVIRONMENT
-from tests.servers import free_ports
+from tests.servers import PATIENCE_S, free_ports
 
 AMNST = Path(sys.executable).with_name("amnst")
+LOGIN = "amnst:of-the-tests"
 _OURS = ("PREFECT_", "AMNST_")
 
 
 def until(met: Callable[[], Any], *, timeout_s: float, what: str, poll_s: float = 0.3) -> Any:
-    """The first true value of `met`."""
+    """Wait for a true value of `met`, and return it."""
     deadline = time.monotonic() + timeout_s
     while not (value := met()):
         assert time.monotonic() < deadline, f"{what}: not within {timeout_s:.0f} s"
@@ -39,7 +41,7 @@ def until(met: Callable[[], Any], *, timeout_s: float, what: str, poll_s: float 
 
 
 def descendants(pid: int) -> list[int]:
-    """A process and all that it has started, directly or not."""
+    """Return a process and all processes that it has started, directly or not."""
     parents = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
@@ -63,6 +65,8 @@ class Cluster:
             "PREFECT_API_URL": f"http://127.0.0.1:{self.port}/api",
             "PREFECT_UI_URL": f"http://127.0.0.1:{self.port}",
             **SERVER_ENVIRONMENT,
+            "PREFECT_SERVER_API_AUTH_STRING": LOGIN,
+            "PREFECT_API_AUTH_STRING": LOGIN,
             "PREFECT_WORKER_QUERY_SECONDS": "2",  # ten by default
             "AMNST_STORE_URI": str(folder / "store"),
             "AMNST_SCRATCH": str(folder / "scratch"),
@@ -79,6 +83,10 @@ class Cluster:
     def ui(self) -> str:
         return self.environment["PREFECT_UI_URL"]
 
+    def logged_in(self) -> AbstractContextManager[Any]:
+        """Use the settings of a client of the server."""
+        return temporary_settings({PREFECT_API_URL: self.api, PREFECT_API_AUTH_STRING: LOGIN})
+
     def spawn(self, name: str, *command: str, **environment: str) -> subprocess.Popen[bytes]:
         with (self.folder / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
@@ -93,9 +101,9 @@ class Cluster:
         return self.processes[name]
 
     def start_server(self) -> None:
-        python = (sys.executable, "-m", "prefect", "server", "start")
+        python = (sys.executable, "-m", "flows.server_process.guarded")
         self.spawn("server", *python, "--host", "127.0.0.1", "--port", str(self.port))
-        until(self._is_up, timeout_s=120, what="the Prefect server")
+        until(self._is_up, timeout_s=PATIENCE_S, what="the Prefect server")
 
     def begin(self) -> None:
         """The server, the deployments, and a worker for catalogues."""
@@ -115,14 +123,14 @@ class Cluster:
     def start_worker(
         self, name: str, pool: str = "gpu", *, core: int | None = None, **environment: str
     ) -> None:
-        """A worker; on a core of its own, its runs with it, where one is named."""
+        """Start a worker; if a core is named, it and its runs use only that core."""
         pinned = () if core is None else ("taskset", "--cpu-list", str(core))
         self.spawn(
             name, *pinned, str(AMNST), "worker", "--pool", pool, "--name", name, **environment
         )
 
     def kill(self, name: str) -> None:
-        """End a process and all that it has started, at once and without a word."""
+        """Kill a process and all processes that it has started."""
         process = self.processes.pop(name)
         for pid in descendants(process.pid):
             with contextlib.suppress(ProcessLookupError):
@@ -136,7 +144,9 @@ class Cluster:
     def log(self, name: str) -> str:
         return (self.folder / f"{name}.log").read_text(errors="replace")[-4000:]
 
-    def amnst(self, *arguments: object, timeout_s: float = 300) -> subprocess.CompletedProcess[str]:
+    def amnst(
+        self, *arguments: object, timeout_s: float = PATIENCE_S
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [AMNST, *map(str, arguments)],
             env=self.environment,
@@ -153,26 +163,26 @@ class Cluster:
         return done.stdout.strip()
 
     def start(self, deployment: str, parameters: dict[str, Any], *, name: str) -> str:
-        with temporary_settings({PREFECT_API_URL: self.api}):
+        with self.logged_in():
             run = run_deployment(deployment, parameters=parameters, flow_run_name=name, timeout=0)
         return str(run.id)
 
     def run(self, run_id: str) -> FlowRun:
-        with temporary_settings({PREFECT_API_URL: self.api}), get_client(sync_client=True) as c:
+        with self.logged_in(), get_client(sync_client=True) as c:
             return c.read_flow_run(UUID(run_id))
 
     def runs(self, wanted: FlowRunFilter | None = None) -> list[FlowRun]:
-        with temporary_settings({PREFECT_API_URL: self.api}), get_client(sync_client=True) as c:
+        with self.logged_in(), get_client(sync_client=True) as c:
             return c.read_flow_runs(
                 flow_run_filter=wanted, sort=FlowRunSort.START_TIME_ASC, limit=200
             )
 
     def shards(self, run_id: str) -> dict[str, FlowRun]:
-        """The shard runs of a catalogue, by name."""
+        """Return the shard runs of a catalogue, by name."""
         parent = FlowRunFilterParentFlowRunId(any_=[UUID(run_id)])
         return {run.name: run for run in self.runs(FlowRunFilter(parent_flow_run_id=parent))}
 
-    def wait(self, run_id: str, *, timeout_s: float = 300, poll_s: float = 0.3) -> FlowRun:
+    def wait(self, run_id: str, *, timeout_s: float = PATIENCE_S, poll_s: float = 0.3) -> FlowRun:
         def final() -> FlowRun | None:
             try:
                 run = self.run(run_id)
@@ -184,7 +194,7 @@ class Cluster:
         return until(final, timeout_s=timeout_s, what=what, poll_s=poll_s)
 
     def records(self, stage: str) -> dict[str, int]:
-        """When each result of a stage was made."""
+        """Return the time at which each result of a stage was made."""
         folder = Path(self.environment["AMNST_STORE_URI"]) / "results" / stage
         return {path.name: path.stat().st_mtime_ns for path in folder.rglob("*.json")}
 
@@ -195,7 +205,7 @@ def report(output: Path) -> dict[str, dict[str, str]]:
 
 
 def delivered(output: Path) -> dict[str, str]:
-    """The sha256 that each output's provenance claims."""
+    """Return the sha256 in each output's provenance."""
     return {
         path.name.removesuffix(".json"): json.loads(path.read_text())["sha256"]
         for path in output.glob("*.json")

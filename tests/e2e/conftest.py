@@ -1,12 +1,12 @@
-"""An installation with two workers, for the tests that do it no harm."""
+"""An installation with two workers, for tests that do not damage it."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from nst_core.audio import write_audio
-from nst_core.synth import AMBIENCES, GENRES, ambience, music_piece
+from nst_core.audio.writing import write_audio
+from nst_core.synth.sounds import AMBIENCES, GENRES, ambience, music_piece
 from tests.e2e.cluster import Cluster
 
 SR = 22_050
@@ -25,7 +25,7 @@ def sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def pairs() -> Callable[[Path, int], Path]:
-    """Writes a manifest of so many pairs of the sounds in a folder."""
+    """Function that writes a manifest of `n` pairs of the sounds in a folder."""
 
     def write(folder: Path, n_pairs: int) -> Path:
         chosen = [(a, g) for g in GENRES[:4] for a in AMBIENCES[:4]][:n_pairs]

@@ -1,4 +1,4 @@
-"""A whole installation on PostgreSQL, Redis and S3."""
+"""A complete installation on PostgreSQL, Redis and S3."""
 
 import shutil
 import subprocess
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import fsspec
 
-from tasks.s3 import FAILURES
+from tasks.storage.s3 import FAILURES
 from tests.e2e.cluster import Cluster, until
 from tests.servers import (
     POSTGRES,
@@ -47,7 +47,7 @@ class Installation(Cluster):
 
     @property
     def database_arguments(self) -> tuple[str, ...]:
-        """For PostgreSQL's own programs."""
+        """Return arguments for PostgreSQL's own programs."""
         return ("-h", "127.0.0.1", "-p", str(self.postgres_port), "-U", "amnst", "postgres")
 
     def start_postgres(self) -> None:

@@ -1,4 +1,4 @@
-"""The command as a user runs it: fresh processes, Prefect's own server, a real Ctrl-C."""
+"""The command as a user runs it: new processes, Prefect's own server, a real Ctrl-C."""
 
 import csv
 import io
@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from nst_core.audio import write_audio
-from nst_core.cnn import build_classifier
+from nst_core.audio.writing import write_audio
+from nst_core.classifier.network import build_classifier
+from nst_core.classifier.saving import save_classifier
 from nst_core.config import ClassifierConfig, MelConfig
-from nst_core.model import save_classifier
-from nst_core.runtime import setup_tensorflow
-from nst_core.synth import AMBIENCES, GENRES, ambience, music_piece
+from nst_core.runtime.tensorflow_setup import setup_tensorflow
+from nst_core.synth.sounds import AMBIENCES, GENRES, ambience, music_piece
 
 pytestmark = pytest.mark.e2e
 
@@ -49,16 +49,24 @@ def workplace(tmp_path_factory):
     return folder
 
 
-def start(folder):
-    """Start `amnst render --json` as a process group of its own, as a shell does."""
+def start(folder, manifest="manifest.csv", *options, output="out"):
+    """Start `amnst render --json` as a process group of its own, as a shell does.
+
+    Each output has a store, so that none finds the pairs of another done.
+    """
     keep = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "PYTHONPATH")
     environment = {name: os.environ[name] for name in keep if name in os.environ}
     environment |= {
-        "AMNST_STORE_URI": "store",
+        "AMNST_STORE_URI": f"store-of-{output}",
         "AMNST_SCRATCH": str(folder / "scratch"),
         "PREFECT_HOME": str(folder / "prefect"),
+        # As a company's machine has it: the server is local all the same.
+        "HTTP_PROXY": "http://127.0.0.1:9",
+        "HTTPS_PROXY": "http://127.0.0.1:9",
+        "http_proxy": "http://127.0.0.1:9",
+        "https_proxy": "http://127.0.0.1:9",
     }
-    command = [AMNST, "render", "manifest.csv", "--output", "out", "--json"]
+    command = [AMNST, "render", manifest, "--output", output, "--json", *options]
     return subprocess.Popen(
         [*command, "--model", "small.weights.h5"],
         cwd=folder, env=environment, text=True, start_new_session=True,
@@ -67,7 +75,7 @@ def start(folder):
 
 
 def finish(process):
-    """Exit code, stdout and stderr of a process, which must end by itself."""
+    """Return exit code, stdout and stderr of a process, which must end without a signal."""
     try:
         out, err = process.communicate(timeout=240)
     except subprocess.TimeoutExpired:
@@ -81,33 +89,109 @@ def statuses(out):
     return [json.loads(line)["status"] for line in out.splitlines()]
 
 
-def outputs(folder):
-    return {path: path.stat().st_mtime_ns for path in (folder / "out").glob("*.wav")}
+def outputs(folder, output="out"):
+    return {path: path.stat().st_mtime_ns for path in (folder / output).glob("*.wav")}
+
+
+def wait_for_an_output(process, folder, output="out"):
+    deadline = time.monotonic() + 240
+    while not outputs(folder, output):
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < deadline, "no output after four minutes"
+        time.sleep(0.02)
+
+
+def server_of(process):
+    """Process id of a render's temporary server."""
+    found = subprocess.run(
+        ["pgrep", "-P", str(process.pid), "-f", "flows.server_process.guarded"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return int(found.stdout)
+
+
+def is_gone(pid):
+    """Wait until a process has ended without a signal."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        state = subprocess.run(
+            ["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False
+        ).stdout
+        if not state or state.startswith("Z"):  # nobody may be there to reap it
+            return True
+        time.sleep(0.1)
+    return False
+
+
+@pytest.fixture(scope="module")
+def killed(workplace):
+    """Kill a render while it computes; return whether its server and its folder are gone."""
+    process = start(workplace, output="killed")
+    wait_for_an_output(process, workplace, "killed")
+    server = server_of(process)
+    folders = [each for each in (workplace / "prefect" / "temporary").iterdir() if each.is_dir()]
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    return is_gone(server), folders
+
+
+def test_a_killed_render_leaves_no_server_behind(killed):
+    assert killed[0]
+
+
+@pytest.fixture(scope="module")
+def terminated(workplace):
+    """A render that gets SIGTERM twice, as `timeout` sends it: its end, and what it leaves."""
+    process = start(workplace, output="terminated")
+    wait_for_an_output(process, workplace, "terminated")
+    server = server_of(process)
+    process.send_signal(signal.SIGTERM)
+    time.sleep(0.3)
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+    code, out, err = finish(process)
+    report = (workplace / "terminated" / "results.csv").read_text("utf-8")
+    return code, out, err, report, is_gone(server)
+
+
+def test_sigterm_ends_a_render_as_ctrl_c_does(terminated):
+    code, out, err, report, server_is_gone = terminated
+    assert (code, out) == (143, "")
+    assert "interrupted; run the same command to continue" in err
+    assert " of 8 pairs failed or were not run: " in err
+    assert "Traceback" not in err
+    rows = list(csv.DictReader(io.StringIO(report)))
+    assert len(rows) == 2 * len(GENRES)
+    assert "not_run" in {row["status"] for row in rows}
+    assert server_is_gone
+
+
+def test_the_folder_of_a_killed_renders_server_is_removed_by_the_next(killed, interrupted):
+    (left,) = killed[1]
+    assert not left.exists()
 
 
 @pytest.fixture(scope="module")
 def interrupted(workplace):
     """A render that gets Ctrl-C, twice, when its first output is there: what it leaves behind."""
     process = start(workplace)
-    deadline = time.monotonic() + 240
-    while not outputs(workplace):
-        assert process.poll() is None, process.stderr.read()
-        assert time.monotonic() < deadline, "no output after four minutes"
-        time.sleep(0.02)
+    wait_for_an_output(process, workplace)
     os.killpg(process.pid, signal.SIGINT)
     time.sleep(0.3)
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGINT)
     code, out, err = finish(process)
     report = (workplace / "out" / "results.csv").read_text("utf-8")
-    hidden = list(workplace.rglob(".tmp-*"))
+    hidden = [
+        each for name in ("out", "store-of-out") for each in (workplace / name).rglob(".tmp-*")
+    ]
     return code, out, err, report, outputs(workplace), hidden
 
 
 def test_an_interrupted_render_ends_with_130_and_says_how_to_go_on(interrupted):
     code, out, err, *_ = interrupted
     assert (code, out) == (130, "")
-    assert "interrupted; run the same command to go on" in err
+    assert "interrupted; run the same command to continue" in err
     assert " of 8 pairs failed or were not run: " in err
     assert "results.csv" in err
     assert "Traceback" not in err
@@ -128,7 +212,7 @@ def test_an_interrupted_render_leaves_no_half_written_file(interrupted):
 
 @pytest.fixture(scope="module")
 def resumed(workplace, interrupted):
-    """The same command once more: exit code, stdout and stderr."""
+    """The same command again: exit code, stdout and stderr."""
     return finish(start(workplace))
 
 
@@ -153,3 +237,19 @@ def test_a_finished_render_in_a_new_process_is_served_from_the_cache(resumed, wo
     assert code == 0, err
     assert statuses(out) == ["cached"] * 2 * len(GENRES)
     assert outputs(workplace) == before
+
+
+def test_a_password_in_a_cell_is_in_nothing_that_a_render_leaves_behind(resumed, workplace):
+    secret = "Zx9SecretQ7"
+    cells = (f"s3://user:{secret}@bucket/x.wav", f"s3://user:pa/{secret}@bucket/x.wav")
+    music = f"{GENRES[0]}.wav"
+    rows = [f"{cell},{music}," for cell in cells]
+    good = f"{AMBIENCES[0]}.wav,{music},see https://me:{secret}@host/?X-Amz-Signature={secret}"
+    manifest = workplace / "secret.csv"
+    manifest.write_text("\n".join(["ambience,music,note", good, *rows, ""]), "utf-8")
+    code, out, err = finish(start(workplace, manifest.name, "--skip-invalid", "--verbose"))
+    assert code == 1, err
+    assert statuses(out) == ["cached", "invalid", "invalid"]
+    assert secret not in out + err
+    files = {path for path in workplace.rglob("*") if path.is_file()} - {manifest}
+    assert [path for path in files if secret.encode() in path.read_bytes()] == []

@@ -1,4 +1,4 @@
-"""What an installation survives: PostgreSQL, Redis, S3, server and workers, each killed in turn.
+"""An installation survives when PostgreSQL, Redis, S3, the server or the workers are killed.
 
 After each fault every output is in place with the bytes its provenance claims, what was
 made before stays, and no pair is delivered with two different contents.
@@ -33,7 +33,7 @@ def installation(tmp_path_factory):
 
 @pytest.fixture
 def catalogue(installation, sounds, pairs, tmp_path):
-    """A manifest of eight pairs with inputs no other test has seen."""
+    """A manifest of eight pairs with inputs that no other test uses."""
     inputs = tmp_path / "inputs"
     shutil.copytree(sounds, inputs)
     salt = os.urandom(64)
@@ -46,7 +46,7 @@ def catalogue(installation, sounds, pairs, tmp_path):
 
 @pytest.fixture
 def working(installation):
-    """The installation with its worker for shards, whatever another test has made of that."""
+    """The installation with a running worker for shards, even if another test has killed it."""
     worker = installation.processes.get("gpu")
     if worker is None or worker.poll() is not None:
         installation.start_worker("gpu")
@@ -54,7 +54,7 @@ def working(installation):
 
 
 def under_way(installation, catalogue, n_made=2):
-    """Submit a catalogue as one shard; return its run when some transfers are made."""
+    """Submit a catalogue as one shard, and return its run after some transfers."""
     manifest, output = catalogue
     before = len(installation.records("audio"))
     run_id = installation.submit(manifest, output, "--shard-size", 8)
@@ -98,13 +98,37 @@ def test_a_worker_of_another_version_renders_nothing(installation, catalogue, tm
     assert_all_is_well(installation.run(run_id), output)
 
 
-def test_the_same_manifest_twice_at_once_is_rendered_to_the_same_bytes(working, catalogue):
-    manifest, output = catalogue
+def test_the_same_manifest_twice_at_once_is_rendered_to_the_same_bytes(
+    working, catalogue, tmp_path
+):
+    manifest, _ = catalogue
     working.start_worker("second")
-    runs = [working.submit(manifest, output) for _ in range(2)]
-    for run_id in runs:
+    outputs = [tmp_path / name for name in ("one", "two")]
+    runs = [working.submit(manifest, output) for output in outputs]
+    for run_id, output in zip(runs, outputs, strict=True):
         assert_all_is_well(working.wait(run_id), output)
+    assert delivered(outputs[0]) == delivered(outputs[1])
     working.kill("second")
+
+
+def test_of_two_catalogues_into_one_folder_one_writes_and_the_other_can_be_retried(
+    working, catalogue
+):
+    manifest, output = catalogue
+    working.kill("gpu")  # the first one waits for its shard until there is a worker again
+    first = working.submit(manifest, output)
+    record = output / ".amnst-writer"
+    until(record.exists, timeout_s=240, what="the first catalogue")
+    second = working.wait(working.submit(manifest, output, "--strength", "0.1"))
+    assert second.state.is_failed()
+    assert "writes here" in second.state.message
+    working.start_worker("gpu")
+    assert_all_is_well(working.wait(first), output)
+    assert {row["strength"] for row in report(output).values()} == {"0.7"}
+    assert not record.exists()
+    assert working.amnst("retry", second.id, "--wait").returncode == 0
+    assert_all_is_well(working.run(str(second.id)), output)
+    assert {row["strength"] for row in report(output).values()} == {"0.1"}
 
 
 WATCH = """
@@ -118,7 +142,7 @@ watch_inbox(request)
 
 
 def watch_twice(installation, request):
-    """Let two flow runs of `watch-inbox` begin at once; no deployment holds one back."""
+    """Start two flow runs of `watch-inbox` at once; no deployment limits them."""
     arguments = (sys.executable, "-c", WATCH, json.dumps(request), str(time.time() + 30))
     names = ["watcher0", "watcher1"]
     for name in names:

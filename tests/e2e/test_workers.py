@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.browser import CHROMIUM, page, press_retry
-from tests.e2e.cluster import report, until
+from tests.e2e.browser import CHROMIUM, log_in, page, press_retry
+from tests.e2e.cluster import LOGIN, report, until
 
 pytestmark = pytest.mark.e2e
 
@@ -33,7 +33,7 @@ class Damaged:
         self.manifest.write_text("\n".join([*lines, ""]))
 
     def submit(self):
-        """The command `amnst submit --wait` when it has ended."""
+        """Run `amnst submit --wait`."""
         options = ("--output", self.output, "--shard-size", "4", "--wait")
         return self.cluster.amnst("submit", self.manifest, *options)
 
@@ -71,7 +71,7 @@ def test_a_damaged_input_fails_its_shard_and_its_catalogue_and_a_retry_makes_it_
     assert submitted.returncode == 1
     assert submitted.stderr.endswith(
         f"Failed: {run.state.message}\nreport: {damaged.output}/results.csv\n"
-        f"mend what is wrong, then: amnst retry {run.id}\n"
+        f"fix the problem, then: amnst retry {run.id}\n"
     )
     assert "\n- p05: " in run.state.message
     assert run.state.is_failed()
@@ -116,6 +116,7 @@ def test_retry_pressed_in_the_ui_makes_the_failed_pair_alone(
     damaged.repair()
     run_id = str(shard.id if pressed_on == "shard" else catalogue.id)
     with page() as ui:
+        log_in(ui, cluster.ui, LOGIN)
         press_retry(ui, cluster.ui, run_id, picture=tmp_path / f"{pressed_on}.png")
     assert cluster.wait(run_id).state.is_completed()
     assert cluster.run(run_id).run_count == 2
@@ -123,7 +124,7 @@ def test_retry_pressed_in_the_ui_makes_the_failed_pair_alone(
 
 
 @pytest.mark.slow
-def test_a_dropped_manifest_is_rendered_once_and_told_of(cluster, inputs, pairs, tmp_path):
+def test_a_dropped_manifest_is_rendered_once_and_reported(cluster, inputs, pairs, tmp_path):
     manifest, output = pairs(inputs, 2), tmp_path / "output"
     (inputs / "broken.csv").write_text("ambience;music\nrain.wav;folk.wav\n")
     request = {"inbox": str(inputs), "output": str(output), "settle_s": 0}

@@ -3,7 +3,6 @@
 import hashlib
 import logging
 import shutil
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -11,7 +10,6 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import numpy as np
 import pandas as pd
 import pytest
 from prefect import flow
@@ -23,16 +21,14 @@ from prefect.settings import (
 )
 from prefect.testing.utilities import prefect_test_harness
 
-from flows.catalog import RenderRequest
 from flows.progress import Listener, listening
 from flows.render_catalog import render_catalog
-from flows.server import CATALOG_DEPLOYMENT
-from nst_core.audio import write_audio
-from nst_core.config import ClassifierConfig, MelConfig
-from nst_core.mel import power_mel
-from nst_core.runtime import setup_tensorflow
-from nst_core.synth import GENRES, ambience, music_piece
-from tasks.store import Store
+from flows.requests import RenderRequest
+from flows.server.connection import CATALOG_DEPLOYMENT
+from nst_core.audio.writing import write_audio
+from nst_core.synth.sounds import ambience, music_piece
+from tasks.storage.store import Store
+from tests.small_classifier import save_small_classifier
 
 SR = 22_050
 GOOD_ROWS = tuple(
@@ -47,8 +43,9 @@ GOOD_ROWS = tuple(
 )
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="session")
 def prefect() -> Iterator[None]:
+    """A server for every test that uses this fixture; tests/conftest.py hides it from others."""
     settings = get_current_settings()
     assert settings.results.default_serializer == "json"
     with (
@@ -66,13 +63,13 @@ def _well() -> None:
 
 @pytest.fixture(scope="session")
 def completed(prefect: None) -> str:
-    """The id of a flow run that is Completed."""
+    """Id of a flow run that is Completed."""
     return str(_well(return_state=True).state_details.flow_run_id)
 
 
 @pytest.fixture
 def deployment(prefect: None) -> Iterator[Callable[[], None]]:
-    """Makes the deployment of catalogues, which nobody works for; it is gone after the test."""
+    """Function that creates the deployment of catalogues, without a worker, for one test."""
     made: list[UUID] = []
     flow_name, name = CATALOG_DEPLOYMENT.split("/")
     with get_client(sync_client=True) as client:
@@ -83,33 +80,15 @@ def deployment(prefect: None) -> Iterator[Callable[[], None]]:
             client.delete_deployment(each)
 
 
-def _mels(mel: MelConfig) -> np.ndarray:
-    sounds = [music_piece(genre, 2.0, seed=9) for genre in GENRES]
-    return np.stack([power_mel(y, mel).T for y in sounds])
-
-
 @pytest.fixture(scope="session")
 def make_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Path]:
-    """Folders of small classifiers that have learned nothing but band statistics."""
+    """Function that makes folders of small classifiers, which know only band statistics."""
     made: dict[int, Path] = {}
 
     def make(seed: int) -> Path:
         if seed not in made:
-            setup_tensorflow(2)
-            from nst_core.cnn import build_classifier, standardise_input
-            from nst_core.model import save_classifier
-
-            made[seed] = tmp_path_factory.mktemp("model")
-            small, mel = ClassifierConfig(n_filters=16, n_layers=1), MelConfig()
-            network = build_classifier(small, n_mels=mel.n_mels, n_classes=len(GENRES), seed=seed)
-            standardise_input(network, _mels(mel))
-            weights = made[seed] / "small.weights.h5"
-            with warnings.catch_warnings():
-                # Keras and NumPy 2 have not agreed on how an array is copied.
-                warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)
-                save_classifier(
-                    network, weights, genres=GENRES, architecture=small, mel=mel, facts={}
-                )
+            folder = tmp_path_factory.mktemp("model")
+            made[seed] = save_small_classifier(folder, seed=seed, standardised=True)
         return made[seed]
 
     return make
@@ -135,9 +114,9 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @contextmanager
 def _environment(root: Path) -> Iterator[list[str]]:
-    """Let flows work below `root`; yield a list that gets the stage of whatever they make."""
+    """Let flows work below `root`; yield a list to which the stages of their results are added."""
     made: list[str] = []
-    logger = logging.getLogger("tasks.caching")
+    logger = logging.getLogger("tasks.running.caching")
     handler, level = logging.Handler(logging.DEBUG), logger.level
     handler.emit = lambda record: made.append(record.args[0])
     logger.addHandler(handler)
@@ -187,7 +166,7 @@ class Catalogue:
         return self.manifest
 
     def render(self, **options: Any) -> Any:
-        """The final state of the flow `render-catalog`."""
+        """Run the flow `render-catalog`, and return its final state."""
         request = RenderRequest(
             manifest=str(self.write()), output=str(self.output), model=str(self.model), **options
         )
@@ -208,11 +187,11 @@ class Catalogue:
         return set((Path(self.store.root_uri) / "results" / stage).rglob("*.json"))
 
     def objects(self) -> set[Path]:
-        """Artefacts in the store, empty folders aside."""
+        """Return the artefacts in the store, without empty folders."""
         return {path for path in Path(self.store.root_uri, "objects").rglob("*") if path.is_file()}
 
     def made(self) -> dict[str, int]:
-        """When each output was written."""
+        """Return the time at which each output was written."""
         return {path.name: path.stat().st_mtime_ns for path in self.output.glob("*.wav")}
 
 
@@ -222,7 +201,7 @@ def sha256_of() -> Callable[[Path], str]:
 
 
 @pytest.fixture(scope="session")
-def make_catalogue(inputs: Path, model: Path) -> Callable[[Path], Catalogue]:
+def make_catalogue(prefect: None, inputs: Path, model: Path) -> Callable[[Path], Catalogue]:
     def make(root: Path) -> Catalogue:
         shutil.copytree(inputs, root / "inputs")
         return Catalogue(root, model)
@@ -234,7 +213,7 @@ def make_catalogue(inputs: Path, model: Path) -> Callable[[Path], Catalogue]:
 def finished(
     make_catalogue: Callable[[Path], Catalogue], tmp_path_factory: pytest.TempPathFactory
 ) -> Catalogue:
-    """The good rows, rendered once for the session; change copies of it only."""
+    """The valid rows, rendered once for the session; tests may only change copies of it."""
     catalogue = make_catalogue(tmp_path_factory.mktemp("finished") / "catalogue")
     state = catalogue.render()
     assert state.is_completed(), state
@@ -243,6 +222,6 @@ def finished(
 
 @pytest.fixture
 def rendered(finished: Catalogue, tmp_path: Path) -> Catalogue:
-    """A copy of the finished catalogue with a store of its own."""
+    """A copy of the finished catalogue with its own store."""
     shutil.copytree(finished.root, tmp_path / "copy")
     return Catalogue(tmp_path / "copy", finished.model)

@@ -1,4 +1,4 @@
-"""A catalogue on workers, seen from its own run: no row is lost, whatever ends it."""
+"""A catalogue on workers, seen from its own run: no row is lost, however the run ends."""
 
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -20,12 +20,14 @@ from prefect.runtime import flow_run
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Cancelled, Cancelling, Failed, Running
 
-from flows import dispatch, runs
-from flows.catalog import RenderRequest, Shard
-from flows.cli import main
+from flows import dispatch
+from flows.cli.app import main
 from flows.progress import Listener
-from flows.server import ServerError
-from tasks.caching import Workspace
+from flows.requests import RenderRequest
+from flows.server import runs
+from flows.server.connection import ServerError
+from flows.server.waiting import Pace, wait_for
+from flows.shards import Shard
 
 DEPLOYMENT = "render-shard/nobody"
 """Nobody works for it: its runs wait until a test ends them."""
@@ -51,7 +53,7 @@ def on_workers(finished, make_catalogue, shard_deployment, tmp_path, monkeypatch
 
 
 class Interrupter(Listener):
-    """Does something at the first pair that is told of, then ends the run as Ctrl-C does."""
+    """Acts at the first reported pair, then ends the run as Ctrl-C does."""
 
     def __init__(self, first: Callable[[UUID], object] = str) -> None:
         self.first = first
@@ -71,7 +73,7 @@ def shard_runs(run_id: UUID) -> list[FlowRun]:
 
 
 def shards_of(run_id: UUID) -> dict[str, str]:
-    """The states of a catalogue's shards, by name."""
+    """Return the states of a catalogue's shards, by name."""
     return {run.name: run.state.type.value for run in shard_runs(run_id)}
 
 
@@ -85,7 +87,7 @@ def cancel(run_id: UUID) -> None:
 
 @pytest.fixture
 def end_shards() -> Iterator[Callable[..., None]]:
-    """Let shards that wait end Failed, as if their worker had; first do `before`."""
+    """Set waiting shards to Failed, as their worker would; call `before` first."""
     stop, threads = Event(), []
 
     def watch(before: Callable[[], object], names: Sequence[str]) -> None:
@@ -133,7 +135,7 @@ def test_a_cancelled_run_takes_its_shards_along_and_a_lost_process_does_not(
     assert list(on_workers.statuses().values()) == ["failed", "not_run", "not_run"]
 
 
-def test_shards_that_no_worker_takes_are_told_of(on_workers, end_shards, monkeypatch):
+def test_shards_that_no_worker_takes_are_reported(on_workers, end_shards):
     end_shards(names=SHARDS[:1])
     on_workers.listener = Interrupter()
     with pytest.raises(KeyboardInterrupt):
@@ -142,15 +144,13 @@ def test_shards_that_no_worker_takes_are_told_of(on_workers, end_shards, monkeyp
     waits = next(run for run in shard_runs(catalogue) if run.name == SHARDS[1])
     with get_client(sync_client=True) as client:
         client.set_flow_run_state(catalogue, Running(), force=True)
-        monkeypatch.setattr(runs, "_UNTAKEN_S", 0)
-        monkeypatch.setattr(runs, "_POLL_S", 0.2)
         end = Timer(2.0, client.set_flow_run_state, [catalogue, Cancelled(), True])
         end.start()
-        runs.wait_for(str(catalogue), said.append, lambda _: None)
+        wait_for(str(catalogue), said.append, lambda _: None, pace=Pace(poll_s=0.2, untaken_s=0))
         end.join()
         client.set_flow_run_state(waits.id, Cancelled())
     (warning,) = said
-    assert warning.startswith(f"{SHARDS[1]} waits: the workers")
+    assert warning.startswith(f"{SHARDS[1]} waits: all workers")
 
 
 def test_a_shard_that_an_earlier_cancel_still_ends_starts_again(
@@ -160,7 +160,7 @@ def test_a_shard_that_an_earlier_cancel_still_ends_starts_again(
     monkeypatch.setattr(dispatch, "_POLL_S", 0.2)
     shard = Shard(
         request=RenderRequest(manifest=str(tmp_path / "m.csv"), output=str(tmp_path / "out")),
-        manifest_sha256="0" * 64, model_sha256="0" * 64, first=0, stop=1,
+        rows_sha256="0" * 64, model_sha256="0" * 64, first=0, stop=1,
         catalog_run_id=str(uuid4()),
     )  # fmt: skip
     run_id = dispatch._start(shard, shard_deployment).id
@@ -180,8 +180,7 @@ def test_a_shard_that_an_earlier_cancel_still_ends_starts_again(
         client.set_flow_run_state(run_id, Cancelling())
         assert client.read_flow_run(run_id).state.is_cancelling()
     Timer(1.0, ends_twice).start()
-    workspace = Workspace(str(tmp_path / "store"), str(tmp_path / "scratch"))
-    ((_, run),) = dispatch._run_shards([shard], shard_deployment, 1, workspace)
+    ((_, run),) = dispatch._run_shards([shard], shard_deployment, 1)
     assert run.id == run_id
     assert run.state.message == "lost"
     assert seen == ["AwaitingRetry"]
@@ -199,9 +198,9 @@ def test_the_shards_that_a_lost_catalogue_left_are_cancelled_by_its_id(
     assert shards_of(catalogue)[SHARDS[1]] == "SCHEDULED"
     with pytest.raises(SystemExit, match="0"):
         main(["cancel", str(catalogue)])
-    assert capsys.readouterr().err.endswith("\nits shards are asked to stop\n")
+    assert capsys.readouterr().err.endswith("\nasked its shards to stop\n")
     assert shards_of(catalogue)[SHARDS[1]] == "CANCELLED"
-    with pytest.raises(ServerError, match="nothing of it is under way"):
+    with pytest.raises(ServerError, match="nothing of it is running"):
         runs.cancel(str(catalogue))
 
 
@@ -212,13 +211,13 @@ def test_a_server_that_is_away_does_not_hide_what_ended_the_run(monkeypatch, cap
     assert "0 shards were not cancelled" in caplog.text
 
 
-def test_a_run_that_is_gone_does_not_hide_it_either(monkeypatch, caplog):
+def test_a_run_that_is_gone_does_not_hide_it_either(prefect, monkeypatch, caplog):
     monkeypatch.setenv("PREFECT__FLOW_RUN_ID", str(uuid4()))
     dispatch._cancel_with_us({})
     assert "0 shards were not cancelled" in caplog.text
 
 
-def test_a_lost_shard_is_told_of_as_it_was_cut_whatever_its_manifest_is_by_now(
+def test_a_lost_shard_is_reported_as_it_was_cut_even_if_its_manifest_has_changed(
     on_workers, end_shards
 ):
     other = "id,ambience,music\nfirst,fire.wav,rock.wav\n"
@@ -231,7 +230,7 @@ def test_a_lost_shard_is_told_of_as_it_was_cut_whatever_its_manifest_is_by_now(
     assert set(report["error_code"]) == {"shard_lost"}
 
 
-def test_what_a_lost_shard_had_finished_counts(on_workers, end_shards, finished):
+def test_finished_rows_of_a_lost_shard_count(on_workers, end_shards, finished):
     shutil.copytree(finished.root / "store", on_workers.root / "store")
     shutil.copytree(finished.output, on_workers.output)
     gone = on_workers.output / "fire-folk.wav"

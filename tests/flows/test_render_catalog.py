@@ -1,4 +1,4 @@
-"""What a catalogue costs, what it survives, and what its report says."""
+"""Cost of a catalogue, faults that it survives, and its report."""
 
 import shutil
 import time
@@ -10,8 +10,10 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import TaskRunFilter, TaskRunFilterFlowRunId
 from prefect.client.schemas.sorting import TaskRunSort
 
+from nst_core.decoding.isolation import end_decoders
 from nst_core.errors import NSTError
-from tasks.files import StorageError
+from tasks.storage.errors import StorageError
+from tests import bad_decoders
 
 BAD_ROWS = (
     {"id": "short", "ambience": "short.wav", "music": "folk.wav"},
@@ -27,7 +29,7 @@ def temporary_files(folder):
 
 
 def task_runs(state):
-    """The task runs of a flow by name, each with its state."""
+    """Return the task runs of a flow by name, each with its state."""
     wanted = TaskRunFilter(
         flow_run_id=TaskRunFilterFlowRunId(any_=[state.state_details.flow_run_id])
     )
@@ -39,7 +41,7 @@ def task_runs(state):
 
 
 class Recorder:
-    """A listener that keeps what it hears, and may do something when a pair is finished."""
+    """A listener that records all calls, and may act when a pair is finished."""
 
     def __init__(self, on_finished=None):
         self.heard, self.on_finished = [], on_finished
@@ -65,7 +67,7 @@ class Recorder:
 
 @pytest.fixture(scope="module")
 def mixed(make_catalogue, finished, tmp_path_factory):
-    """Good rows between bad ones, rendered with `skip_invalid`; its final state."""
+    """Valid rows between invalid ones, rendered with `skip_invalid`; the final state."""
     catalogue = make_catalogue(tmp_path_factory.mktemp("mixed") / "catalogue")
     good = finished.rows
     catalogue.rows = (*BAD_ROWS[:2], good[0], *BAD_ROWS[2:], good[1])
@@ -73,7 +75,7 @@ def mixed(make_catalogue, finished, tmp_path_factory):
     return catalogue, catalogue.render(skip_invalid=True)
 
 
-def test_good_rows_finish_beside_bad_ones(mixed, finished):
+def test_valid_rows_finish_despite_invalid_ones(mixed, finished):
     catalogue, _ = mixed
     assert set(catalogue.made()) == {"rain-folk.wav", "fire-folk.wav"}
     for name in catalogue.made():
@@ -137,7 +139,33 @@ def test_report_gives_the_place_and_hash_of_what_was_rendered(mixed, sha256_of):
         assert sha256_of(output) == report.loc[name, "sha256"]
 
 
-def test_listener_hears_of_every_row_that_was_asked_for_and_how_it_ends(mixed):
+@pytest.fixture
+def decoders(tmp_path, monkeypatch):
+    """Decoders that misbehave if a file requests it."""
+    bad_decoders.install(tmp_path / "modules", monkeypatch)
+    yield
+    end_decoders()
+
+
+def test_a_file_that_kills_its_decoder_costs_its_rows_and_no_others(rendered, decoders):
+    good = rendered.rows[0]
+    for wish in ("abort", "grow"):
+        shutil.copy(rendered.root / "inputs/rock.wav", rendered.root / f"inputs/{wish}.wav")
+        bad_decoders.ask_for(rendered.root / f"inputs/{wish}.wav", wish)
+    shutil.copy(rendered.root / "inputs/rock.wav", rendered.root / "inputs/other.wav")
+    with (rendered.root / "inputs/other.wav").open("ab") as file:
+        file.write(b"free\4\0\0\0good")
+    rendered.rows = [
+        good | {"id": name, "music": f"{name}.wav"} for name in ("abort", "other", "grow")
+    ]
+    assert rendered.render().is_failed()
+    report = rendered.report().set_index("id")
+    assert list(report["status"]) == ["failed", "ok", "failed"]
+    assert list(report["error_code"]) == ["decoder_crashed", "", "decoder_memory"]
+    assert "abort.wav: its decoder crashed (SIGABRT)" in report.loc["abort", "error"]
+
+
+def test_listener_gets_the_end_of_every_selected_row(mixed):
     catalogue, state = mixed
     assert ("pairs", 6) in catalogue.listener.heard  # the disabled one was not asked for
     assert catalogue.listener.pairs_finished() == [
@@ -216,7 +244,7 @@ def test_another_strength_renders_its_row_only_and_transfers_nothing(rendered):
     assert {name for name in after if after[name] != before[name]} == {"rain-folk.wav"}
 
 
-def test_another_model_renders_every_row_anew(rendered, finished, make_model):
+def test_another_model_renders_every_row_again(rendered, finished, make_model):
     rendered.model = make_model(4)
     rendered.render()
     assert set(rendered.statuses().values()) == {"ok"}
@@ -292,7 +320,7 @@ def test_a_manifest_with_a_bad_row_renders_nothing(rendered):
     assert not rendered.output.exists()
 
 
-def test_a_mended_row_is_all_that_the_next_run_renders(rendered):
+def test_the_next_run_renders_only_the_corrected_row(rendered):
     rendered.rows = [*rendered.rows, {"id": "late", "ambience": "fire.wav", "music": "late.wav"}]
     sentence = "1 of 4 pairs failed: late; 0 rendered, 3 already done\n- late: "
     assert rendered.render().message.startswith(sentence)

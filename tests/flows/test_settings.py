@@ -1,4 +1,4 @@
-"""Where it runs: what the environment decides, and what it cannot."""
+"""Settings: what the environment decides, and what it cannot."""
 
 import os
 import tempfile
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from flows.prefect_environment import prepare_prefect
+from flows.server.environment import prepare_prefect
 from flows.settings import Settings
 
 
@@ -55,14 +55,18 @@ def test_a_number_of_threads_that_is_none_is_refused(monkeypatch, value):
         Settings()
 
 
-def test_prefects_results_are_kept_as_json_for_the_cache(monkeypatch):
-    monkeypatch.setattr(os, "environ", {})
+def test_prefects_results_are_kept_as_json_for_the_cache(monkeypatch, tmp_path):
+    monkeypatch.setattr(os, "environ", {"PREFECT_HOME": str(tmp_path)})
     prepare_prefect(verbose=False)
     assert os.environ["PREFECT_RESULTS_PERSIST_BY_DEFAULT"] == "true"
     assert os.environ["PREFECT_RESULTS_DEFAULT_SERIALIZER"] == "json"
 
 
-def test_what_the_user_has_set_of_prefect_stays(monkeypatch):
-    monkeypatch.setattr(os, "environ", {"PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING"})
+def test_what_the_user_has_set_of_prefect_stays(monkeypatch, tmp_path):
+    set_by_user = {
+        "PREFECT_HOME": str(tmp_path),
+        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING",
+    }
+    monkeypatch.setattr(os, "environ", set_by_user)
     prepare_prefect(verbose=True)
     assert os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] == "WARNING"

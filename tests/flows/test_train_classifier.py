@@ -1,4 +1,4 @@
-"""A dataset becomes a classifier with its card, once."""
+"""Training turns a dataset into a classifier with its card, once."""
 
 import json
 import shutil
@@ -8,22 +8,25 @@ from pathlib import Path
 
 import pytest
 
-from flows.cli import main
+from flows.cli.app import main
 from flows.train_classifier import TrainRequest, TrainResult, train_classifier
-from nst_core.audio import write_audio
+from nst_core.audio.writing import write_audio
+from nst_core.classifier.saving import load_classifier
 from nst_core.config import ClassifierConfig, TrainingConfig
-from nst_core.model import load_classifier
-from nst_core.synth import GENRES, music_piece
+from nst_core.synth.sounds import GENRES, music_piece
 
 # Keras and NumPy 2 have not agreed on how an array is copied.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+pytestmark = [
+    pytest.mark.usefixtures("prefect"),
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+]
 
 SMALL = ClassifierConfig(n_filters=8, n_layers=1)
 
 
 @pytest.fixture(scope="module")
 def tracks(tmp_path_factory):
-    """Folders of two genres with four tracks each, and one file that is no sound."""
+    """Folders of two genres with four tracks each, and one file that is not audio."""
     folder = tmp_path_factory.mktemp("dataset") / "genres"
     for genre in GENRES[:2]:
         (folder / genre).mkdir(parents=True)
@@ -31,6 +34,8 @@ def tracks(tmp_path_factory):
             y = music_piece(genre, 4.0, seed=number)
             write_audio(folder / genre / f"{genre}.{number:05d}.wav", y, 22_050, format="wav")
     (folder / GENRES[0] / "broken.wav").write_text("no sound", "utf-8")
+    for name in ("a.mid", "b.mid", "c.pdf"):
+        (folder / GENRES[1] / name).write_text("no sound", "utf-8")
     return folder
 
 
@@ -44,7 +49,7 @@ def archive(tracks):
 
 @dataclass
 class School:
-    """Where a classifier is trained: its store, its output, and the flow that trains it."""
+    """A place to train a classifier: its store, its output, and the flow that trains it."""
 
     root: Path
     archive: Path
@@ -71,7 +76,7 @@ class School:
 
 @pytest.fixture(scope="module")
 def graduated(archive, environment, tmp_path_factory):
-    """A school after its first training; change copies of it only."""
+    """A school after its first training; tests may only change copies of it."""
     school = School(tmp_path_factory.mktemp("school") / "first", archive, environment)
     return school, school.train()
 
@@ -125,9 +130,13 @@ def test_result_is_that_of_the_card(graduated):
     assert result.n_validation_tracks == validation["n_tracks"] == 2
 
 
-def test_a_file_that_is_no_sound_is_skipped_and_named(graduated):
+def test_a_file_that_is_not_audio_is_skipped_and_named(graduated):
     (skipped,) = graduated[1].skipped
     assert "broken.wav" in skipped
+
+
+def test_files_without_an_audio_suffix_are_also_counted_in_an_archive(graduated):
+    assert graduated[1].passed_over == {".mid": 2, ".pdf": 1}
 
 
 def test_a_second_training_makes_nothing_and_says_the_same(school, graduated):
@@ -145,14 +154,14 @@ def test_a_lost_card_is_put_back_without_training(school, graduated):
     assert (card.read_bytes(), school.work) == (content, ())
 
 
-def test_other_epochs_train_anew_on_the_same_mels(school):
+def test_other_epochs_train_again_on_the_same_mels(school):
     school.train(n_epochs=1)
     assert school.work == ("model",)
 
 
 @pytest.fixture
 def amnst_train(capfd, environment, tmp_path):
-    """`amnst train` in this process; its exit code, stdout and stderr in one line."""
+    """Run `amnst train` in this process; return exit code, and stdout and stderr in one line."""
 
     def run(dataset, *options):
         capfd.readouterr()
@@ -170,6 +179,7 @@ def test_train_prints_where_the_weights_are(amnst_train, tracks, tmp_path):
     assert "per track" in err
     assert "2 tracks)" in err
     assert "skipped: " in err
+    assert "ignored, because their suffix is not that of a sound file: 2 .mid, 1 .pdf" in err
 
 
 @pytest.mark.parametrize(

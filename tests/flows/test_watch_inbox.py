@@ -1,11 +1,13 @@
-"""What a look into an inbox does, and how it ends."""
+"""Actions and final state of a check of an inbox."""
 
 import json
 
 import pytest
 
-from flows.server import CATALOG_DEPLOYMENT
+from flows.server.connection import CATALOG_DEPLOYMENT
 from flows.watch_inbox import InboxRequest, watch_inbox
+
+pytestmark = pytest.mark.usefixtures("prefect")
 
 
 @pytest.fixture
@@ -17,7 +19,7 @@ def inbox(tmp_path):
 
 @pytest.fixture
 def look(inbox, environment, tmp_path):
-    """Look once; the final state."""
+    """Check the inbox once, and return the final state."""
 
     def run():
         request = InboxRequest(inbox=str(inbox), output=str(tmp_path / "output"), settle_s=0)
@@ -27,7 +29,7 @@ def look(inbox, environment, tmp_path):
     return run
 
 
-def test_a_broken_manifest_is_refused_and_the_look_is_well(look, inbox):
+def test_a_broken_manifest_is_refused_and_the_check_completes(look, inbox):
     (inbox / "songs.csv").write_text("ambience;music\nrain.wav;folk.wav\n")
     state = look()
     assert state.is_completed()
@@ -42,7 +44,7 @@ def test_a_look_fails_while_the_server_refuses_a_run_and_the_next_one_starts_it(
     (inbox / "broken.csv").write_text("ambience;music\nrain.wav;folk.wav\n")
     state = look()
     assert state.is_failed()
-    assert f"deployment {CATALOG_DEPLOYMENT} is not known" in state.message
+    assert f"deployment {CATALOG_DEPLOYMENT} is unknown" in state.message
     assert f"{inbox}/broken.csv: refused" in state.message, "one must not block the other"
     assert look().is_failed(), "it is still not started"
     deployment()

@@ -1,17 +1,17 @@
-"""TensorFlow's set-up, and a small classifier that has learned nothing but band statistics."""
+"""TensorFlow's set-up, and a small classifier that knows only band statistics."""
 
 import hashlib
 
 import numpy as np
 import pytest
 
-from nst_core.cnn import build_classifier, standardise_input
+from nst_core.classifier.network import build_classifier, standardise_input
+from nst_core.classifier.saving import Classifier
+from nst_core.classifier.taps import feature_taps
 from nst_core.config import ClassifierConfig, MelConfig
-from nst_core.mel import power_mel
-from nst_core.model import Classifier
-from nst_core.runtime import setup_tensorflow
-from nst_core.synth import AMBIENCES, GENRES, ambience, music_piece
-from nst_core.taps import feature_taps
+from nst_core.runtime.tensorflow_setup import setup_tensorflow
+from nst_core.spectral.mel import power_mel
+from nst_core.synth.sounds import AMBIENCES, GENRES, ambience, music_piece
 
 _ARCHITECTURE = ClassifierConfig(n_filters=24, n_layers=2)
 

@@ -3,14 +3,7 @@ import pickle
 
 import pytest
 
-from nst_core.errors import (
-    AudioError,
-    ConfigError,
-    DatasetError,
-    ModelError,
-    NSTError,
-    SignalError,
-)
+from nst_core.errors import AudioError, ConfigError, DatasetError, ModelError, NSTError, SignalError
 
 EVERY = [
     NSTError("broken", code="some_code"),

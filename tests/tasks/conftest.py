@@ -2,29 +2,35 @@
 
 import os
 import shutil
+import socket
 import subprocess
+import sys
 import time
 import uuid
-import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import fsspec
 import pytest
 
-from nst_core.audio import write_audio
-from nst_core.config import ClassifierConfig, MelConfig, OutputConfig, TransferConfig
-from nst_core.runtime import setup_tensorflow
-from nst_core.synth import GENRES, ambience, music_piece
-from tasks import s3
-from tasks.caching import Workspace
-from tasks.files import sha256_file
-from tasks.invert import RenderJob, invert_pair
-from tasks.mels import AnalysisJob, compute_mels
+from nst_core.audio.writing import write_audio
+from nst_core.config import DEFAULT_STRENGTH, OutputConfig, TransferConfig
+from nst_core.synth.sounds import ambience, music_piece
+from tasks.invert import invert_pair
+from tasks.jobs.pair import AnalysisJob, PairJob
+from tasks.mels import compute_mels
 from tasks.model import Model, fetch_model
-from tasks.transfer import TransferJob, transfer_pair
-from tasks.upload import Published, UploadJob, upload_pair
-from tests.servers import WEED, free_ports, s3_environment, weed_command
+from tasks.running.workspace import Workspace
+from tasks.storage import s3
+from tasks.storage.files import sha256_file
+from tasks.transfer import transfer_pair
+from tasks.upload import Published, upload_pair
+from tests.servers import KEY, SECRET, WEED, free_ports, s3_environment, weed_command
+from tests.small_classifier import save_small_classifier
+
+RCLONE = shutil.which(
+    "rclone", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+)
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], log: Path) -> None:
@@ -72,9 +78,45 @@ def bucket(s3_server: None) -> str:
     return f"s3://{name}"
 
 
-@pytest.fixture(params=["local", "s3"])
+@pytest.fixture
+def weak_bucket(s3_server: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A bucket of a server that ignores If-None-Match."""
+    if RCLONE is None:
+        pytest.skip("rclone is not installed: no weak S3 server to test against")
+    with socket.socket() as chooser:
+        chooser.bind(("127.0.0.1", 0))
+        port = chooser.getsockname()[1]
+    (tmp_path / "data" / "weak").mkdir(parents=True)
+    command = [
+        *(RCLONE, "serve", "s3", "--config", os.devnull, "--addr", f"127.0.0.1:{port}"),
+        *("--auth-key", f"{KEY},{SECRET}", str(tmp_path / "data")),
+    ]
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
+    s3._client.cache_clear()
+    try:
+        _wait_for(port, process)
+        yield "s3://weak"
+    finally:
+        process.kill()
+        process.wait(15)
+        s3._client.cache_clear()
+
+
+def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
+    give_up = time.monotonic() + 30
+    while time.monotonic() < give_up and process.poll() is None:
+        with socket.socket() as probe_socket:
+            if probe_socket.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.1)
+    pytest.fail("rclone does not start")
+
+
+@pytest.fixture(params=["local", pytest.param("s3", marks=pytest.mark.server)])
 def root_uri(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Both homes of a store: every claim holds for each."""
+    """Both kinds of store: every claim holds for each."""
     return request.getfixturevalue("bucket") if request.param == "s3" else str(tmp_path / "store")
 
 
@@ -90,21 +132,11 @@ def sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def make_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Model]:
-    """Small classifiers with the weights they were born with."""
-    from nst_core.cnn import build_classifier
-    from nst_core.model import save_classifier
-
-    setup_tensorflow(2)
+    """Function that makes small classifiers with random weights."""
 
     def make(seed: int) -> Model:
         folder = tmp_path_factory.mktemp("model")
-        small, mel = ClassifierConfig(n_filters=16, n_layers=1), MelConfig()
-        network = build_classifier(small, n_mels=mel.n_mels, n_classes=len(GENRES), seed=seed)
-        weights = folder / "small.weights.h5"
-        with warnings.catch_warnings():
-            # Keras and NumPy 2 have not agreed on how an array is copied.
-            warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)
-            save_classifier(network, weights, genres=GENRES, architecture=small, mel=mel, facts={})
+        save_small_classifier(folder, seed=seed, standardised=False)
         return fetch_model(str(folder), Workspace(str(folder / "store"), str(folder / "scratch")))
 
     return make
@@ -120,37 +152,38 @@ def workspace(tmp_path: Path) -> Workspace:
     return Workspace(str(tmp_path / "store"), str(tmp_path / "scratch"), 2)
 
 
-def _pair(sounds: Path, model: Model, output: str) -> UploadJob:
+def _pair(sounds: Path, model: Model, output: str) -> PairJob:
     tune, rain = sounds / "tune.wav", sounds / "rain.wav"
-    transfer = TransferJob(
+    return PairJob(
+        row_id="rain-tune",
         music=AnalysisJob(uri=str(tune), sha256=sha256_file(tune), name="music"),
         ambience=AnalysisJob(uri=str(rain), sha256=sha256_file(rain), name="ambience"),
         model_path=model.path,
         model_sha256=model.sha256,
         config=TransferConfig(n_iterations=2),
+        strength=DEFAULT_STRENGTH,
+        output=OutputConfig(),
+        output_uri=output,
     )
-    render = RenderJob(transfer=transfer, output=OutputConfig())
-    return UploadJob(row_id="rain-tune", render=render, output_uri=output)
 
 
 @pytest.fixture
-def pair(sounds: Path, model: Model, tmp_path: Path) -> UploadJob:
+def pair(sounds: Path, model: Model, tmp_path: Path) -> PairJob:
     """Rain on the tune, in two steps of the optimiser."""
     return _pair(sounds, model, str(tmp_path / "output" / "rain-tune.wav"))
 
 
-def _render(job: UploadJob, workspace: Workspace) -> Published:
-    transfer = job.render.transfer
-    compute_mels.fn(transfer.music, workspace)
-    compute_mels.fn(transfer.ambience, workspace)
-    transfer_pair.fn(transfer, workspace, job.row_id)
-    invert_pair(job.render, workspace)
+def _render(job: PairJob, workspace: Workspace) -> Published:
+    compute_mels.fn(job.music, workspace)
+    compute_mels.fn(job.ambience, workspace)
+    transfer_pair.fn(job, workspace)
+    invert_pair(job, workspace)
     return upload_pair(job, workspace)
 
 
 @pytest.fixture(scope="session")
-def render() -> Callable[[UploadJob, Workspace], Published]:
-    """All stages of a pair, one after the other."""
+def render() -> Callable[[PairJob, Workspace], Published]:
+    """Run all stages of a pair, one after the other."""
     return _render
 
 
@@ -164,7 +197,7 @@ def _rendered_once(sounds: Path, model: Model, tmp_path_factory: pytest.TempPath
 
 @pytest.fixture
 def rendered(_rendered_once: Path, workspace: Workspace, tmp_path: Path) -> Workspace:
-    """A workspace whose store and output hold `pair`, to be changed at will."""
+    """A workspace whose store and output contain `pair`; tests may change it."""
     for name in ("store", "output"):
         shutil.copytree(_rendered_once / name, tmp_path / name)
     return workspace
@@ -173,10 +206,10 @@ def rendered(_rendered_once: Path, workspace: Workspace, tmp_path: Path) -> Work
 @pytest.fixture
 def made(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
     """Stages of the artefacts made since the last call, in order."""
-    caplog.set_level("DEBUG", "tasks.caching")
+    caplog.set_level("DEBUG", "tasks.running.caching")
 
     def stages() -> list[str]:
-        records = [r for r in caplog.records if r.name == "tasks.caching"]
+        records = [r for r in caplog.records if r.name == "tasks.running.caching"]
         caplog.clear()
         return [record.args[0] for record in records if "made in" in record.msg]
 

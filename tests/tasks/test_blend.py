@@ -5,31 +5,32 @@ from pathlib import Path
 
 import numpy as np
 
-from nst_core.analysis import load_analysis
-from nst_core.blend import blend
-from tasks.blend import BlendJob, blend_ambiences
-from tasks.caching import Workspace, artefact
-from tasks.files import sha256_file
+from nst_core.transfer.analysis import load_analysis
+from nst_core.transfer.blending import blend
+from tasks.blend import blend_ambiences
 from tasks.invert import invert_pair
+from tasks.jobs.pair import BlendJob, PairJob
+from tasks.manifest.row import ManifestRow
 from tasks.mels import compute_mels
-from tasks.results import success
-from tasks.row import ManifestRow
+from tasks.report.results import success
+from tasks.running.caching import artefact
+from tasks.running.workspace import Workspace
+from tasks.storage.files import sha256_file
 from tasks.transfer import transfer_pair
-from tasks.upload import UploadJob, upload_pair
+from tasks.upload import upload_pair
 
 
-def test_a_blend_is_rendered_and_told_of_with_all_its_ambiences(
-    rendered: Workspace, pair: UploadJob, sounds: Path, made: Callable[[], list[str]]
+def test_a_blend_is_rendered_and_reported_with_all_its_ambiences(
+    rendered: Workspace, pair: PairJob, sounds: Path, made: Callable[[], list[str]]
 ) -> None:
-    rain, wind_path = pair.render.transfer.ambience, sounds / "wind.wav"
+    rain, wind_path = pair.ambience, sounds / "wind.wav"
     wind = dataclasses.replace(rain, uri=str(wind_path), sha256=sha256_file(wind_path))
     job = BlendJob(parts=(rain, wind), shares=(0.75, 0.25))
-    transfer = dataclasses.replace(pair.render.transfer, ambience=job)
-    blended = dataclasses.replace(pair, render=dataclasses.replace(pair.render, transfer=transfer))
+    blended = dataclasses.replace(pair, ambience=job)
     compute_mels.fn(wind, rendered)
-    blend_ambiences.fn(job, rendered, "blended")
-    transfer_pair.fn(transfer, rendered, "blended")
-    invert_pair(blended.render, rendered)
+    blend_ambiences.fn(job, rendered)
+    transfer_pair.fn(blended, rendered)
+    invert_pair(blended, rendered)
     upload_pair(blended, rendered)
     assert made() == ["mels", "blend", "transfer", "audio"]
     with (

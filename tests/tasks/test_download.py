@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from nst_core.errors import DatasetError
-from tasks import files
 from tasks.download import download_archive, download_dataset, fetch_dataset
-from tasks.files import StorageError
-from tasks.unpack import ArchiveLimits, unpack_archive
+from tasks.storage import files
+from tasks.storage.errors import StorageError
+from tasks.unpack import ArchiveLimits, passed_over, unpack_archive
 
 LIMITS = ArchiveLimits()
 MEMBERS = {
@@ -74,7 +74,7 @@ def _sha256(data: bytes) -> str:
 
 
 class Mirror(ThreadingHTTPServer):
-    """Serves one file, honours Range and If-Range, breaks off where it is told to."""
+    """Server of one file that supports Range and If-Range, and breaks off at a given place."""
 
     daemon_threads = True
 
@@ -153,9 +153,7 @@ def test_a_broken_download_is_resumed_where_it_stopped(mirror: Mirror, tmp_path:
     assert mirror.asked == [None, "bytes=100000-", "bytes=200000-"]
 
 
-def test_a_file_that_changed_meanwhile_is_fetched_from_its_start(
-    mirror: Mirror, tmp_path: Path
-) -> None:
+def test_a_file_that_has_changed_is_fetched_from_its_start(mirror: Mirror, tmp_path: Path) -> None:
     mirror.break_after = 100_000
     with pytest.raises(StorageError):
         download_archive(mirror.url, tmp_path / "genres", sha256="0" * 64)
@@ -172,7 +170,7 @@ def test_bytes_of_another_sha256_never_get_the_final_name(mirror: Mirror, tmp_pa
 
 
 def test_plain_http_needs_a_sha256(mirror: Mirror, tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="give the sha256") as caught:
+    with pytest.raises(DatasetError, match="pass the sha256") as caught:
         download_archive(mirror.url, tmp_path / "genres")
     assert caught.value.code == "insecure_source"
     assert mirror.asked == []
@@ -247,7 +245,15 @@ def test_only_sounds_and_their_papers_are_unpacked(tmp_path: Path, kind: str) ->
     assert _files(folder) == KEPT
     assert (folder / "genres/jazz/jazz.00000.wav").read_bytes() == b"RIFF jazz"
     assert json.loads((folder / ".complete.json").read_text())["audio_files"] == 2
+    assert passed_over(folder) == {".py": 1}
     assert _names(tmp_path / "out") == ["g"]
+
+
+def test_a_folder_that_an_earlier_version_unpacked_counts_nothing_as_passed_over(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / ".complete.json").write_text('{"members": 2, "bytes": 9, "audio_files": 2}')
+    assert passed_over(tmp_path) == {}
 
 
 @pytest.mark.parametrize(
@@ -273,13 +279,13 @@ def test_a_link_or_device_in_place_of_a_sound_is_refused(tmp_path: Path, kind: b
     assert caught.value.code == "unsafe_archive"
 
 
-def test_a_member_that_stands_twice_is_refused(tmp_path: Path) -> None:
+def test_a_duplicate_member_is_refused(tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "g.tar", "w") as tar:
         for data in (b"one", b"two"):
             info = tarfile.TarInfo("a.wav")
             info.size = len(data)
             tar.addfile(info, io.BytesIO(data))
-    with pytest.raises(DatasetError, match="stands twice"):
+    with pytest.raises(DatasetError, match="occurs twice"):
         unpack_archive(tmp_path / "g.tar", tmp_path / "g", LIMITS)
 
 
@@ -295,7 +301,7 @@ def test_a_member_that_stands_twice_is_refused(tmp_path: Path) -> None:
 def test_a_bomb_is_refused(tmp_path: Path, pack: object, limits: ArchiveLimits) -> None:
     zeros = {f"a/{number}.wav": bytes(1_000_000) for number in range(4)}
     archive = pack(tmp_path / "bomb", zeros)
-    with pytest.raises(DatasetError, match="unpack it by hand") as caught:
+    with pytest.raises(DatasetError, match="unpack it yourself") as caught:
         unpack_archive(archive, tmp_path / "out" / "g", limits)
     assert caught.value.code == "archive_too_big"
     assert _names(tmp_path / "out") == []
@@ -314,7 +320,7 @@ def test_a_damaged_archive_is_named(tmp_path: Path, pack: object, damage: str) -
     assert _names(tmp_path / "out") == []
 
 
-def test_a_web_page_is_no_archive(tmp_path: Path) -> None:
+def test_a_web_page_is_not_an_archive(tmp_path: Path) -> None:
     (tmp_path / "g.tar.gz").write_bytes(b"<!DOCTYPE html><title>Sign in</title>")
     with pytest.raises(DatasetError, match="starts with '<!DOCTYPE html>") as caught:
         unpack_archive(tmp_path / "g.tar.gz", tmp_path / "g", LIMITS)
@@ -323,7 +329,7 @@ def test_a_web_page_is_no_archive(tmp_path: Path) -> None:
 
 def test_an_archive_without_sound_is_refused(tmp_path: Path) -> None:
     archive = _tar(tmp_path / "g.tar.gz", {"README": b"nothing else"})
-    with pytest.raises(DatasetError, match="holds no") as caught:
+    with pytest.raises(DatasetError, match="contains no") as caught:
         unpack_archive(archive, tmp_path / "g", LIMITS)
     assert caught.value.code == "no_audio"
 

@@ -1,4 +1,4 @@
-"""An inbox, local and on S3: each manifest once, whoever looks and however often."""
+"""An inbox, local and on S3: each manifest is rendered once, however many watchers check it."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tasks.files import join, publish, read_bytes, read_if_present
 from tasks.inbox import claim, dropped, finish, refuse, state_of, tell, ticket_of
+from tasks.storage.files import publish, read_bytes, read_if_present
+from tasks.storage.uris import join
 
 
 @pytest.fixture(params=["local", "s3"])
@@ -38,7 +39,7 @@ def test_an_inbox_that_is_not_there_is_empty(inbox):
     assert names(inbox) == []
 
 
-def test_manifests_are_found_and_what_is_told_of_them_is_not(inbox, drop, workspace):
+def test_manifests_are_found_but_not_their_markers(inbox, drop, workspace):
     drop("b.csv")
     drop("note.txt")
     first = ticket_of(drop("a.csv"))
@@ -61,7 +62,7 @@ def test_of_eight_watchers_one_takes_a_manifest(drop):
         assert sorted(pool.map(lambda _: claim(ticket), range(8))) == [False] * 7 + [True]
 
 
-def test_a_manifest_is_told_from_one_of_another_content(drop, workspace):
+def test_a_manifest_with_other_content_is_another_one(drop, workspace):
     ticket = ticket_of(drop("a.csv"))
     assert state_of(ticket) == (None, ticket)
     assert claim(ticket)
@@ -81,7 +82,7 @@ def test_a_ticket_remembers_its_run(drop, workspace):
     assert state_of(ticket) == ("started", begun)
 
 
-def test_report_and_end_stand_beside_the_manifest(drop, workspace):
+def test_report_and_state_are_written_next_to_the_manifest(drop, workspace):
     manifest = drop("a.csv")
     ticket = ticket_of(manifest)
     report = drop("results.txt", "id,status\n")
@@ -91,7 +92,7 @@ def test_report_and_end_stand_beside_the_manifest(drop, workspace):
     assert state_of(ticket)[0] == "done"
 
 
-def test_a_failed_manifest_that_was_retried_well_is_done(drop, workspace):
+def test_a_failed_manifest_whose_retry_succeeded_is_done(drop, workspace):
     ticket = ticket_of(drop("a.csv"))
     finish(ticket, None, well=False, message="1 of 2", workspace=workspace)
     assert state_of(ticket)[0] == "failed"
@@ -100,7 +101,7 @@ def test_a_failed_manifest_that_was_retried_well_is_done(drop, workspace):
     assert read_if_present(f"{ticket.manifest}.failed.json") is None
 
 
-def test_a_broken_manifest_has_all_its_errors_beside_it(drop, workspace):
+def test_a_broken_manifest_gets_all_its_errors_next_to_it(drop, workspace):
     ticket = ticket_of(drop("a.csv"))
     refuse(ticket, ["line 2: no", "line 3: no"], workspace)
     assert read_bytes(f"{ticket.manifest}.errors.txt") == b"line 2: no\nline 3: no\n"

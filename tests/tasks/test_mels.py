@@ -2,6 +2,7 @@ import dataclasses
 import math
 import os
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,14 +10,18 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from nst_core.analysis import load_analysis
 from nst_core.config import MelConfig
 from nst_core.errors import AudioError
-from tasks import s3
-from tasks.caching import Workspace, artefact
-from tasks.files import StorageError, publish, sha256_file
-from tasks.mels import AnalysisJob, compute_mels, identify_inputs, identify_patiently
-from tasks.retry import DELAYS_S
+from nst_core.transfer.analysis import load_analysis
+from tasks.jobs.identities import identify_inputs, identify_patiently
+from tasks.jobs.pair import AnalysisJob
+from tasks.mels import compute_mels
+from tasks.running.caching import artefact
+from tasks.running.retry import DELAYS_S
+from tasks.running.workspace import Workspace
+from tasks.storage import s3
+from tasks.storage.errors import StorageError
+from tasks.storage.files import publish, sha256_file
 from tests.limits import full_disk
 
 SR = 22_050
@@ -146,7 +151,7 @@ def test_a_full_scratch_folder_is_named_with_the_way_out(
     assert list(Path(workspace.scratch).iterdir()) == []
 
 
-def test_a_file_exchanged_after_it_was_hashed_is_not_analysed(
+def test_a_file_replaced_after_hashing_is_not_analysed(
     tmp_path: Path, workspace: Workspace
 ) -> None:
     _tone(tmp_path / "a.wav", 1.0)
@@ -156,6 +161,41 @@ def test_a_file_exchanged_after_it_was_hashed_is_not_analysed(
         compute_mels.fn(job, workspace)
     assert caught.value.code == "changed"
     assert not workspace.store.exists(job.stage, job.key)
+
+
+def test_an_input_replaced_while_it_is_read_is_never_stored_under_the_wrong_key(
+    tmp_path: Path, workspace: Workspace
+) -> None:
+    path, beside = tmp_path / "a.wav", tmp_path / "b.wav"
+    _tone(path, 1.0)
+    job = _job(path)
+    _tone(beside, 1.0, level=0.3)
+    versions = [path.read_bytes(), beside.read_bytes()]
+    stop = threading.Event()
+
+    def exchange() -> None:
+        while not stop.is_set():
+            for data in versions:
+                beside.write_bytes(data)
+                beside.replace(path)
+
+    writer = threading.Thread(target=exchange)
+    writer.start()
+    found = []
+    try:
+        for number in range(60):
+            section = dataclasses.replace(job, duration_s=0.5 + number / 1000)
+            try:
+                compute_mels.fn(section, workspace)
+            except AudioError as error:
+                found.append(error.code)
+                continue
+            with artefact(section, workspace) as stored:
+                found.append(f"{np.max(np.abs(load_analysis(stored).y)):.1f}")
+    finally:
+        stop.set()
+        writer.join()
+    assert set(found) <= {"0.1", "changed"}
 
 
 def test_inputs_are_identified_by_content_and_the_missing_by_reason(
@@ -183,7 +223,7 @@ def test_a_missing_remote_input_has_its_reason_and_spares_the_others(
 
 @pytest.fixture
 def away(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], list[float]]]:
-    """Let the S3 server be away, until the flow has waited so often; how long it waited."""
+    """Stop the S3 server until the flow has waited some times; return how long it waited."""
     slept: list[float] = []
 
     def leave(n_waits: int) -> list[float]:
@@ -195,7 +235,7 @@ def away(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], list[float
                 monkeypatch.setenv("AWS_ENDPOINT_URL", there)
                 s3._client.cache_clear()
 
-        monkeypatch.setattr("tasks.retry.time.sleep", sleep)
+        monkeypatch.setattr("tasks.running.retry.time.sleep", sleep)
         monkeypatch.setitem(s3._CONFIG, "retries", {"max_attempts": 0})
         monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
         s3._client.cache_clear()
@@ -232,7 +272,7 @@ def test_a_server_that_stays_away_is_the_reason_of_each_input_after_one_wait(
 def test_missing_inputs_are_not_waited_for(
     bucket: str, workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tasks.retry.time.sleep", lambda _: pytest.fail("waited"))
+    monkeypatch.setattr("tasks.running.retry.time.sleep", lambda _: pytest.fail("waited"))
     gone = [f"{bucket}/gone.wav", str(tmp_path / "gone.wav"), "ftp://host/a.wav"]
     assert {known.code for known in identify_patiently(gone, workspace.scratch).values()} == {
         "not_found", "bad_uri",

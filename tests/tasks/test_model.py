@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 
 from nst_core.errors import ModelError
-from tasks.caching import Workspace
-from tasks.files import StorageError, join, publish, sha256_file
 from tasks.model import Model, fetch_model
+from tasks.running.workspace import Workspace
+from tasks.storage.errors import StorageError
+from tasks.storage.files import publish, sha256_file
+from tasks.storage.uris import join
 
 
 def _copied(model: Model, tmp_path: Path) -> Path:
@@ -40,7 +42,7 @@ def test_a_missing_model_is_refused_by_name(workspace: Workspace, tmp_path: Path
     assert caught.value.code == "model_not_found"
 
 
-def test_a_remote_model_comes_with_its_card_and_anew_each_time(
+def test_a_remote_model_is_fetched_with_its_card_every_time(
     model: Model, workspace: Workspace, bucket: str, tmp_path: Path
 ) -> None:
     weights = _copied(model, tmp_path)

@@ -5,16 +5,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile as sf
 
-from nst_core.audio import write_audio
+from nst_core.audio.writing import write_audio
+from nst_core.classifier.dataset import load_audio_segments, load_segment_set
 from nst_core.config import MelConfig, SegmentConfig
-from nst_core.dataset import load_audio_segments, load_segment_set
 from nst_core.errors import DatasetError
-from nst_core.synth import music_piece
-from tasks.caching import Workspace, artefact
-from tasks.files import StorageError
-from tasks.mels import SegmentMelJob, compute_segment_mels
-from tasks.segment import SegmentJob, describe_dataset, segment_tracks
+from nst_core.synth.sounds import music_piece
+from tasks.jobs.training import SegmentJob, SegmentMelJob
+from tasks.mels import compute_segment_mels
+from tasks.running.caching import artefact
+from tasks.running.workspace import Workspace
+from tasks.segment import describe_dataset, segment_tracks
+from tasks.storage.errors import StorageError
 
 SR = 22_050
 CONFIG = SegmentConfig(duration_s=1.0)
@@ -66,6 +69,23 @@ def test_unreadable_tracks_are_listed_and_the_rest_is_used(
     assert "folk.1.wav: " in skipped
 
 
+def test_tracks_of_every_kind_are_taken_and_what_is_passed_over_is_counted(
+    dataset: Path, workspace: Workspace
+) -> None:
+    before = _job(dataset)
+    assert before.passed_over == ()
+    for number in range(2):
+        path = dataset / "genres" / "folk" / f"folk.{number}.wav"
+        sf.write(path.with_suffix(".aiff"), *sf.read(path))
+        path.unlink()
+    (dataset / "genres" / "rock" / "rock.9.mid").write_bytes(b"MThd")
+    (dataset / "genres" / "rock" / "cover.jpg").write_bytes(b"jpeg")
+    job = _job(dataset)
+    assert job.passed_over == ((".jpg", 1), (".mid", 1))
+    assert dataclasses.replace(job, passed_over=()).key == job.key
+    assert segment_tracks.fn(job, workspace).meta["n_tracks"] == 6
+
+
 def test_too_many_unreadable_tracks_are_refused_and_named(
     dataset: Path, workspace: Workspace
 ) -> None:
@@ -113,12 +133,12 @@ def test_a_second_run_reads_no_track(
     assert made() == []
 
 
-def test_a_dataset_changed_meanwhile_is_not_cut_under_the_old_key(
+def test_a_dataset_that_has_changed_is_not_cut_under_the_old_key(
     dataset: Path, workspace: Workspace
 ) -> None:
     job = _job(dataset)
     (dataset / "genres" / "folk" / "folk.0.wav").unlink()
-    with pytest.raises(DatasetError, match="changed meanwhile") as caught:
+    with pytest.raises(DatasetError, match="changed while the flow was running") as caught:
         segment_tracks.fn(job, workspace)
     assert caught.value.code == "dataset_changed"
     assert not workspace.store.exists(job.stage, job.key)

@@ -10,17 +10,21 @@ from pathlib import Path
 
 import pytest
 
-from nst_core.audio import write_audio
+from nst_core.audio.writing import write_audio
 from nst_core.config import ClassifierConfig, SegmentConfig, TrainingConfig
 from nst_core.errors import DatasetError
-from nst_core.runtime import setup_tensorflow
-from nst_core.synth import music_piece
-from tasks.caching import Workspace, artefact
-from tasks.files import StorageError, join, read_bytes, sha256_file
-from tasks.mels import SegmentMelJob, compute_segment_mels
+from nst_core.runtime.tensorflow_setup import setup_tensorflow
+from nst_core.synth.sounds import music_piece
+from tasks.jobs.training import SegmentMelJob, TrainJob
+from tasks.mels import compute_segment_mels
 from tasks.model import fetch_model
+from tasks.running.caching import artefact
+from tasks.running.workspace import Workspace
 from tasks.segment import describe_dataset, segment_tracks
-from tasks.train import TrainJob, publish_model, train_cnn
+from tasks.storage.errors import StorageError
+from tasks.storage.files import read_bytes, sha256_file
+from tasks.storage.uris import join
+from tasks.train import publish_model, train_cnn
 
 SR = 22_050
 FILES = [
@@ -75,7 +79,7 @@ def job(_trained_once: tuple[TrainJob, Path]) -> TrainJob:
 
 @pytest.fixture
 def trained(_trained_once: tuple[TrainJob, Path], workspace: Workspace) -> Workspace:
-    """A workspace that holds `job`, to be changed at will."""
+    """A workspace that contains `job`; tests may change it."""
     shutil.copytree(_trained_once[1] / "store", workspace.store_uri)
     return workspace
 
@@ -169,7 +173,7 @@ def test_too_few_tracks_are_refused_and_nothing_is_kept(
 
 
 def test_importing_the_stages_does_not_import_tensorflow() -> None:
-    modules = "tasks.train, tasks.transfer, tasks.invert, tasks.jobs, tasks.report"
+    modules = "tasks.train, tasks.transfer, tasks.invert, tasks.jobs.from_rows, tasks.report.tables"
     code = f"import sys, {modules}; print({{'tensorflow', 'keras'}} & set(sys.modules))"
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True

@@ -8,13 +8,18 @@ import pytest
 
 from nst_core import ALGORITHM_VERSION
 from nst_core.errors import AudioError
-from tasks.caching import Workspace
-from tasks.files import StorageError, join, publish, read_bytes, sha256_file
-from tasks.mels import compute_mels, identify_inputs
+from tasks.finished import is_published
+from tasks.jobs.identities import identify_inputs
+from tasks.jobs.pair import PairJob
+from tasks.mels import compute_mels
 from tasks.model import fetch_model
-from tasks.upload import Published, UploadJob, is_published, upload_pair
+from tasks.running.workspace import Workspace
+from tasks.storage.errors import StorageError
+from tasks.storage.files import publish, read_bytes, sha256_file
+from tasks.storage.uris import join
+from tasks.upload import Published, upload_pair
 
-Render = Callable[[UploadJob, Workspace], Published]
+Render = Callable[[PairJob, Workspace], Published]
 
 
 def _names(folder: Path) -> list[str]:
@@ -22,7 +27,7 @@ def _names(folder: Path) -> list[str]:
 
 
 def test_audio_and_provenance_stand_side_by_side(
-    rendered: Workspace, pair: UploadJob, sounds: Path
+    rendered: Workspace, pair: PairJob, sounds: Path
 ) -> None:
     published = upload_pair(pair, rendered)
     audio = Path(pair.output_uri)
@@ -33,13 +38,13 @@ def test_audio_and_provenance_stand_side_by_side(
     assert facts["sha256"] == published.sha256
     assert facts["music"]["sha256"] == sha256_file(sounds / "tune.wav")
     assert facts["ambience"]["uri"] == str(sounds / "rain.wav")
-    assert facts["model_sha256"] == pair.render.transfer.model_sha256
+    assert facts["model_sha256"] == pair.model_sha256
     assert (facts["transfer"]["strength"], facts["transfer"]["seed"]) == (0.7, 0)
-    assert facts["keys"] == {"transfer": pair.render.transfer.key, "audio": pair.render.key}
+    assert facts["keys"] == {"transfer": pair.transfer.key, "audio": pair.audio.key}
     assert facts["algorithm"] == ALGORITHM_VERSION
 
 
-def test_an_output_in_place_is_not_written_again(rendered: Workspace, pair: UploadJob) -> None:
+def test_an_output_in_place_is_not_written_again(rendered: Workspace, pair: PairJob) -> None:
     places = [Path(pair.output_uri), Path(pair.provenance_uri)]
     before = [(place.stat().st_mtime_ns, place.stat().st_ino) for place in places]
     upload_pair(pair, rendered)
@@ -64,9 +69,9 @@ DAMAGE = {
 
 @pytest.mark.parametrize("kind", DAMAGE)
 def test_what_is_wrong_in_the_output_folder_is_put_right(
-    rendered: Workspace, pair: UploadJob, kind: str, made: Callable[[], list[str]]
+    rendered: Workspace, pair: PairJob, kind: str, made: Callable[[], list[str]]
 ) -> None:
-    record = rendered.store.find("audio", pair.render.key)
+    record = rendered.store.find("audio", pair.audio.key)
     audio, card = Path(pair.output_uri), Path(pair.provenance_uri)
     assert is_published(pair, record)
     suffix, harm = DAMAGE[kind]
@@ -80,14 +85,14 @@ def test_what_is_wrong_in_the_output_folder_is_put_right(
 
 
 def test_another_row_of_the_same_sound_gets_its_own_provenance(
-    rendered: Workspace, pair: UploadJob
+    rendered: Workspace, pair: PairJob
 ) -> None:
     renamed = dataclasses.replace(pair, row_id="renamed")
     upload_pair(renamed, rendered)
     assert json.loads(Path(pair.provenance_uri).read_text())["id"] == "renamed"
 
 
-def test_an_output_appears_whole_or_not_at_all(rendered: Workspace, pair: UploadJob) -> None:
+def test_an_output_appears_whole_or_not_at_all(rendered: Workspace, pair: PairJob) -> None:
     audio, done, sizes = Path(pair.output_uri), threading.Event(), set()
 
     def watch() -> None:
@@ -108,7 +113,7 @@ def test_an_output_appears_whole_or_not_at_all(rendered: Workspace, pair: Upload
 
 
 def test_an_upload_without_audio_says_so_and_publishes_nothing(
-    workspace: Workspace, pair: UploadJob
+    workspace: Workspace, pair: PairJob
 ) -> None:
     with pytest.raises(StorageError, match="audio artefact"):
         upload_pair(pair, workspace)
@@ -116,49 +121,43 @@ def test_an_upload_without_audio_says_so_and_publishes_nothing(
 
 
 @pytest.fixture
-def on_s3(bucket: str, pair: UploadJob, sounds: Path, tmp_path: Path) -> UploadJob:
+def on_s3(bucket: str, pair: PairJob, sounds: Path, tmp_path: Path) -> PairJob:
     """`pair` with everything in a bucket: inputs, model and output."""
-    weights = Path(pair.render.transfer.model_path)
+    weights = Path(pair.model_path)
     for path in (sounds / "tune.wav", sounds / "rain.wav"):
         publish(path, join(bucket, "in", path.name))
     for path in weights.parent.glob("small*"):
         publish(path, join(bucket, "model", path.name))
     workspace = Workspace(join(bucket, "store"), str(tmp_path / "scratch"), 2)
     model = fetch_model(join(bucket, "model", weights.name), workspace)
-    transfer = pair.render.transfer
-    transfer = dataclasses.replace(
-        transfer,
-        music=dataclasses.replace(transfer.music, uri=join(bucket, "in", "tune.wav")),
-        ambience=dataclasses.replace(transfer.ambience, uri=join(bucket, "in", "rain.wav")),
-        model_path=model.path,
-        model_sha256=model.sha256,
-    )
     return dataclasses.replace(
         pair,
-        render=dataclasses.replace(pair.render, transfer=transfer),
+        music=dataclasses.replace(pair.music, uri=join(bucket, "in", "tune.wav")),
+        ambience=dataclasses.replace(pair.ambience, uri=join(bucket, "in", "rain.wav")),
+        model_path=model.path,
+        model_sha256=model.sha256,
         output_uri=join(bucket, "out", "rain-tune.wav"),
     )
 
 
 def test_on_s3_a_pair_has_the_same_bytes_and_the_same_keys(
-    on_s3: UploadJob,
-    pair: UploadJob,
+    on_s3: PairJob,
+    pair: PairJob,
     rendered: Workspace,
     render: Render,
     bucket: str,
     made: Callable[[], list[str]],
 ) -> None:
     workspace = dataclasses.replace(rendered, store_uri=join(bucket, "store"))
-    transfer = on_s3.render.transfer
-    inputs = [transfer.music, transfer.ambience]
+    inputs = [on_s3.music, on_s3.ambience]
     found = identify_inputs([job.uri for job in inputs], workspace.scratch)
     assert found == {job.uri: job.sha256 for job in inputs}
     published = render(on_s3, workspace)
     assert made() == ["mels", "mels", "transfer", "audio"]
     assert read_bytes(on_s3.output_uri) == Path(pair.output_uri).read_bytes()
     assert published == Published(on_s3.output_uri, published.sha256, published.size)
-    assert on_s3.render.key == pair.render.key
-    record = workspace.store.find("audio", on_s3.render.key)
+    assert on_s3.audio.key == pair.audio.key
+    record = workspace.store.find("audio", on_s3.audio.key)
     assert is_published(on_s3, record)
     assert render(on_s3, workspace) == published
     assert made() == []
@@ -166,11 +165,11 @@ def test_on_s3_a_pair_has_the_same_bytes_and_the_same_keys(
     assert leftovers == [], "downloads are passing"
 
 
-def test_on_s3_an_exchanged_output_is_put_right(
-    on_s3: UploadJob, rendered: Workspace, tmp_path: Path
+def test_on_s3_a_replaced_output_is_restored(
+    on_s3: PairJob, rendered: Workspace, tmp_path: Path
 ) -> None:
     upload_pair(on_s3, rendered)
-    record = rendered.store.find("audio", on_s3.render.key)
+    record = rendered.store.find("audio", on_s3.audio.key)
     (tmp_path / "forged").write_bytes(bytes(record.size))
     # A bucket tells the time in whole seconds.
     threading.Event().wait(1.1)
@@ -183,12 +182,12 @@ def test_on_s3_an_exchanged_output_is_put_right(
 
 
 def test_a_bad_remote_file_is_named_by_its_uri(
-    bucket: str, workspace: Workspace, tmp_path: Path, pair: UploadJob
+    bucket: str, workspace: Workspace, tmp_path: Path, pair: PairJob
 ) -> None:
     (tmp_path / "text.wav").write_text("la la la\n" * 99)
     publish(tmp_path / "text.wav", join(bucket, "text.wav"))
     job = dataclasses.replace(
-        pair.render.transfer.music,
+        pair.music,
         uri=join(bucket, "text.wav"),
         sha256=sha256_file(tmp_path / "text.wav"),
     )

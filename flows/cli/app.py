@@ -1,0 +1,333 @@
+"""The `amnst` command: stdout is data, stderr is for people.
+
+Exit codes: 0 success, 1 some rows failed, 2 usage, manifest or server error, 3 storage error,
+4 dataset or model error, 130 interrupted, 143 stopped by SIGTERM.
+"""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import App, CycloptsError, CycloptsPanel, Parameter
+
+from flows.cli.exit_codes import DATA, STORAGE, USAGE
+from flows.cli.interruption import exit_code, heed_ctrl_c, heed_sigterm, heeding_sigterm
+from flows.cli.options import Ids, RenderOptions
+from flows.cli.pair_commands import transfer
+from flows.cli.run_commands import cancel, retry, schedule, schedules, submit, unschedule, wait
+from flows.cli.server_commands import deploy, doctor, serve, worker
+from flows.server.environment import prepare_prefect
+from flows.server.proxies import reach_local_servers_directly
+from nst_core import __version__
+from nst_core.config import AudioFormat, OutputConfig
+from nst_core.runtime.memory import limit_arenas
+
+if TYPE_CHECKING:
+    from prefect.client.schemas.objects import State
+    from pydantic_core import ValidationError
+
+    from flows.requests import RenderRequest
+
+app = App(
+    name="amnst",
+    help="Ambience-to-music neural style transfer in batch: the rain plays the tune.",
+    help_format="plaintext",
+    version=__version__,
+    version_flags=["--version"],
+    default_parameter=Parameter(negative_iterable=()),  # nobody needs an --empty-music
+    suppress_keyboard_interrupt=False,  # `main` tells the user what to do next
+)
+
+Globs = Annotated[list[str], Parameter(consume_multiple=True)]
+
+
+@app.command
+def render(
+    manifest: str, *, options: RenderOptions, json: bool = False, verbose: bool = False
+) -> int:
+    """Render the pairs of a manifest on this machine.
+
+    Parameters
+    ----------
+    manifest
+        CSV file, as a path or s3:// URI; the README describes its columns.
+    json
+        Print one line of JSON per row to stdout.
+    verbose
+        Show Prefect's own log.
+    """
+    prepare_prefect(verbose=verbose)
+    return _render(options.request(manifest), json=json, verbose=verbose)
+
+
+@app.command
+def train(
+    dataset: str,
+    *,
+    output: str,
+    sha256: str | None = None,
+    licence: str | None = None,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    seed: int | None = None,
+    verbose: bool = False,
+) -> int:
+    """Train a genre classifier.
+
+    Parameters
+    ----------
+    dataset
+        Folder or archive with one folder per genre, like GTZAN: path, s3:// or https:// URI.
+    output
+        Folder or s3:// prefix for the weights and the model card.
+    sha256
+        Expected SHA-256 of the archive.
+    licence
+        Licence of the data, for the model card.
+    epochs
+        Number of epochs, if not the default.
+    batch_size
+        Segments per training step, if not the default.
+    seed
+        Seed of the training, if not the default.
+    verbose
+        Show Prefect's own log.
+    """
+    prepare_prefect(verbose=verbose)
+    heed_sigterm()
+    from flows.cli.own_server import own_server
+
+    wait_for_server = own_server(verbose=verbose)
+    from flows.cli.screen import Screen
+    from flows.train_classifier import TrainRequest, train_classifier
+    from nst_core.config import TrainingConfig
+
+    request = TrainRequest.model_validate(
+        {
+            "dataset": dataset,
+            "output": output,
+            "sha256": sha256,
+            "training": TrainingConfig(**_given(n_epochs=epochs, batch_size=batch_size, seed=seed)),
+            **_given(licence=licence),
+        }
+    )
+    wait_for_server()
+    with Screen().shown() as screen:
+        state = heeding_sigterm(train_classifier)(request, return_state=True)
+        if error := _error(state):
+            raise error
+        result = state.result()
+        low, high = result.track_interval
+        screen.say(
+            f"validation accuracy {result.track_accuracy:.3f} per track "
+            f"({low:.3f} to {high:.3f}, {result.n_validation_tracks} tracks)"
+        )
+        for skipped in result.skipped:
+            screen.say(f"skipped: {skipped}")
+        if result.passed_over:
+            counts = ", ".join(
+                f"{n} {suffix or 'without suffix'}" for suffix, n in result.passed_over.items()
+            )
+            screen.say(f"ignored, because their suffix is not that of a sound file: {counts}")
+    print(result.weights)
+    return 0
+
+
+@app.command
+def check(manifest: str, *, input_root: Ids = None) -> int:
+    """Check a manifest, and that its inputs exist, without rendering anything.
+
+    Prints one problem per line to stdout, and the counts to stderr.
+
+    Parameters
+    ----------
+    manifest
+        CSV file, as a path or s3:// URI.
+    input_root
+        Folders or s3:// prefixes that may contain inputs; by default the manifest's folder.
+    """
+    n_well, problems = _checked(manifest, tuple(input_root or ()))
+    for problem in problems:
+        print(problem)
+    sys.stderr.write(f"{manifest}: valid rows: {n_well}, problems: {len(problems)}\n")
+    return USAGE if problems else 0
+
+
+def _checked(manifest: str, input_roots: tuple[str, ...]) -> tuple[int, list[str]]:
+    """Return the number of valid rows, and the problems of the other rows or the whole file."""
+    from tasks.manifest.problems import ManifestError
+    from tasks.manifest.reading import check_input_roots, missing_inputs, read_manifest
+
+    check_input_roots(input_roots)
+    try:
+        found = read_manifest(manifest, input_roots=input_roots)
+    except ManifestError as error:
+        if error.code == "not_found":
+            raise
+        return 0, [str(problem) for problem in error.problems] or [str(error)]
+    missing = missing_inputs(found.rows)
+    problems = sorted([*found.problems, *missing], key=lambda problem: problem.line)
+    n_well = len(found.rows) - len({problem.line for problem in missing})
+    return n_well, [str(problem) for problem in problems]
+
+
+@app.command
+def plan(*, ambience: Globs, music: Globs, format: AudioFormat = OutputConfig.format) -> int:  # noqa: A002
+    """Write a manifest of every ambience on every music to stdout.
+
+    Save it in the current folder, because its paths are relative to that folder.
+
+    Parameters
+    ----------
+    ambience
+        Files or quoted patterns such as 'rain/*.wav'. Ambiences joined by ' + ' sound at
+        once; each match of one pattern is combined with each match of the next.
+        'rain/*.wav*2 + wind/*.wav' gives twice as much rain as wind.
+    music
+        Files or quoted patterns such as 'songs/*.flac'.
+    format
+        Format of the output files.
+    """
+    from tasks.manifest.planning import expand_ambiences, expand_globs, plan_rows, write_manifest
+
+    rows = plan_rows(expand_ambiences(ambience), expand_globs(music), default_format=format)
+    write_manifest(rows, sys.stdout)
+    return 0
+
+
+@app.command
+def demo(folder: Path = Path("demo"), *, verbose: bool = False) -> int:
+    """Train and render with synthesised sounds.
+
+    Parameters
+    ----------
+    folder
+        Folder for all files of the demo.
+    verbose
+        Show Prefect's own log.
+    """
+    from nst_core.synth.demo_files import TRAINING, make_demo_files
+
+    sys.stderr.write("making music, rain, wind, waves and fire\n")
+    files = make_demo_files(folder)
+    model = folder / "model"
+    code = train(
+        str(files.dataset),
+        output=str(model),
+        licence="Apache-2.0: synthesised by this package",
+        epochs=TRAINING.n_epochs,
+        batch_size=TRAINING.batch_size,
+        verbose=verbose,
+    )
+    options = RenderOptions(output=str(folder / "output"), model=str(model))
+    return code or render(str(files.manifest), options=options, verbose=verbose)
+
+
+app.command(transfer)
+for _command in (submit, wait, retry, cancel, schedule, schedules, unschedule):
+    app.command(_command)
+for _server_command in (serve, deploy, worker, doctor):
+    app.command(_server_command)
+
+
+def _render(request: "RenderRequest", *, json: bool, verbose: bool) -> int:
+    heed_sigterm()
+    from flows.cli.own_server import own_server
+
+    wait_for_server = own_server(verbose=verbose)
+    from flows.catalog import accepted_manifest, handing_over
+    from flows.cli.screen import Screen
+    from flows.render_catalog import render_catalog
+    from tasks.manifest.reading import check_input_roots
+    from tasks.report.tables import read_report_lines
+    from tasks.storage.uris import join
+
+    check_input_roots(request.input_roots)
+    accepted = accepted_manifest(request)  # refuse a bad manifest even if the server is away
+    wait_for_server()
+    with Screen().shown(), handing_over(request, accepted):
+        state: State[Any] = heeding_sigterm(render_catalog)(request, return_state=True)
+        if error := _error(state):
+            raise error
+    report = join(request.output, "results.csv")
+    sys.stdout.write(read_report_lines(report) if json else f"{report}\n")
+    return 0 if state.is_completed() else 1
+
+
+def _error(state: "State[Any]") -> BaseException | None:
+    """Return the exception that ended a flow; None if the flow returned a state itself."""
+    result = state.result(raise_on_failure=False)
+    return result if isinstance(result, BaseException) else None
+
+
+def _given(**values: object) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _exit_code(error: Exception) -> int:
+    from flows.server.home import HomeError
+    from nst_core.errors import DatasetError, ModelError
+    from tasks.storage.errors import StorageError
+
+    if isinstance(error, StorageError | HomeError):
+        return STORAGE
+    return DATA if isinstance(error, DatasetError | ModelError) else USAGE
+
+
+def _refused(error: "ValidationError") -> str:
+    """Name the options or variables whose values are outside their range."""
+    return "; ".join(
+        f"{name} {each['msg']}"
+        if each["type"] == "login_in_place"
+        else f"{name} = {each['input']!r}: {each['msg']}"
+        for each in error.errors()
+        for name in [_as_given(error.title, each["loc"])]
+    )
+
+
+def _fit_to_print(text: str, arguments: list[str] | None) -> str:
+    """Remove from a message all logins that the command line contains, in any form."""
+    from tasks.storage.credentials import holds_login, scrub
+
+    for argument in filter(holds_login, sys.argv[1:] if arguments is None else arguments):
+        text = text.replace(argument, "***")
+    return scrub(text)
+
+
+def _as_given(model: str, place: tuple[int | str, ...]) -> str:
+    """Return the option or variable that sets a field of `model`."""
+    name = next((str(part) for part in reversed(place) if isinstance(part, str)), None)
+    if name is None:  # concerns Prefect's settings as a whole: the message explains it
+        return "PREFECT_*"
+    option = "input_root" if name == "input_roots" else name
+    return f"AMNST_{name.upper()}" if model == "Settings" else f"--{option.replace('_', '-')}"
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit with its code."""
+    from pydantic_core import ValidationError
+
+    from nst_core.errors import NSTError
+
+    limit_arenas()
+    heed_ctrl_c()
+    reach_local_servers_directly()
+    try:
+        code = app(
+            arguments,
+            exit_on_error=False,
+            error_formatter=lambda error: CycloptsPanel(_fit_to_print(str(error), arguments)),
+            result_action="return_value",
+        )
+    except CycloptsError:
+        sys.exit(USAGE)
+    except NSTError as error:
+        sys.stderr.write(f"amnst: {_fit_to_print(str(error), arguments)} [{error.code}]\n")
+        sys.exit(_exit_code(error))
+    except ValidationError as error:
+        sys.stderr.write(f"amnst: {_fit_to_print(_refused(error), arguments)} [bad_value]\n")
+        sys.exit(USAGE)
+    except KeyboardInterrupt:
+        sys.stderr.write("amnst: interrupted; run the same command to continue\n")
+        sys.exit(exit_code())
+    sys.exit(code)

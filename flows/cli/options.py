@@ -1,0 +1,84 @@
+"""Options that several commands share, and the request that they form.
+
+Defaults and help come from the request's fields.
+"""
+
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from flows.requests import RenderRequest, default_of
+from nst_core.config import AudioFormat, OutputConfig
+
+_REQUEST = RenderRequest.model_fields
+_SOUND = {each.name: each for each in fields(OutputConfig)}
+_SOUND_OPTIONS = ("format", "sample_rate", "loudness_lufs")
+
+
+def field_help(name: str, *, many: bool = False) -> Parameter:
+    """Return the option's help from the request's field of this name."""
+    text = _REQUEST[name].description or ""
+    return Parameter(help=text, consume_multiple=many)
+
+
+def _sound_help(name: str) -> Parameter:
+    return Parameter(help=_SOUND[name].metadata["description"])
+
+
+Ids = Annotated[list[str] | None, Parameter(consume_multiple=True)]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class RenderOptions:
+    """Options for what to render and how."""
+
+    output: Annotated[str, field_help("output")]
+    model: Annotated[str | None, field_help("model")] = default_of("model")
+    preset: Annotated[str, field_help("preset")] = default_of("preset")
+    strength: Annotated[float, field_help("strength")] = default_of("strength")
+    format: Annotated[AudioFormat, _sound_help("format")] = OutputConfig.format
+    sample_rate: Annotated[int, _sound_help("sample_rate")] = OutputConfig.sample_rate
+    loudness_lufs: Annotated[float | None, _sound_help("loudness_lufs")] = None
+    only: Annotated[list[str] | None, field_help("only", many=True)] = None
+    limit: Annotated[int | None, field_help("limit")] = default_of("limit")
+    force: Annotated[bool, field_help("force")] = default_of("force")
+    skip_invalid: Annotated[bool, field_help("skip_invalid")] = default_of("skip_invalid")
+    input_root: Annotated[list[str] | None, field_help("input_roots", many=True)] = None
+
+    def absolute(self) -> "RenderOptions":
+        """Return these options with absolute paths: a worker has another current folder."""
+        from tasks.storage.uris import absolute  # imports S3's client
+
+        return replace(
+            self,
+            output=absolute(self.output),
+            model=self.model and absolute(self.model),
+            input_root=self.input_root and [absolute(root) for root in self.input_root],
+        )
+
+    def request(self, manifest: str, **more: object) -> RenderRequest:
+        """Return the request to render a manifest with these options.
+
+        Parameters
+        ----------
+        manifest
+            CSV file, as a path or s3:// URI.
+        **more
+            Further fields of the request; a field that is None keeps its default.
+        """
+        given = asdict(self)
+        sound = OutputConfig(**{name: given.pop(name) for name in _SOUND_OPTIONS})
+        only, input_roots = given.pop("only") or (), given.pop("input_root") or ()
+        further = {name: value for name, value in more.items() if value is not None}
+        return RenderRequest.model_validate(
+            {
+                **given,
+                "manifest": manifest,
+                "sound": sound,
+                "only": tuple(only),
+                "input_roots": tuple(input_roots),
+                **further,
+            }
+        )

@@ -1,0 +1,124 @@
+"""Parameters of a catalogue's run, with their checks.
+
+Each field is described once, for the form in the UI, the inbox and the command's help.
+"""
+
+from pathlib import PurePosixPath
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field
+
+from flows.parameters import Parameters, Place
+from nst_core.config import DEFAULT_PRESET, DEFAULT_STRENGTH, PRESETS, OutputConfig, preset
+
+
+def _known_preset(name: str) -> str:
+    preset(name)
+    return name
+
+
+ModelPlace = Annotated[
+    Place | None,
+    Field(
+        title="Model",
+        description="Classifier: a *.weights.h5 file or its folder; by default the built-in one",
+    ),
+]
+PresetName = Annotated[
+    str,
+    Field(
+        title="Preset",
+        description="Preset for rows that name none: real (the default), fast (fewer steps), "
+        "quality (more steps), closed (no steps); mel and original (from a mel alone)",
+        json_schema_extra={"enum": list(PRESETS)},
+    ),
+    AfterValidator(_known_preset),
+]
+Strength = Annotated[
+    float,
+    Field(
+        title="Strength",
+        ge=0,
+        le=1,
+        description="Strength for rows that name none, from 0 (the music) to 1 (the ambience "
+        "plays it)",
+    ),
+]
+Sound = Annotated[OutputConfig, Field(title="Sound files")]
+InputPlaces = Annotated[
+    tuple[Place, ...],
+    Field(
+        title="Input roots",
+        description="Folders or s3:// prefixes that may contain inputs; by default the "
+        "manifest's folder",
+    ),
+]
+SkipInvalid = Annotated[
+    bool,
+    Field(
+        title="Skip invalid",
+        description="Render the valid rows of a manifest that also has invalid rows",
+    ),
+]
+
+
+class RenderRequest(Parameters):
+    """Request to render a manifest: which rows, and how."""
+
+    manifest: Annotated[
+        Place,
+        Field(
+            title="Manifest", description="CSV file; a path or s3:// URI that the workers can read"
+        ),
+    ]
+    output: Annotated[
+        Place,
+        Field(title="Output", description="Folder or s3:// prefix for the audio and results.csv"),
+    ]
+    model: ModelPlace = None
+    preset: PresetName = DEFAULT_PRESET
+    strength: Strength = DEFAULT_STRENGTH
+    sound: Sound = OutputConfig()
+    input_roots: InputPlaces = ()
+    only: Annotated[
+        tuple[str, ...],
+        Field(title="Only", description="Ids of the rows to render; by default all"),
+    ] = ()
+    limit: Annotated[
+        int | None,
+        Field(title="Limit", ge=1, description="Maximum number of rows to render; by default all"),
+    ] = None
+    force: Annotated[
+        bool, Field(title="Force", description="Compute everything again, even if it is cached")
+    ] = False
+    skip_invalid: SkipInvalid = False
+    shard_size: Annotated[
+        int | None,
+        Field(
+            title="Pairs per shard",
+            ge=1,
+            le=200,
+            description="Pairs per shard run, 1 to 200; by default 25 to 50, depending on the "
+            "size of the catalogue",
+        ),
+    ] = None
+    max_in_flight: Annotated[
+        int,
+        Field(
+            title="Shards in flight",
+            ge=1,
+            le=1000,
+            description="Maximum number of shard runs that wait or run at a time, 1 to 1000; by "
+            "default 16",
+        ),
+    ] = 16
+
+    @property
+    def title(self) -> str:
+        """Name for people: the manifest's, without folder and suffix."""
+        return PurePosixPath(self.manifest).stem
+
+
+def default_of(name: str) -> Any:
+    """Return the default of a field of `RenderRequest`, for options and other requests."""
+    return RenderRequest.model_fields[name].default

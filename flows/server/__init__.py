@@ -1,0 +1,1 @@
+"""Start, reach and query a Prefect server."""

@@ -1,0 +1,1 @@
+"""Our own Prefect server process: its access check, its folder and its database."""

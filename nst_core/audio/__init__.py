@@ -1,0 +1,1 @@
+"""Sound files in and out: read, measure, resample, master, write."""

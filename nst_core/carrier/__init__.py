@@ -1,0 +1,1 @@
+"""Closed-form transfer: the ambience carries the music's spectrum."""

@@ -1,0 +1,104 @@
+"""Excite the ambience with the music's partials.
+
+Phases are the ambience's own: its whitened STFT gets the music's magnitudes.
+Arrays are time-major, ``(n_frames, n_bins)``.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import uniform_filter1d
+
+from nst_core.arrays import FloatArray
+from nst_core.config import CarrierConfig
+from nst_core.spectral.stft import istft, squared_magnitude, stft
+
+_EPS = np.float32(1e-9)
+_MIN_RELIEF = np.float32(0.03)
+"""Bound of the gain in valleys between partials: beyond -30 dB nothing is audible."""
+
+
+@dataclass(frozen=True)
+class Partials:
+    """The music's magnitudes on the long window, as two factors of shape (n_frames, n_bins).
+
+    Attributes
+    ----------
+    level
+        Root of the mean power over neighbouring bins.
+    relief
+        Magnitude divided by `level`: above 1 in a partial, below 1 next to it.
+    """
+
+    level: FloatArray
+    relief: FloatArray
+
+
+def partials(music: FloatArray, config: CarrierConfig) -> Partials:
+    """Separate the music's partials from its spectral envelope.
+
+    Parameters
+    ----------
+    music : shape (n_samples,), float32
+    """
+    power = squared_magnitude(stft(music, config.n_fft, config.hop_length))
+    # The filter's running sum can be slightly negative where silence follows sound.
+    level = np.maximum(uniform_filter1d(power, config.sharpen_bins, axis=1), 0)
+    level = np.sqrt(level) + _EPS
+    relief = np.sqrt(power, out=power)
+    relief /= level
+    return Partials(level, relief)
+
+
+def excite(music: Partials, ambience: FloatArray, config: CarrierConfig) -> FloatArray:
+    """Give the whitened ambience the music's sharpened magnitudes.
+
+    Parameters
+    ----------
+    music
+        Partials of music that is as long as the ambience.
+    ambience : shape (n_samples,), float32
+
+    Returns
+    -------
+    shape (n_samples,), float32
+        At an arbitrary level.
+    """
+    gain = np.power(music.relief, np.float32(config.sharpen))
+    gain *= music.level
+    D = stft(ambience, config.n_fft, config.hop_length)
+    smooth = uniform_filter1d(squared_magnitude(D), config.whiten_bins, axis=1)
+    smooth = np.maximum(uniform_filter1d(smooth, config.whiten_frames, axis=0), 0)
+    gain /= np.sqrt(smooth + _EPS)
+    D *= gain
+    return istft(D, config.hop_length, len(ambience))
+
+
+def refocus(
+    y: FloatArray, music: Partials, weight: float, sr: int, config: CarrierConfig
+) -> FloatArray:
+    """Reduce sound that has spread from the music's partials to the space between them.
+
+    The gains of `impose` change within milliseconds and are as wide as auditory filters, so they
+    smear each partial over its neighbours, and a transcriber loses the notes. In the range of
+    fundamentals and low harmonics, the space between partials is lowered here. Higher partials
+    are too close to be separated and would ring.
+
+    Parameters
+    ----------
+    y : shape (n_samples,), float32
+        As long as the music.
+    weight
+        Exponent of the gains, 0 (none) to 1.
+    sr
+        Hz.
+    """
+    hz = np.fft.rfftfreq(config.n_fft, 1 / sr)
+    full, none = np.log2([config.refocus_full_hz, config.refocus_none_hz])
+    below = hz[hz < config.refocus_none_hz]
+    share = np.clip((none - np.log2(np.maximum(below, 1))) / (none - full), 0, 1)
+    gain = np.clip(music.relief[:, : len(below)], _MIN_RELIEF, config.refocus_max_gain)
+    np.power(gain, (weight * share).astype(np.float32), out=gain)
+    D = stft(y, config.n_fft, config.hop_length)
+    D[:, : len(below)] *= gain
+    return istft(D, config.hop_length, len(y))

@@ -1,0 +1,1 @@
+"""Genre classifier: its data, network, training and files."""

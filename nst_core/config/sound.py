@@ -1,0 +1,115 @@
+"""Configuration of analysis, input limits and output files.
+
+The dataclasses are frozen and check their values when they are created. They are also the
+flow parameters, and their canonical JSON is part of every cache key.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from nst_core.config.ranges import check, check_choice, check_hop, check_ranges, within
+
+AudioFormat = Literal["wav", "flac", "ogg"]
+Subtype = Literal["PCM_16", "PCM_24", "PCM_32", "FLOAT", "VORBIS"]
+
+LEVEL = 0.1
+"""Root mean square (full scale is 1) to which sounds are scaled for analysis and training."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MelConfig:
+    """The power mel-spectrogram that all stages share (with the customer's values)."""
+
+    sr: int = within(22_050, 8_000, 96_000)
+    n_fft: int = within(1024, 64, 65_536)
+    hop_length: int = within(256, 1, 32_768)
+    n_mels: int = within(384, 1, 32_769)
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+        check_hop(self, "n_fft", "hop_length")
+        check(self, "n_mels", 1, self.n_fft // 2 + 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AudioLimits:
+    """Limits of an audio file; the loader refuses files beyond them."""
+
+    min_duration_s: float = within(0.25, 0.0, 60.0)
+    max_duration_s: float = within(1800.0, 0.0, 1e6)
+    max_ambience_s: float = within(300.0, 0.0, 1e6)
+    """Only this much of an ambience is used: more adds nothing to a texture, and hours of it
+    would cost memory and time for any music."""
+    max_bytes: int = within(2 << 30, 1, 1 << 50)
+    min_sr: int = within(8_000, 1, 1_000_000)
+    max_sr: int = within(384_000, 1, 10_000_000)
+    max_channels: int = within(8, 1, 1024)
+    max_abs: float = within(1e3, 1.0, 1e9)
+    """A sample beyond this (full scale is 1) means that the file is damaged."""
+    silence_rms: float = within(1e-5, 0.0, 1.0)
+    decoder_patience_s: float = within(60.0, 0.1, 86_400.0)
+    """A decoder that returns no audio for this long counts as hanging."""
+    max_decoder_bytes: int = within(1 << 30, 1 << 26, 1 << 40)
+    """Address space that a decoder may use for a file, in addition to its own program."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+        check(self, "max_duration_s", self.min_duration_s, 1e6)
+        check(self, "max_ambience_s", self.min_duration_s, 1e6)
+        check(self, "max_sr", self.min_sr, 10_000_000)
+
+
+SUBTYPES: dict[AudioFormat, tuple[Subtype, ...]] = {
+    "wav": ("PCM_16", "PCM_24", "PCM_32", "FLOAT"),
+    "flac": ("PCM_16", "PCM_24"),
+    "ogg": ("VORBIS",),
+}
+"""libsndfile subtypes of each format; the first is the default."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputConfig:
+    """Format and loudness of the output files."""
+
+    format: AudioFormat = field(
+        default="wav",
+        metadata={"title": "Format", "description": "Format for outputs whose row names none"},
+    )
+    subtype: Subtype | None = field(
+        default=None,
+        metadata={
+            "title": "Subtype",
+            "description": "wav: any but VORBIS; flac: PCM_16 or PCM_24; ogg: VORBIS; "
+            "None: the format's default",
+        },
+    )
+    """One of `SUBTYPES`, or None for the default of the format."""
+    sample_rate: int = within(
+        MelConfig.sr,
+        8_000,
+        192_000,
+        title="Sample rate",
+        help="Sample rate of the audio in Hz, 8000 to 192000",
+    )
+    loudness_lufs: float | None = within(
+        None,
+        -70.0,
+        0.0,
+        title="Loudness",
+        help="Integrated loudness of the audio in LUFS, -70 to 0; by default that of the music",
+    )
+    """Integrated loudness (ITU-R BS.1770-4)."""
+    max_true_peak_dbtp: float = within(
+        -1.0,
+        -20.0,
+        0.0,
+        title="Highest true peak",
+        help="True peak in dBTP, -20 to 0; a limiter reduces higher peaks",
+    )
+    """True peak of the decoded file (ITU-R BS.1770-5, annex 2)."""
+
+    def __post_init__(self) -> None:
+        check_choice(self, "format", tuple(SUBTYPES))
+        if self.subtype is not None:
+            check_choice(self, "subtype", SUBTYPES[self.format])
+        check_ranges(self)

@@ -1,0 +1,187 @@
+"""Configuration of the transfer, and its presets."""
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from nst_core.config.ranges import check, check_choice, check_hop, check_ranges, within
+from nst_core.errors import ConfigError
+
+Start = Literal["carrier", "music", "ambience", "noise", "mix"]
+
+DEFAULT_STRENGTH = 0.7
+"""0 returns the music, 1 is the ambience playing it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CarrierConfig:
+    """Closed-form transfer: the ambience carries the music's spectrum.
+
+    The values were tuned on eleven development pairs and confirmed on five unseen ones.
+    """
+
+    n_fft: int = within(4096, 64, 65_536)
+    """Long window: semitones down to 90 Hz fall into separate bins."""
+    hop_length: int = within(512, 1, 32_768)
+    whiten_bins: int = within(3, 1, 10_000)
+    whiten_frames: int = within(9, 1, 10_000)
+    sharpen: float = within(1.5, 0.1, 4.0)
+    """Exponent on the music's magnitude over its local mean, which makes partials stand out."""
+    sharpen_bins: int = within(64, 1, 10_000)
+    band_n_fft: int = within(512, 64, 65_536)
+    band_hop_length: int = within(64, 1, 32_768)
+    n_bands: int = within(64, 2, 1024)
+    texture_frames: int = within(30, 1, 10_000)
+    """Standard deviation of the Gaussian that separates an ambience's grain from its swells."""
+    texture_exponent: float = within(1.15, 0.0, 4.0)
+    texture_cap: float = within(50.0, 1.0, 1e6)
+    eq: float = within(0.55, 0.0, 1.0)
+    """How far the long-term spectrum moves to the ambience's: 0 not at all, 1 completely."""
+    edge_frames: float = within(10.0, 0.5, 10_000.0)
+    """Width of the smoothing that keeps onsets; 26 lowers content and follow, and fails pairs."""
+    edge_bands: int = within(8, 0, 1024)
+    sustained_sharpness: float = within(4.0, 1e-3, 100.0)
+    """How sharply that smoothing stops at a rise of the level in sustained music, where a rise is
+    the start of a note and is kept."""
+    percussive_sharpness: float = within(0.05, 1e-3, 100.0)
+    """The same for percussive music, whose many attacks are a texture themselves and would
+    replace the ambience's texture if they were kept."""
+    sustained_grain: float = within(0.9, 0.01, 10.0)
+    """Music counts as sustained up to this deviation of its band powers from their slow part:
+    white noise has 0.6, strings 0.7, singing 1.0."""
+    percussive_grain: float = within(1.25, 0.01, 100.0)
+    """Music counts as percussive from this deviation on: a guitar has 1.15, techno 1.7."""
+    expand: float = within(0.2, 0.0, 4.0)
+    """Exponent of the loudness contour that is applied to the target: it raises `carrier_db`, but
+    at 0.4 the level pumps."""
+    expand_frames: float = within(17.0, 0.5, 10_000.0)
+    n_impositions: int = within(2, 1, 20)
+    """Passes, with a `refocus` before each except the first."""
+    refocus_full_hz: float = within(1000.0, 20.0, 100_000.0)
+    """Below this frequency, the space between partials is lowered by as much as they stand out;
+    above 3 kHz this would ring."""
+    refocus_none_hz: float = within(3000.0, 20.0, 200_000.0)
+    refocus_max_gain: float = within(2.0, 1.0, 1e3)
+    """Largest gain, which a partial itself gets."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+        check_hop(self, "n_fft", "hop_length")
+        check_hop(self, "band_n_fft", "band_hop_length")
+        check(self, "percussive_grain", 1.001 * self.sustained_grain, 100.0)
+        check(self, "refocus_none_hz", self.refocus_full_hz + 1, 200_000.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class InversionConfig:
+    """Inversion of a power mel to a waveform without a carrier."""
+
+    n_power_updates: int = within(10, 1, 1000)
+    """Number of multiplicative updates from mel bands to bins."""
+    n_iterations: int = within(12, 0, 1000)
+    """Number of fast Griffin-Lim steps after the phase-gradient start (8 fast, 32 best)."""
+    momentum: float = within(0.99, 0.0, 2.0)
+    chunk_frames: int = within(1024, 16, 1 << 20)
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransferConfig:
+    """Configuration of a transfer at full strength.
+
+    The strength belongs to the rendering and is not part of it.
+    """
+
+    start: Start = "carrier"
+    """Start of the optimisation. ``carrier`` keeps the ambience's own phases; the others start
+    from a mel alone, and the phase is retrieved afterwards."""
+    content_layers: tuple[str, ...] = ("input",)
+    style_layers: tuple[str, ...] = ("conv1",)
+    content_weight: float = within(0.75, 0.0, 1e6)
+    style_weight: float = within(3.0, 0.0, 1e6)
+    n_iterations: int = within(8, 0, 10_000)
+    learning_rate: float = within(0.18, 1e-6, 10.0)
+    seed: int = within(0, 0, 2**32 - 1)
+    local_norm_frames: int = within(21, 1, 10_001)
+    """Moving-mean window of the style input: without it, the optimiser adds ambience that does
+    not follow the music."""
+    style_lags: tuple[int, ...] = (1, 2, 4, 8)
+    deviation_floor: float = within(0.3, 0.0, 1.0)
+    """Whitening floor, as a share of the mean deviation."""
+    max_gain_db: float = within(20.0, 0.0, 120.0)
+    """Bound of the mel gain that is applied to the carrier's spectrum."""
+    window_s: float = within(60.0, 10.0, 1800.0)
+    """Longer music is rendered in windows of this length, to bound memory."""
+    window_overlap_s: float = within(2.0, 0.1, 450.0)
+    carrier: CarrierConfig = field(default_factory=CarrierConfig)
+    inversion: InversionConfig = field(default_factory=InversionConfig)
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+        check_choice(self, "start", get_args(Start))
+        if len(set(self.style_lags)) < len(self.style_lags):
+            raise ConfigError(f"TransferConfig.style_lags = {self.style_lags!r} repeats a lag")
+        if self.local_norm_frames % 2 == 0:
+            raise ConfigError(
+                f"TransferConfig.local_norm_frames = {self.local_norm_frames} is even; a centred "
+                "window needs an odd length"
+            )
+        for lag in self.style_lags:
+            if isinstance(lag, bool) or not isinstance(lag, int) or lag < 1:
+                raise ConfigError(
+                    f"TransferConfig.style_lags = {self.style_lags!r} contains a lag that "
+                    "is not a whole number of 1 or more"
+                )
+        check(self, "window_overlap_s", 0.1, self.window_s / 4)
+        if not self.style_layers or not self.content_layers:
+            raise ConfigError("content_layers and style_layers each need at least one layer")
+        if self.content_weight + self.style_weight <= 0:
+            raise ConfigError("content_weight and style_weight are both 0; give one a value")
+
+
+def check_strength(strength: float) -> None:
+    """Raise ConfigError for a strength outside 0 to 1."""
+    if isinstance(strength, bool) or not (
+        isinstance(strength, int | float) and 0.0 <= strength <= 1.0
+    ):
+        rule = "is outside 0..1"
+        raise ConfigError(f"strength = {strength!r} {rule}", rule=rule)
+
+
+DEFAULT_PRESET = "real"
+
+PRESETS: dict[str, TransferConfig] = {
+    DEFAULT_PRESET: TransferConfig(),
+    "fast": TransferConfig(n_iterations=4, learning_rate=0.25),
+    "quality": TransferConfig(n_iterations=24, learning_rate=0.08),
+    "closed": TransferConfig(n_iterations=0),
+    "mel": TransferConfig(start="music", n_iterations=30, learning_rate=0.25),
+    "original": TransferConfig(
+        start="music",
+        content_layers=("input", "conv1"),
+        style_layers=("conv2",),
+        content_weight=50.0,
+        style_weight=10.0,
+        n_iterations=100,
+    ),
+}
+"""``fast`` and ``quality`` use fewer and more steps, ``closed`` uses none. ``mel`` and
+``original`` change the music's own mel-spectrogram and then retrieve its phase. ``original`` has
+the weights (50 and 10) and the 100 steps of the project that this one started from, with the
+nearest layers of our classifier and with our losses, which do not diverge."""
+
+
+def preset(name: str, **overrides: object) -> TransferConfig:
+    """Return the named preset with some fields replaced.
+
+    Raises
+    ------
+    ConfigError
+        The name is not in `PRESETS`, or a value is outside its range.
+    """
+    if name not in PRESETS:
+        rule = f"is not one of {', '.join(PRESETS)}"
+        raise ConfigError(f"preset {name!r} {rule}", rule=rule)
+    return dataclasses.replace(PRESETS[name], **overrides)  # type: ignore[arg-type]  # checked by the dataclass

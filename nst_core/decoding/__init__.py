@@ -1,0 +1,1 @@
+"""Decoding of sound files, completely or not at all, in separate processes."""

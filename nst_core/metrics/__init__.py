@@ -1,0 +1,1 @@
+"""Metrics of a result; none is part of a loss."""

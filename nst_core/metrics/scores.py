@@ -1,0 +1,157 @@
+"""Metrics that judge a result, independent of the loss that was optimised.
+
+All are computed on re-analysed audio, and none raises for a bad result. Content says how
+much of the music remains, texture how much of the ambience's grain is there. Two gates tell
+a transfer from a mere mix: a mix still contains the music's own signal (``carrier_db`` is
+low), and its added sound does not follow the music's dynamics (``follow`` is low).
+"""
+
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from nst_core.arrays import FloatArray
+from nst_core.audio.loudness import rms, to_mono
+from nst_core.config import LEVEL
+from nst_core.metrics.content import chroma_similarity, content_features, correlation, onset_f1
+from nst_core.metrics.gates import carrier_deviation, follow
+from nst_core.metrics.texture import texture_moved
+from nst_core.runtime.threads import side_by_side, thread_budget
+from nst_core.spectral.stft import power_spectrogram
+from nst_core.streaming.arrays import Sliceable
+
+GATES = {"content": 0.55, "texture": 0.55, "carrier_db": 3.4, "follow": 0.25}
+"""Limits that a pair at strength 1 must all reach to count as a transfer and not as a mix."""
+
+_HIGH_HZ = 6000
+_EXCERPTS, _EXCERPT_S = 8, 30.0
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """Metrics of one result.
+
+    Attributes
+    ----------
+    content
+        Mean of `chroma`, `onset_correlation` and `spectrum`: 1 is the music, 0 the
+        ambience.
+    chroma, onset_correlation, spectrum
+        Harmony, rhythm and melody (semitone spectrum), on the same scale.
+    onset_f1
+        F1 score of onsets within 50 ms of the music's, 0..1.
+    texture
+        dTM: how much of the ambience's grain there is, after the music's own envelope is
+        divided out; 0 is the music, 1 the ambience. A mix also scores high, so read it together
+        with the gates.
+    spectrum_moved
+        LTAS: how far the long-term spectrum has moved from the music's (0) to the
+        ambience's (1).
+    carrier_db
+        Gate: mean deviation of the gain on the music's 5 % loudest bins. 0 is the music
+        itself; 4 and more mean a new carrier.
+    follow
+        Gate: correlation, per band, of the added sound with the music's envelope. Below
+        0.25, the ambience is merely mixed in.
+    high_share
+        Share of energy above 6 kHz, 0..1.
+    """
+
+    content: float
+    chroma: float
+    onset_correlation: float
+    spectrum: float
+    onset_f1: float
+    texture: float
+    spectrum_moved: float
+    carrier_db: float
+    follow: float
+    high_share: float
+
+    @property
+    def verdict(self) -> str:
+        """``transfer``, or the `GATES` that it misses, as is expected at a low strength."""
+        missed = [name for name, least in GATES.items() if not getattr(self, name) >= least]
+        return "misses " + " ".join(missed) if missed else "transfer"
+
+
+def evaluate(
+    y: Sliceable, music: Sliceable, ambience: FloatArray, sr: int, *, n_threads: int = 1
+) -> Metrics:
+    """Measure a result against its two inputs.
+
+    Parameters
+    ----------
+    y, music : shape (n_samples,) or (n_samples, 2), float32
+        Result and music, at least 1 s; the longer one is cut. For pieces of more than four
+        minutes, eight evenly spread excerpts of half a minute are joined and measured; each cut
+        adds one onset to both signals.
+    ambience : shape (any,), float32
+        Preferably a part of the ambience that was not used. Levels do not matter.
+    sr
+        Hz; the metrics are calibrated at 22,050.
+    n_threads
+        Metrics that are computed at a time; does not change any of them.
+    """
+    heard = _excerpts(min(len(y), len(music)), sr)
+    y, music = (np.concatenate([to_mono(x[part]) for part in heard]) for x in (y, music))
+    y, music, ambience = (_unit_rms(x) for x in (y, music, ambience))
+    looped = np.resize(ambience, len(y))
+    with thread_budget(n_threads):
+        texture, out, kept, other, carrier_db, followed, high = side_by_side(
+            [
+                partial(texture_moved, y, music, ambience, sr),
+                *(partial(content_features, x, sr) for x in (y, music, looped)),
+                partial(carrier_deviation, y, music, sr),
+                partial(follow, y, music, sr),
+                partial(high_share, y, sr),
+            ]
+        )
+    chroma = _rescaled(chroma_similarity(out, kept), chroma_similarity(other, kept))
+    onsets = _rescaled(correlation(out.onsets, kept.onsets), correlation(other.onsets, kept.onsets))
+    spectrum = _rescaled(
+        correlation(out.log_semitones, kept.log_semitones),
+        correlation(other.log_semitones, kept.log_semitones),
+    )
+    return Metrics(
+        content=(chroma + onsets + spectrum) / 3,
+        chroma=chroma,
+        onset_correlation=onsets,
+        spectrum=spectrum,
+        onset_f1=onset_f1(out.onsets, kept.onsets, sr),
+        texture=texture,
+        spectrum_moved=_spectrum_moved(out.long_term_db, kept.long_term_db, other.long_term_db),
+        carrier_db=carrier_db,
+        follow=followed,
+        high_share=high,
+    )
+
+
+def _excerpts(n_samples: int, sr: int) -> list[slice]:
+    """Return the measured parts of a piece: all of it, or a fixed amount of a long piece."""
+    n = round(_EXCERPT_S * sr)
+    if n_samples <= _EXCERPTS * n:
+        return [slice(0, n_samples)]
+    starts = np.linspace(0, n_samples - n, _EXCERPTS).astype(int)
+    return [slice(start, start + n) for start in starts]
+
+
+def _unit_rms(y: FloatArray) -> FloatArray:
+    return (y * np.float32(LEVEL / max(rms(y), 1e-9))).astype(np.float32, copy=False)
+
+
+def _rescaled(value: float, chance: float) -> float:
+    return (value - chance) / max(1 - chance, 1e-6)
+
+
+def _spectrum_moved(out: FloatArray, music: FloatArray, ambience: FloatArray) -> float:
+    whole = float(np.linalg.norm(music - ambience))
+    return 1 - float(np.linalg.norm(out - ambience)) / max(whole, 1e-6)
+
+
+def high_share(y: FloatArray, sr: int) -> float:
+    """Return the share of energy above 6 kHz, 0..1, which shows hiss first."""
+    power = power_spectrogram(y, 2048, 2048).sum(axis=0)
+    is_high = np.fft.rfftfreq(2048, 1 / sr) > _HIGH_HZ
+    return float(power[is_high].sum() / (power.sum() + 1e-12))

@@ -1,0 +1,139 @@
+"""Texture metric: how much of the ambience's grain a result has.
+
+The slow envelope is divided out first, so the grain counts and not the loudness that the
+music gives it. No loss uses this metric.
+"""
+
+from functools import lru_cache
+from itertools import pairwise
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d, uniform_filter1d
+from scipy.signal import welch
+
+from nst_core.arrays import FloatArray
+from nst_core.config import MelConfig
+from nst_core.spectral.bands import band_spectrogram
+from nst_core.spectral.mel import mel_bank
+
+_N_FFT, _HOP, _N_BANDS = 512, 64, 32
+_MODULATION_EDGES_HZ = np.geomspace(4, 172, 10)
+_SEGMENT, _SEGMENTS = 256, 256
+_CORRELATED_BANDS = (1, 2, 3, 5, 8, 11, 16, 21)
+
+Statistics = dict[str, FloatArray]
+
+
+@lru_cache(maxsize=4)
+def wide_bank(n_fft: int, n_bands: int, sr: int) -> FloatArray:
+    """Return mel bands that contain several bins each, 60 Hz to 8 kHz, without area norm."""
+    config = MelConfig(sr=sr, n_fft=n_fft, hop_length=n_fft // 4, n_mels=n_bands)
+    bank = mel_bank(config, low_hz=60, high_hz=8000)
+    wide: FloatArray = bank / np.maximum(bank.max(axis=1, keepdims=True), np.float32(1e-9))
+    return wide
+
+
+def _band_envelopes(y: FloatArray, sr: int) -> FloatArray:
+    """Return band powers, shape (n_frames, n_bands)."""
+    return band_spectrogram(y, _N_FFT, _HOP, wide_bank(_N_FFT, _N_BANDS, sr))
+
+
+def _grain_statistics(
+    envelope: FloatArray, sr: int, of_music: FloatArray | None = None
+) -> Statistics:
+    """Return statistics of band envelopes whose slow part is divided out.
+
+    After McDermott & Simoncelli (2011): variation, skewness, kurtosis, correlation of
+    bands, modulation spectrum, on power envelopes ** 0.3.
+
+    Parameters
+    ----------
+    envelope : shape (n_frames, n_bands), float32
+    of_music : shape of ``envelope``
+        If given, the music's own envelope, smoothed by 20 ms, is divided out first, and only
+        frames are counted in which it sounds.
+    """
+    grain = _grain(envelope, of_music)
+    mean, deviation = grain.mean(axis=0), grain.std(axis=0) + 1e-9
+    grain -= mean
+    modulation = _modulation(grain, sr / _HOP)
+    grain /= deviation
+    squares = grain * grain  # NumPy computes powers of 3 and 4 through logarithms
+    together = grain.T @ grain / len(grain)
+    return {
+        "variation": deviation / np.maximum(mean, 1e-9),
+        "skewness": np.tanh((squares * grain).mean(axis=0) / 2),
+        "kurtosis": np.log((squares * squares).mean(axis=0) + 1e-9),
+        "correlation": np.concatenate([np.diag(together, k) for k in _CORRELATED_BANDS]),
+        "modulation": modulation,
+    }
+
+
+def _grain(envelope: FloatArray, of_music: FloatArray | None) -> FloatArray:
+    """Return compressed envelopes without their slow part, where the music sounds."""
+    is_active = np.ones(len(envelope), bool)
+    if of_music is not None:
+        own = gaussian_filter1d(of_music, 7, axis=0, mode="nearest")
+        total = own.sum(axis=1)
+        is_active = total > 0.02 * np.quantile(total, 0.95)
+        own += 3e-3 * own.mean(axis=0) + 1e-7
+        envelope = np.divide(envelope, own, out=own)
+    slow = uniform_filter1d(envelope, 87, axis=0)
+    slow += 1e-3 * slow.mean(axis=0) + 1e-12
+    grain = np.divide(envelope, slow, out=slow)
+    np.minimum(grain, 50, out=grain)
+    np.power(grain, np.float32(0.3), out=grain)
+    active: FloatArray = grain[is_active] if is_active.sum() > 600 else grain
+    return active
+
+
+def _modulation(grain: FloatArray, rate: float) -> FloatArray:
+    """Return roots of the modulation bands' shares of Welch's spectrum, some frames at a time."""
+    n = min(_SEGMENT, len(grain))
+    hop = n - n // 2
+    n_segments = (len(grain) - n) // hop + 1
+    frequency, power = np.fft.rfftfreq(n, 1 / rate), np.zeros((n // 2 + 1, grain.shape[1]))
+    for first in range(0, n_segments, _SEGMENTS):
+        count = min(_SEGMENTS, n_segments - first)
+        rows = grain[first * hop : (first + count - 1) * hop + n]
+        power += count * welch(rows, fs=rate, nperseg=n, axis=0)[1]
+    shares = [
+        power[(frequency >= low) & (frequency < high)].sum(axis=0)
+        for low, high in pairwise(_MODULATION_EDGES_HZ)
+    ]
+    modulation: FloatArray = np.sqrt(np.array(shares) / (power.sum(axis=0) + 1e-12)).ravel()
+    return modulation
+
+
+def texture_distance(a: Statistics, b: Statistics) -> float:
+    """Return the mean over statistics of the RMS difference divided by the mean size."""
+    terms = [
+        np.sqrt(np.mean((a[k] - b[k]) ** 2))
+        / (0.5 * (np.abs(a[k]).mean() + np.abs(b[k]).mean()) + 1e-6)
+        for k in a
+    ]
+    return float(np.mean(terms))
+
+
+def texture_moved(y: FloatArray, music: FloatArray, ambience: FloatArray, sr: int) -> float:
+    """Return dTM: how far the grain has moved from the music's (0) to the ambience's (1).
+
+    The floor is the distance between the two halves of the ambience.
+    """
+    out, of_music, of_ambience = (_band_envelopes(x, sr) for x in (y, music, ambience))
+    goal = _grain_statistics(of_ambience, sr)
+    half = len(of_ambience) // 2
+    floor = texture_distance(
+        _grain_statistics(of_ambience[:half], sr), _grain_statistics(of_ambience[half:], sr)
+    )
+    return progress(
+        _grain_statistics(out, sr, of_music), _grain_statistics(of_music, sr, of_music), goal, floor
+    )
+
+
+def progress(reached: Statistics, start: Statistics, goal: Statistics, floor: float) -> float:
+    """Return how far `reached` has moved from `start` (0) to within `floor` of `goal` (1)."""
+    whole = texture_distance(start, goal)
+    # If the music is as close to the goal as one half of the ambience to the other, the ratio
+    # is undefined.
+    return (whole - texture_distance(reached, goal)) / max(whole - floor, 0.25 * whole, 1e-3)

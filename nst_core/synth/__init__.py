@@ -1,0 +1,1 @@
+"""Synthesised music and ambiences, for the demo and the tests."""

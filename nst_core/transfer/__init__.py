@@ -1,0 +1,1 @@
+"""Transfer: analyse the inputs, optimise the mel, render it at a strength."""

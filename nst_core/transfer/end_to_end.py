@@ -1,0 +1,127 @@
+"""The whole transfer in one call, from two waveforms to one."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from nst_core.arrays import FloatArray, Waveform
+from nst_core.audio.loudness import to_mono
+from nst_core.classifier.saving import Classifier, load_classifier
+from nst_core.config import DEFAULT_STRENGTH, AudioLimits, TransferConfig, check_strength
+from nst_core.errors import SignalError
+from nst_core.spectral.mel import check_signal
+from nst_core.streaming.resampling import resample
+from nst_core.transfer.analysis import analyse
+from nst_core.transfer.blending import blend, shares
+from nst_core.transfer.neural import stylise
+from nst_core.transfer.rendering import render
+
+
+def transfer_style(
+    y_music: Waveform,
+    y_ambience: Waveform | Sequence[Waveform],
+    *,
+    sr: int,
+    ambience_weights: Sequence[float] | None = None,
+    config: TransferConfig | None = None,
+    strength: float = DEFAULT_STRENGTH,
+    classifier: Classifier | None = None,
+    n_threads: int = 1,
+) -> FloatArray:
+    """Let the ambience play the music.
+
+    Parameters
+    ----------
+    y_music, y_ambience : shape (n_samples,) or (n_samples, n_channels), float32
+        Waveforms with full scale 1. Music with two channels stays stereo; more channels, and
+        every ambience, are mixed down. A short ambience is looped; of a long one, the first
+        five minutes are used. Several ambiences, in a list or tuple, are blended: each is
+        scaled to the same level and by the root of its share (constant power), and looped to
+        the longest. The blend defines the style statistics, so a band's mean power is the
+        weighted mean of theirs.
+    sr
+        Sample rate of all inputs and of the result in Hz. The work is done at 22,050 Hz.
+    ambience_weights
+        One number above 0 per ambience; only the proportions count. None: equal weights.
+    config
+        Default: the preset ``real``.
+    strength
+        0 returns the music, 1 is the ambience playing it.
+    classifier
+        Default: the package's own.
+    n_threads
+        Threads for transforms and inversion; does not change any sample.
+
+    Returns
+    -------
+    shape (n_samples,) or (n_samples, 2), float32
+        As long and as loud (RMS) as the music; peaks may exceed full scale. At strength 0,
+        the music itself. All runs on one machine give the same bits.
+
+    Raises
+    ------
+    SignalError
+        An input is empty or silent (or constant), or contains NaN, infinity or samples
+        beyond a thousand times full scale.
+    ConfigError
+        If a layer of the configuration is not in the classifier, the weights do not fit
+        the ambiences, or the strength is outside its range.
+    """
+    check_strength(strength)
+    config = config or TransferConfig()
+    music = _checked(y_music, "music")
+    ambiences = _named(y_ambience, round(AudioLimits.max_ambience_s * sr))
+    weights = shares(ambience_weights, len(ambiences))
+    if music.shape[1:] != (2,):
+        music = to_mono(music)
+    if strength == 0:
+        return music
+    classifier = classifier or load_classifier()
+    work_sr = classifier.mel.sr
+    analysed = analyse(resample(music, sr, work_sr), classifier.mel, name="music")
+    textures = [
+        analyse(resample(y, sr, work_sr), classifier.mel, name=name)
+        for name, y in ambiences.items()
+    ]
+    texture = blend(textures, weights, classifier.mel)
+    stylisation = stylise(
+        analysed, texture, classifier, config, strength=strength, n_threads=n_threads
+    )
+    inputs = analysed.y, texture.y[:]
+    rendered = render(
+        *inputs, stylisation, classifier.mel, config, strength=strength, n_threads=n_threads
+    )
+    y = resample(rendered[:], work_sr, sr)[: len(music)]
+    return np.pad(y, [(0, len(music) - len(y))] + [(0, 0)] * (y.ndim - 1))
+
+
+def _named(y_ambience: Waveform | Sequence[Waveform], n_heard: int) -> dict[str, Waveform]:
+    """Return the mono mix of the used part of each ambience, by its name in messages."""
+    given = y_ambience if isinstance(y_ambience, list | tuple) else [y_ambience]
+    if not given:
+        raise SignalError("ambience is an empty list; give at least one ambience")
+    names = [f"ambience {i}" for i in range(1, len(given) + 1)] if len(given) > 1 else ["ambience"]
+    heard = (np.asarray(y)[:n_heard] for y in given)
+    return {name: to_mono(_checked(y, name)) for name, y in zip(names, heard, strict=True)}
+
+
+def _checked(y: Waveform, name: str) -> Waveform:
+    array = np.asarray(y, np.float32)
+    if array.ndim not in (1, 2) or not array.size:
+        raise SignalError(
+            f"{name} has shape {array.shape}; it must be (n_samples,) or (n_samples, n_channels)"
+        )
+    if array.ndim == 2 and array.shape[1] > AudioLimits.max_channels >= array.shape[0]:
+        raise SignalError(
+            f"{name} has shape {array.shape}, channels first; pass its transpose, "
+            "(n_samples, n_channels)"
+        )
+    check_signal(array.ravel(), name=name)
+    peak = float(np.abs(array).max())
+    if peak > AudioLimits.max_abs:
+        raise SignalError(
+            f"{name} has a peak of {peak:g}, more than {AudioLimits.max_abs:g} times full scale; "
+            "scale it to a full scale of 1",
+            code="non_finite",
+        )
+    return array

@@ -1,0 +1,135 @@
+"""Neural half of the transfer: from two analyses to a mel gain.
+
+`stylise` optimises the mel gain at full strength; `nst_core.transfer.rendering` turns it into
+sound at any strength. `transfer_style` does both. A batch caches the two separately.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from nst_core.arrays import FloatArray
+from nst_core.classifier.saving import Classifier
+from nst_core.config import DEFAULT_STRENGTH, MelConfig, TransferConfig
+from nst_core.runtime.threads import thread_budget
+from nst_core.spectral.mel import compress, expand, power_mel_of_frames
+from nst_core.streaming.windows import join_windows, window_bounds
+from nst_core.transfer.analysis import Analysis
+from nst_core.transfer.descent import optimise
+from nst_core.transfer.looping import Loop
+from nst_core.transfer.rendering import carried, texture_weight
+from nst_core.transfer.stylisation import GAIN_FLOOR, Stylisation
+
+
+def stylise(
+    music: Analysis,
+    ambience: Analysis,
+    classifier: Classifier,
+    config: TransferConfig,
+    *,
+    strength: float = DEFAULT_STRENGTH,
+    n_threads: int = 1,
+    scratch: Path | None = None,
+) -> Stylisation:
+    """Optimise the mel, at full strength.
+
+    Parameters
+    ----------
+    music, ambience
+        Analysed with ``classifier.mel``; of any length and level.
+    classifier
+        Classifier whose layers define content and style.
+    config
+        Layers, weights and steps.
+    strength
+        Strength of the later rendering: its carrier is computed together with that of full
+        strength, with little extra work.
+    n_threads
+        Threads for transforms; does not change any sample.
+    scratch
+        Folder for arrays of a long piece; if None, everything stays in memory.
+
+    Returns
+    -------
+    Stylisation with the music's number of frames, and with the carrier at `strength` if that is
+    above 0 and the transfer starts from a carrier.
+
+    Raises
+    ------
+    SignalError, ConfigError
+        As `transfer_style`.
+    """
+    mel = classifier.mel
+    n_frames = len(music.mel_frames)
+    u_ambience = compress(ambience.M)
+    carrier, to_render = None, {}
+    texture = Loop.of(ambience.levelled()[:], len(music.y), mel.sr)
+    losses: list[tuple[FloatArray, FloatArray, int]] = []
+
+    def gains() -> Iterator[tuple[int, npt.NDArray[np.float16]]]:
+        for frames in windows(n_frames, mel, config):
+            M_music, M_ambience = music.power_mel(frames), power_mel_of_frames(texture, frames, mel)
+            M_carrier = None if carrier is None else power_mel_of_frames(carrier, frames, mel)
+            reference, begin = _starting_mels(M_music, M_ambience, M_carrier, config)
+            optimised = optimise(
+                compress(begin),
+                compress(M_music),
+                compress(M_ambience),
+                u_ambience,
+                classifier.taps,
+                config,
+            )
+            gain_db = _gain_db(expand(optimised.u), reference)
+            best = optimised.best_iteration
+            losses.append((optimised.content_loss, optimised.style_loss, best))
+            yield frames.start, gain_db.T.astype(np.float16, order="C")
+
+    with thread_budget(n_threads):
+        if config.start == "carrier":
+            strengths = sorted({1.0, strength} - {0.0}, reverse=True)
+            weights = tuple(map(texture_weight, strengths))
+            levelled = music.levelled()
+            carriers = carried(levelled, texture, mel, config, weights, scratch=scratch)
+            carrier, to_render = carriers[0], {strengths[-1]: carriers[-1]}
+        overlap = _overlap_frames(mel, config)
+        gain_db = join_windows(gains(), n_frames, overlap, scratch=scratch)
+    return Stylisation(gain_db, *losses[0], to_render)
+
+
+def windows(n_frames: int, mel: MelConfig, config: TransferConfig) -> list[slice]:
+    """Return the frames that are optimised at a time: all, except for very long music."""
+    longest = round(config.window_s * mel.sr / mel.hop_length)
+    bounds = window_bounds(n_frames, longest, _overlap_frames(mel, config))
+    return [slice(first, last) for first, last in bounds]
+
+
+def _overlap_frames(mel: MelConfig, config: TransferConfig) -> int:
+    return round(config.window_overlap_s * mel.sr / mel.hop_length)
+
+
+def _starting_mels(
+    M_music: FloatArray,
+    M_ambience: FloatArray,
+    M_carrier: FloatArray | None,
+    config: TransferConfig,
+) -> tuple[FloatArray, FloatArray]:
+    """Return the mel that the gain refers to, and the mel that the optimisation starts from."""
+    if M_carrier is not None:
+        return M_carrier, M_carrier
+    if config.start == "music":
+        return M_music, M_music
+    if config.start == "ambience":
+        return M_music, M_ambience
+    if config.start == "mix":
+        return M_music, 0.5 * (M_music + M_ambience)
+    # The power of Gaussian noise is exponentially distributed in every bin.
+    noise = np.random.default_rng(config.seed).exponential(size=M_music.shape)
+    return M_music, (noise * M_music.mean(axis=1, keepdims=True)).astype(np.float32)
+
+
+def _gain_db(M: FloatArray, reference: FloatArray) -> FloatArray:
+    floor = np.float32(GAIN_FLOOR)
+    gain: FloatArray = 10 * np.log10((M + floor) / (reference + floor))
+    return gain

@@ -1,0 +1,1 @@
+"""Jobs: what decides the bytes of a result."""

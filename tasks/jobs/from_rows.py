@@ -1,0 +1,131 @@
+"""Turn manifest rows into jobs, and find the rows that cannot run."""
+
+import dataclasses
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nst_core.config import OutputConfig, TransferConfig, preset
+from nst_core.errors import NSTError
+from nst_core.transfer.blending import shares
+from tasks.jobs.pair import AnalysisJob, BlendJob, PairJob
+from tasks.manifest.row import ManifestRow
+from tasks.storage.errors import StorageError
+from tasks.storage.lease import Claim
+from tasks.storage.uris import is_remote, join, local_text
+
+
+@dataclass(frozen=True, kw_only=True)
+class RenderDefaults:
+    """Settings for rows that set none of their own."""
+
+    preset: str
+    strength: float
+    output: OutputConfig
+    model_path: str
+    model_sha256: str
+    output_uri: str
+    claim: Claim | None = None
+    """The run's claim to the output folder."""
+
+
+def plan_job(
+    row: ManifestRow, identities: Mapping[str, str | NSTError], defaults: RenderDefaults
+) -> PairJob | NSTError:
+    """Return the job of one row, or the error that prevents it.
+
+    Parameters
+    ----------
+    row
+        Checked row of the manifest.
+    identities
+        Sha256 of each input, or the reason why it cannot be read.
+    defaults
+        Settings for cells that the row leaves empty; the row's own cells win.
+    """
+    found = {uri: identities[uri] for uri in inputs_of([row])}
+    if reasons := [each for each in found.values() if isinstance(each, NSTError)]:
+        return reasons[0]
+    sha256 = {uri: str(each) for uri, each in found.items()}
+    try:
+        transfer = transfer_config(row, defaults)
+        output = output_config(row, defaults)
+    except NSTError as error:
+        return error
+    return PairJob(
+        row_id=row.id,
+        music=AnalysisJob(
+            uri=row.music,
+            sha256=sha256[row.music],
+            name="music",
+            start_s=row.start_s,
+            duration_s=row.duration_s,
+        ),
+        ambience=_ambience_job(row, sha256),
+        model_path=defaults.model_path,
+        model_sha256=defaults.model_sha256,
+        config=transfer,
+        strength=defaults.strength if row.strength is None else row.strength,
+        output=output,
+        output_uri=join(defaults.output_uri, row.output),
+        claim=defaults.claim,
+    )
+
+
+def _ambience_job(row: ManifestRow, sha256: Mapping[str, str]) -> AnalysisJob | BlendJob:
+    parts = tuple(
+        AnalysisJob(uri=uri, sha256=sha256[uri], name="ambience") for uri in row.ambience.places
+    )
+    if len(parts) == 1:
+        return parts[0]
+    return BlendJob(parts=parts, shares=shares(row.ambience.weights, len(parts)))
+
+
+def outputs_on_inputs(
+    rows: Sequence[ManifestRow], inputs: Iterable[str], output_uri: str
+) -> dict[int, StorageError]:
+    """Find the rows whose output would replace an input; return an error for each, by line.
+
+    Parameters
+    ----------
+    rows
+        Rows to render.
+    inputs
+        All inputs of the manifest, including those of rows that are not rendered.
+    output_uri
+        Output folder.
+    """
+    taken = frozenset(map(_place_of, inputs))
+    outputs = ((row.line, join(output_uri, row.output)) for row in rows)
+    return {
+        line: StorageError(
+            uri,
+            "write",
+            "it is an input of this manifest; choose another output folder or name",
+            code="output_is_input",
+        )
+        for line, uri in outputs
+        if _place_of(uri) in taken
+    }
+
+
+def _place_of(uri: str) -> str:
+    """Return one canonical name per place."""
+    return uri if is_remote(uri) else os.path.realpath(local_text(uri))
+
+
+def transfer_config(row: ManifestRow, defaults: RenderDefaults) -> TransferConfig:
+    """Return the row's preset or the catalogue's, with the row's own values."""
+    return preset(row.preset or defaults.preset, **row.transfer_overrides)
+
+
+def output_config(row: ManifestRow, defaults: RenderDefaults) -> OutputConfig:
+    """Return the catalogue's format, overridden by the output's suffix and then by the row."""
+    values: dict[str, Any] = {"format": row.output.rpartition(".")[2].lower()}
+    return dataclasses.replace(defaults.output, **{**values, **row.output_overrides})
+
+
+def inputs_of(rows: Sequence[ManifestRow]) -> list[str]:
+    """Return every input once, in the order of first use."""
+    return list(dict.fromkeys(uri for row in rows for uri in (row.music, *row.ambience.places)))

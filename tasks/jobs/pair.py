@@ -1,0 +1,124 @@
+"""Jobs of a pair: what decides the bytes of each stage's result."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from nst_core import ALGORITHM_VERSION
+from nst_core.config import MelConfig, OutputConfig, TransferConfig
+from tasks.jobs.keys import ResultKey, artefact_key, parameters
+from tasks.storage.lease import Claim
+
+_ANALYSIS_VERSION = 7
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnalysisJob:
+    """Input of one or more pairs: the file, the section of it, and the analysis.
+
+    `uri` is where to read, `sha256` what to read; the key covers only the latter.
+    """
+
+    uri: str
+    sha256: str
+    name: str
+    """``music``, which stays stereo, or ``ambience``, which is mixed to mono."""
+    start_s: float = 0.0
+    duration_s: float | None = None
+    mel: MelConfig = field(default_factory=MelConfig)
+
+    stage = "mels"
+
+    @cached_property
+    def key(self) -> str:
+        """Hash of the file's bytes, the section, the name and the mel settings."""
+        section = {"start_s": self.start_s, "duration_s": self.duration_s, "name": self.name}
+        return artefact_key(
+            self.stage, _ANALYSIS_VERSION, {**section, "mel": parameters(self.mel)}, [self.sha256]
+        )
+
+
+_BLEND_VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlendJob:
+    """Several ambiences of one or more pairs, and the share of each in the blend."""
+
+    parts: tuple[AnalysisJob, ...]
+    shares: tuple[float, ...]
+
+    stage = "blend"
+
+    @cached_property
+    def key(self) -> str:
+        """Hash of the analyses and the shares, in the order of the row."""
+        keys = [part.key for part in self.parts]
+        return artefact_key(self.stage, _BLEND_VERSION, {"shares": list(self.shares)}, keys)
+
+
+def parts_of(ambience: AnalysisJob | BlendJob) -> Sequence[tuple[AnalysisJob, float]]:
+    """Return the job of each file in an ambience, with its share."""
+    if isinstance(ambience, AnalysisJob):
+        return [(ambience, 1.0)]
+    return list(zip(ambience.parts, ambience.shares, strict=True))
+
+
+_AUDIO_VERSION = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairJob:
+    """One row of a manifest: what to render, and the place of the output.
+
+    Attributes
+    ----------
+    claim
+        Claim of the run to the folder of `output_uri`; None if nobody else writes there.
+    """
+
+    row_id: str
+    music: AnalysisJob
+    ambience: AnalysisJob | BlendJob
+    model_path: str
+    model_sha256: str
+    config: TransferConfig
+    strength: float
+    output: OutputConfig
+    output_uri: str
+    claim: Claim | None = None
+
+    @cached_property
+    def transfer(self) -> ResultKey:
+        """Key of the stylisation at full strength; rows that differ only in strength share it.
+
+        It covers both inputs, the model and the configuration.
+        """
+        key = artefact_key(
+            "transfer",
+            ALGORITHM_VERSION,
+            parameters(self.config),
+            [self.music.key, self.ambience.key, self.model_sha256],
+        )
+        return ResultKey("transfer", key)
+
+    @cached_property
+    def audio(self) -> ResultKey:
+        """Key of the audio file, which covers the transfer, the strength and the file's format."""
+        key = artefact_key(
+            "audio",
+            f"{ALGORITHM_VERSION}.{_AUDIO_VERSION}",
+            {"strength": self.strength, "output": parameters(self.output)},
+            [self.transfer.key],
+        )
+        return ResultKey("audio", key)
+
+    @property
+    def provenance_uri(self) -> str:
+        """Place of the JSON next to the audio that records how it was made."""
+        return f"{self.output_uri}.json"
+
+    def check_claim(self) -> None:
+        """Raise StorageError ``lease_lost`` if another run has taken the folder."""
+        if self.claim:
+            self.claim.check()

@@ -1,0 +1,1 @@
+"""The manifest: read and checked once, with a list of its problems."""

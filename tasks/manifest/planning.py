@@ -1,0 +1,140 @@
+"""Plan a manifest that pairs every ambience, or blend of ambiences, with every music."""
+
+import csv
+import functools
+import glob
+import hashlib
+import itertools
+import os
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from pathlib import PurePath, PurePosixPath
+from typing import TextIO
+
+from nst_core.config import AudioFormat, OutputConfig
+from tasks.manifest.cells import SEPARATOR, Ambiences, CellError, read_ambiences, split_ambiences
+from tasks.manifest.problems import ManifestError
+from tasks.manifest.row import COLUMNS, ManifestRow
+from tasks.storage.credentials import refuse_login
+
+
+def plan_rows(
+    ambiences: Sequence[Ambiences],
+    musics: Sequence[str],
+    *,
+    default_format: AudioFormat = OutputConfig.format,
+) -> list[ManifestRow]:
+    """Return a row for every pair of an ambience and a music, with unique ids.
+
+    Raises
+    ------
+    ManifestError
+        A manifest cannot express the ambience: its cell would mean another one.
+    """
+    for ambience in ambiences:
+        _check_cell(ambience)
+    taken: set[str] = set()
+    rows = []
+    for line, (ambience, music) in enumerate(itertools.product(ambiences, musics), start=2):
+        name = _unique(default_id(str(ambience), music), taken)
+        output = f"{name}.{default_format}"
+        rows.append(ManifestRow(line=line, id=name, ambience=ambience, music=music, output=output))
+    return rows
+
+
+def _check_cell(ambience: Ambiences) -> None:
+    try:
+        read = read_ambiences(str(ambience))
+    except CellError as error:
+        raise ManifestError(f'ambience "{ambience}" {error.rule}', code=error.code) from None
+    if read != ambience:
+        raise ManifestError(
+            f'ambience "{ambience}" would be read as another blend, because the name of a file '
+            'contains " + " or "*"; rename it',
+            code="bad_name",
+        )
+
+
+def write_manifest(rows: Iterable[ManifestRow], stream: TextIO) -> None:
+    """Write rows as CSV: the required columns and those that at least one row uses."""
+    cells = [_cells(row) for row in rows]
+    used = {name for row in cells for name in row} | {"id", "ambience", "music"}
+    columns = [name for name in COLUMNS if name in used] + sorted(used - set(COLUMNS))
+    writer = csv.DictWriter(stream, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(cells)
+
+
+def expand_ambiences(patterns: Iterable[str]) -> list[Ambiences]:
+    """Return the ambiences that match patterns; raise ManifestError if a pattern matches no file.
+
+    ``rain/*.wav*2 + wind/*.wav`` pairs every rain with every wind, weighted as in a manifest's
+    cell.
+    """
+    found: dict[Ambiences, None] = {}
+    for pattern in patterns:
+        refuse_login("a pattern", pattern)
+        # A single ambience has no weight: the star belongs to the pattern.
+        parts = split_ambiences(pattern) if SEPARATOR in pattern else [(pattern, 1.0)]
+        weights = tuple(weight for _, weight in parts)
+        choices = itertools.product(*(expand_globs([part]) for part, _ in parts))
+        found.update(dict.fromkeys(Ambiences(places, weights) for places in choices))
+    return list(found)
+
+
+def expand_globs(patterns: Iterable[str]) -> list[str]:
+    """Return the files that match patterns, sorted per pattern; raise ManifestError for none."""
+    found: dict[str, None] = {}
+    for pattern in patterns:
+        refuse_login("a pattern", pattern)
+        # Path.glob accepts no absolute pattern.
+        matches = sorted(filter(os.path.isfile, glob.iglob(pattern, recursive=True)))  # noqa: PTH207
+        if not matches:
+            raise ManifestError(
+                f'no file matches "{pattern}"; quote patterns, so that the shell leaves them alone',
+                code="no_match",
+            )
+        found.update(dict.fromkeys(PurePath(path).as_posix() for path in matches))
+    return list(found)
+
+
+def default_id(ambience: str, music: str) -> str:
+    """Return ``<ambience stem>__<music stem>``, in the characters that an id may contain.
+
+    The stems of several ambiences are joined by hyphens.
+    """
+    return f"{_blend_slug(ambience)}__{_slug(PurePosixPath(music).stem)}"
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _blend_slug(cell: str) -> str:
+    return _slug("-".join(PurePosixPath(path).stem for path, _ in split_ambiences(cell)))
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _slug(stem: str) -> str:
+    plain = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode()
+    slug = re.sub(r"[^A-Za-z0-9.-]+", "_", plain).strip("._-")[:45]
+    # Nothing is left of a stem in another script; its hash still keeps stems apart.
+    return slug or hashlib.sha256(stem.encode()).hexdigest()[:8]
+
+
+def _unique(name: str, taken: set[str]) -> str:
+    names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
+    free = next(candidate for candidate in names if candidate.lower() not in taken)
+    taken.add(free.lower())
+    return free
+
+
+def _cells(row: ManifestRow) -> dict[str, str]:
+    plain = ManifestRow(line=0, id=row.id, ambience=row.ambience, music=row.music, output="_.wav")
+    named = {name: str(getattr(row, name)) for name in ("id", "ambience", "music")}
+    own = {
+        name: str(getattr(row, name))
+        for name in COLUMNS
+        if name not in named and name != "output" and getattr(row, name) != getattr(plain, name)
+    }
+    if row.output != f"{row.id}.{OutputConfig.format}":
+        own["output"] = row.output
+    return named | own | row.extra

@@ -1,0 +1,51 @@
+"""The file of a rendered pair, with its loudness and its figures."""
+
+import dataclasses
+from pathlib import Path
+
+from nst_core.arrays import FloatArray
+from nst_core.audio.mastering import write_master
+from nst_core.config import OutputConfig
+from nst_core.metrics.scores import evaluate
+from nst_core.streaming.arrays import Sliceable
+from tasks.storage.store import Json
+
+
+def write_and_judge(
+    path: Path,
+    y: Sliceable,
+    sr: int,
+    output: OutputConfig,
+    *,
+    music: Sliceable,
+    ambience: FloatArray,
+    n_threads: int,
+    scratch: Path,
+) -> dict[str, Json]:
+    """Write a result, and measure it.
+
+    Parameters
+    ----------
+    path
+        Temporary path: the file is visible while it is written.
+    y, music : shape (n_samples,) or (n_samples, 2), float32
+        Result and music at the rate `sr`, in Hz.
+    ambience : shape (any,), float32
+        In mono.
+    scratch
+        Folder for long arrays.
+
+    Returns
+    -------
+    Length, rate, loudness, metrics and verdict, by their column in the report.
+    """
+    levels = write_master(path, y, sr, output, music=music, scratch=scratch)
+    # Measure before the limiter, at the sample rate that the figures are calibrated for.
+    figures = evaluate(y, music, ambience, sr, n_threads=n_threads)
+    return {
+        "duration_s": len(y) / sr,
+        "sample_rate": output.sample_rate,
+        **dataclasses.asdict(levels),
+        **{name: round(value, 4) for name, value in dataclasses.asdict(figures).items()},
+        "verdict": figures.verdict,
+    }

@@ -1,0 +1,1 @@
+"""Report of a catalogue: a result per row, tables, partial results of shards."""

@@ -1,0 +1,136 @@
+"""Columns of a report, declared once for Parquet, CSV and the table in the README."""
+
+from typing import Literal, NamedTuple
+
+
+class Column(NamedTuple):
+    """One column; `help` says what its cells mean and is never empty."""
+
+    name: str
+    type: Literal["text", "integer", "number"]
+    unit: str
+    help: str
+
+
+COLUMNS = (
+    Column("line", "integer", "", "line of the manifest that the row starts on"),
+    Column("id", "text", "", "id of the row"),
+    Column(
+        "status",
+        "text",
+        "",
+        "`ok` (rendered now), `cached` (finished before), `failed`, `skipped` (disabled or not "
+        "selected), `invalid` (breaks a rule of the manifest) or `not_run` (interrupted)",
+    ),
+    Column("stage", "text", "", "first stage that failed"),
+    Column("error_code", "text", "", "stable code of the reason"),
+    Column("error", "text", "", "reason why the row has no output"),
+    Column("output", "text", "", "place of the file"),
+    Column("sha256", "text", "", "sha256 of the file"),
+    Column("ambience", "text", "", "place of the ambience; for an `invalid` row, the cell"),
+    Column("music", "text", "", "place of the music; for an `invalid` row, the cell"),
+    Column("strength", "number", "", "0 (the music itself) to 1 (the ambience plays it)"),
+    Column("start", "text", "", "starting point of the optimisation"),
+    Column("iterations", "integer", "", "steps of the optimisation"),
+    Column("seed", "integer", "", "seed of a start from noise"),
+    Column("duration_s", "number", "s", "length of the file"),
+    Column("sample_rate", "integer", "Hz", "sample rate of the file"),
+    Column(
+        "music_lufs",
+        "number",
+        "LUFS",
+        "integrated loudness (ITU-R BS.1770-4) of the section of the music that was rendered",
+    ),
+    Column("loudness_lufs", "number", "LUFS", "integrated loudness of the file"),
+    Column(
+        "true_peak_dbtp",
+        "number",
+        "dBTP",
+        "highest true peak (BS.1770-5, annex 2) of the decoded file: at most -1, within 0.1 dB",
+    ),
+    Column(
+        "limited_db",
+        "number",
+        "dB",
+        "largest reduction by the limiter; 0 if the limiter did nothing",
+    ),
+    Column(
+        "loudness_short_db",
+        "number",
+        "dB",
+        "how far `loudness_lufs` is below the requested loudness, or below `music_lufs` if none "
+        "was requested; the summary counts the rows where this is more than 0.5",
+    ),
+    Column(
+        "content",
+        "number",
+        "",
+        "how much of the music's harmony, onsets and spectrum remains, from 0 (the ambience) to 1 "
+        "(the music); the mean of `chroma`, `onset_correlation` and `spectrum`",
+    ),
+    Column("chroma", "number", "", "harmony, on the scale of `content`"),
+    Column("onset_correlation", "number", "", "rhythm, on the scale of `content`"),
+    Column("spectrum", "number", "", "melody, on the scale of `content`"),
+    Column("onset_f1", "number", "", "onsets within 50 ms of the music's, 0 to 1"),
+    Column(
+        "texture",
+        "number",
+        "",
+        "how far the fine grain has moved from the music's (0) to the ambience's (1)",
+    ),
+    Column(
+        "spectrum_moved",
+        "number",
+        "",
+        "how far the long-term spectrum has moved from the music's (0) to the ambience's (1)",
+    ),
+    Column(
+        "carrier_db",
+        "number",
+        "dB",
+        "gate: low for a mix, which still contains the music's own signal",
+    ),
+    Column(
+        "follow",
+        "number",
+        "",
+        "gate: low for a mix, whose added sound does not follow the music's dynamics",
+    ),
+    Column("high_share", "number", "", "share of the energy above 6 kHz"),
+    Column(
+        "verdict",
+        "text",
+        "",
+        "`transfer`, or the limits that the row misses: content 0.55, texture 0.55, carrier "
+        "3.4 dB, follow 0.25; at the default strength of 0.7 some pairs are expected to miss "
+        "some, and so are the demo's synthesised sounds",
+    ),
+    Column(
+        "content_loss",
+        "number",
+        "",
+        "loss of the optimisation: 1 at the ambience, 0 at the goal; not a measure of quality",
+    ),
+    Column(
+        "style_loss",
+        "number",
+        "",
+        "loss of the optimisation: 1 at the music, 0 at the goal; not a measure of quality",
+    ),
+    Column("best_iteration", "integer", "", "step of the optimisation whose result was kept"),
+    Column("transfer_seconds", "number", "s", "time to compute the transfer (not from the cache)"),
+    Column("invert_seconds", "number", "s", "time to compute the audio (not from the cache)"),
+    Column("music_sha256", "text", "", "sha256 of the music file"),
+    Column("ambience_sha256", "text", "", "sha256 of each ambience file, joined by ` + `"),
+    Column("model_sha256", "text", "", "sha256 of the classifier's weights file"),
+    Column("worker", "text", "", "host and process that reported the row"),
+    Column("ended_at", "text", "", "time of that report, UTC, ISO 8601"),
+    Column("run_id", "text", "", "id of the catalogue's flow run"),
+)
+"""In the order of the tables. The manifest's `note`, `tags` and `x_*` follow them, as text."""
+
+
+def markdown_table() -> str:
+    """Return the table of the README."""
+    rows = [f"| `{each.name}` | {each.type} | {each.unit} | {each.help} |" for each in COLUMNS]
+    return "\n".join(["| column | type | unit | |", "|---|---|---|---|", *rows])

@@ -1,0 +1,121 @@
+"""Partial results: each process of a run writes its own part, and the report joins them.
+
+::
+
+    runs/<run id>/catalog.jsonl         results from the catalogue's own run; written last
+    runs/<run id>/shard-000000.jsonl    results from a shard's run
+
+The same folder contains the rows of the shards: `tasks.manifest.shard_rows`.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import TextIO
+
+from tasks.report.results import RowResult, Tally
+from tasks.report.tables import write_report
+from tasks.running.workspace import Workspace
+from tasks.storage.errors import StorageError
+from tasks.storage.files import copy_to_local, delete, describe, list_files, publish
+from tasks.storage.places import Entry
+
+CATALOG = "catalog"
+"""Name of the catalogue's own part; when it exists, the run is over."""
+_SUFFIX = ".jsonl"
+
+
+class ResultLog:
+    """Results of one process, kept on disk until they are published; see `result_log`."""
+
+    def __init__(self, path: Path, stream: TextIO, workspace: Workspace) -> None:
+        self.tally = Tally()
+        self._path, self._stream, self._workspace = path, stream, workspace
+
+    def add(self, result: RowResult) -> None:
+        """Add a result."""
+        self.tally.add(result)
+        self._stream.write(f"{result.to_json()}\n")
+
+    def __iter__(self) -> Iterator[RowResult]:
+        self._stream.flush()
+        with self._path.open(encoding="utf-8") as stream:
+            yield from map(RowResult.from_json, stream)
+
+    def publish(self, run_id: str, name: str) -> None:
+        """Publish the results as one file, replacing an earlier part of this name."""
+        self._stream.flush()
+        publish(self._path, _uri(self._workspace, run_id, name))
+
+
+@contextmanager
+def result_log(workspace: Workspace) -> Iterator[ResultLog]:
+    """Yield a log and delete it afterwards; published results stay."""
+    with workspace.scratch_folder() as folder:
+        path = folder / "part.jsonl"
+        with path.open("w", encoding="utf-8") as stream:
+            yield ResultLog(path, stream, workspace)
+
+
+def read_part(workspace: Workspace, run_id: str, name: str) -> Iterator[RowResult]:
+    """Yield the results of a part, or none if it does not exist.
+
+    A part may be too large to load at once.
+    """
+    with workspace.scratch_folder() as folder:
+        path = folder / "part.jsonl"
+        try:
+            copy_to_local(_uri(workspace, run_id, name), path)
+        except StorageError as error:
+            if error.code != "not_found":
+                raise
+            return
+        with path.open("rb") as stream:
+            yield from map(RowResult.from_json, stream)
+
+
+def forget_part(workspace: Workspace, run_id: str, name: str) -> None:
+    """Delete a part, if it exists."""
+    delete(_uri(workspace, run_id, name))
+
+
+def is_over(workspace: Workspace, run_id: str) -> bool:
+    """Return whether the catalogue's own run has ended."""
+    return describe(_uri(workspace, run_id, CATALOG)) is not None
+
+
+def report_run(
+    workspace: Workspace,
+    run_id: str,
+    output_uri: str,
+    *,
+    before: Callable[[], None] = lambda: None,
+) -> str:
+    """Write the report of all parts and return its place.
+
+    Two shards that are retried at once both write it: if a part has changed in the meantime,
+    the report is written again. `before` is as for `write_report`.
+    """
+    while True:
+        parts = _parts(workspace, run_id)
+        report = write_report(
+            _all(workspace, run_id, parts), workspace, output_uri, run_id=run_id, before=before
+        )
+        if _parts(workspace, run_id) == parts:
+            return report
+
+
+def _all(workspace: Workspace, run_id: str, parts: Iterable[Entry]) -> Iterator[RowResult]:
+    """Yield all results, the catalogue's first: later results win, and a shard knows its rows."""
+    names = [PurePosixPath(entry.uri).stem for entry in parts]
+    for name in sorted(names, key=lambda name: (name != CATALOG, name)):
+        yield from read_part(workspace, run_id, name)
+
+
+def _parts(workspace: Workspace, run_id: str) -> list[Entry]:
+    files = list_files(workspace.run_file(run_id))
+    return [entry for entry in files if entry.uri.endswith(_SUFFIX)]
+
+
+def _uri(workspace: Workspace, run_id: str, name: str) -> str:
+    return workspace.run_file(run_id, f"{name}{_SUFFIX}")

@@ -1,0 +1,42 @@
+"""What the figures of a result mean, in words."""
+
+from collections.abc import Mapping
+
+from nst_core.metrics.scores import GATES
+
+_TUNE = ((0.7, "the tune is clear"), (GATES["content"], "the tune is there"),
+         (0.35, "the tune is faint"))  # fmt: skip
+_GRAIN = ((0.75, "it is full of the ambience's texture"),
+          (GATES["texture"], "it has the ambience's texture"),
+          (0.3, "it has a little of the ambience's texture"))  # fmt: skip
+
+
+def in_words(figures: Mapping[str, float], strength: float) -> str:
+    """Say what a listener can expect of a result.
+
+    Parameters
+    ----------
+    figures
+        Those of `nst_core.metrics.scores.Metrics`.
+    strength
+        Of the result, 0 to 1: below 1, part of the music itself is meant to remain.
+    """
+    if strength == 0:
+        return "this is the music itself"
+    tune = _first(_TUNE, figures["content"], "the tune is lost")
+    grain = _first(_GRAIN, figures["texture"], "it has hardly any of the ambience's texture")
+    return f"{tune}; {grain}; {_carrier(figures, strength)}"
+
+
+def _first(steps: tuple[tuple[float, str], ...], value: float, otherwise: str) -> str:
+    return next((words for least, words in steps if value >= least), otherwise)
+
+
+def _carrier(figures: Mapping[str, float], strength: float) -> str:
+    is_new = figures["carrier_db"] >= GATES["carrier_db"]
+    follows = figures["follow"] >= GATES["follow"]
+    if is_new and follows:
+        return "it is not a mere mix"
+    if strength < 1:
+        return f"part of the music itself remains, as the strength of {strength:g} asks"
+    return "it is close to a mix of the two"

@@ -1,0 +1,1 @@
+"""How a stage runs: its workspace, its cache and its retries."""

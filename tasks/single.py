@@ -1,0 +1,124 @@
+"""Render one pair of files at once: no manifest, no cache and no server."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from nst_core.audio.loudness import to_mono
+from nst_core.audio.reading import LongAudio, read_long_audio
+from nst_core.config import DEFAULT_STRENGTH, AudioLimits, OutputConfig, TransferConfig
+from nst_core.errors import AudioError
+from nst_core.runtime.tensorflow_setup import setup_tensorflow
+from nst_core.transfer.analysis import analyse
+from nst_core.transfer.rendering import render
+from tasks.master import write_and_judge
+from tasks.model import fetch_model
+from tasks.running.workspace import Workspace
+from tasks.storage.files import fetch_input, publish
+from tasks.storage.store import Json
+
+
+@dataclass(frozen=True, kw_only=True)
+class SinglePair:
+    """Two sound files, and how to render them.
+
+    Attributes
+    ----------
+    ambience, music, output
+        Local paths or ``s3://`` URIs.
+    start_s, duration_s
+        Section of the music, in seconds.
+    model
+        Weights file of the classifier; None is the package's own.
+    picture
+        Place of a PNG of the mels of all three; None makes none.
+    """
+
+    ambience: str
+    music: str
+    output: str
+    config: TransferConfig = field(default_factory=TransferConfig)
+    strength: float = DEFAULT_STRENGTH
+    sound: OutputConfig = field(default_factory=OutputConfig)
+    start_s: float = 0.0
+    duration_s: float | None = None
+    model: str | None = None
+    picture: str | None = None
+
+
+class RenderedPair(NamedTuple):
+    """The columns of the report that describe the file, and warnings about the inputs."""
+
+    figures: dict[str, Json]
+    warnings: list[str]
+
+
+def render_single(pair: SinglePair, workspace: Workspace) -> RenderedPair:
+    """Render a pair and publish its file.
+
+    Raises
+    ------
+    AudioError, SignalError, ModelError, StorageError
+        As a row of a manifest.
+    """
+    model = fetch_model(pair.model, workspace)
+    setup_tensorflow(workspace.n_threads)
+    from nst_core.classifier.saving import load_classifier  # noqa: PLC0415  # TensorFlow takes seconds
+    from nst_core.transfer.neural import stylise  # noqa: PLC0415
+
+    classifier = load_classifier(model.path)
+    mel = classifier.mel
+    with workspace.scratch_folder() as scratch:
+        read = {name: _read(pair, name, mel.sr, scratch) for name in ("music", "ambience")}
+        music, ambience = (
+            analyse(audio.y, mel, name=f'{name} "{getattr(pair, name)}"', scratch=scratch)
+            for name, audio in read.items()
+        )
+        options = {"n_threads": workspace.n_threads}
+        stylisation = stylise(
+            music,
+            ambience,
+            classifier,
+            pair.config,
+            strength=pair.strength,
+            scratch=scratch,
+            **options,
+        )
+        y = render(
+            music.y, ambience.y[:], stylisation, mel, pair.config,
+            strength=pair.strength, scratch=scratch, **options,
+        )  # fmt: skip
+        path = scratch / f"result.{pair.sound.format}"
+        texture = to_mono(ambience.y[:])
+        figures = write_and_judge(
+            path, y, mel.sr, pair.sound, music=music.y, ambience=texture, scratch=scratch, **options
+        )
+        publish(path, pair.output)
+        if pair.picture:
+            from nst_core.metrics.picture import draw_mels  # noqa: PLC0415  # matplotlib takes a second
+
+            drawn = scratch / "picture.png"
+            sounds = {"ambience": texture, "music": music.y[:], "result": y[:]}
+            draw_mels(drawn, {name: to_mono(each) for name, each in sounds.items()}, mel.sr)
+            publish(drawn, pair.picture)
+    warnings = [f"{name}: {each}" for name, audio in read.items() for each in audio.warnings]
+    return RenderedPair({"output": pair.output, "strength": pair.strength, **figures}, warnings)
+
+
+def _read(pair: SinglePair, name: str, sr: int, scratch: Path) -> LongAudio:
+    place = pair.music if name == "music" else pair.ambience
+    is_music = name == "music"
+    with fetch_input(place, scratch) as path:
+        try:
+            return read_long_audio(
+                path,
+                sr=sr,
+                mono=not is_music,
+                start_s=pair.start_s if is_music else 0.0,
+                duration_s=pair.duration_s if is_music else None,
+                at_most_s=None if is_music else AudioLimits.max_ambience_s,
+                scratch=scratch,
+            )
+        except AudioError as error:
+            # A remote file is read from a temporary copy, whose name means nothing to the user.
+            raise AudioError(error.code, place, error.reason) from error

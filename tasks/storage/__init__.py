@@ -1,0 +1,1 @@
+"""Files on disk and S3, and the content-addressed store of results."""

@@ -1,0 +1,370 @@
+"""The `amnst` command: its exit codes, its messages and its outputs."""
+
+import json
+import os
+import pty
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from flows.cli.app import main
+from tasks.storage import s3
+
+
+@pytest.fixture
+def amnst(capfd):
+    """Run a command line in this process; return exit code, stdout and stderr."""
+
+    def run(*arguments):
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as caught:
+            main([str(argument) for argument in arguments])
+        out, err = capfd.readouterr()
+        return caught.value.code or 0, out, err
+
+    return run
+
+
+@pytest.fixture
+def catalogue(rendered, environment):
+    """A finished catalogue, with the environment that names its store."""
+    with environment(rendered.root):
+        yield rendered
+
+
+@pytest.fixture
+def render(amnst, catalogue):
+    """Run `amnst render` on the catalogue's current manifest."""
+
+    def run(*options):
+        common = ("--output", catalogue.output, "--model", catalogue.model)
+        return amnst("render", catalogue.manifest, *common, *options)
+
+    return run
+
+
+def in_one_line(text):
+    return " ".join(text.split())
+
+
+def test_a_finished_catalogue_ends_with_0_and_the_reports_place(render, catalogue):
+    code, out, err = render()
+    assert (code, out) == (0, f"{catalogue.output}/results.csv\n")
+    assert "3 pairs: 0 rendered, 3 already done" in err
+
+
+def test_a_failed_row_ends_with_1_and_says_which_and_why(render, catalogue):
+    catalogue.rows = [*catalogue.rows, {"id": "late", "ambience": "gone.wav", "music": "folk.wav"}]
+    catalogue.write()
+    code, _, err = render()
+    assert code == 1
+    assert "1 of 4 pairs failed: late" in in_one_line(err)
+
+
+def test_json_is_a_line_per_row_on_stdout_and_nothing_else(render, catalogue):
+    code, out, _ = render("--json", "--limit", "2")
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert code == 0
+    assert [(row["id"], row["status"]) for row in rows] == [
+        ("rain-folk", "cached"), ("fire-folk", "cached"), ("rain-rock", "skipped"),
+    ]  # fmt: skip
+
+
+BAD_MANIFESTS = {
+    "missing column": ("ambience,id\nrain.wav,a\n", ['line 1, column "music"', "is required"]),
+    "duplicate id": (
+        "id,ambience,music\na,rain.wav,folk.wav\nA,rain.wav,rock.wav\n",
+        ['line 3, column "id", value "A"', "already used in line 2"],
+    ),
+    "unknown column": (
+        "ambience,music,strengths\nrain.wav,folk.wav,1\n",
+        ['line 1, column "strengths"', 'did you mean "strength"?'],
+    ),
+    "semicolons": (
+        "ambience;music\nrain.wav;folk.wav\n",
+        ["line 1 is separated by semicolons", "by commas"],
+    ),
+    "out of range": (
+        "ambience,music,strength\nrain.wav,folk.wav,1\nrain.wav,rock.wav,1.5\n",
+        ['line 3, column "strength", value "1.5"', "outside 0..1"],
+    ),
+    "not a number": (
+        "ambience,music,seed\nrain.wav,folk.wav,seven\n",
+        ['line 2, column "seed", value "seven"', "must be a whole number"],
+    ),
+    "outside the roots": (
+        "ambience,music\n../rain.wav,folk.wav\n",
+        ['line 2, column "ambience", value "../rain.wav"', "contains .."],
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "wanted"), BAD_MANIFESTS.values(), ids=BAD_MANIFESTS)
+def test_a_bad_manifest_ends_with_2_names_the_cell_and_renders_nothing(
+    render, catalogue, text, wanted
+):
+    shutil.rmtree(catalogue.output)
+    catalogue.manifest.write_text(text, "utf-8")
+    code, out, err = render()
+    assert (code, out) == (2, "")
+    for part in wanted:
+        assert part in in_one_line(err)
+    assert "Traceback" not in err
+    assert not catalogue.output.exists()
+
+
+def test_skip_invalid_renders_the_good_rows_and_ends_with_1(render, catalogue):
+    catalogue.rows = [{**catalogue.rows[0], "id": "loud", "strength": "7"}, *catalogue.rows]
+    catalogue.write()
+    shutil.rmtree(catalogue.output)
+    code, _, err = render("--skip-invalid")
+    assert code == 1
+    assert "1 of 4 pairs failed: loud" in in_one_line(err)
+    assert set(catalogue.made()) == {"rain-folk.wav", "fire-folk.wav", "rain-rock.wav"}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--only", "rain-jazz"), "has the id rain-jazz"),
+        (("--strength", "7"), "strength = 7.0"),
+        (("--limit", "0"), "limit = 0"),
+        (("--sample-rate", "5"), "sample_rate = 5"),
+        (("--preset", "fake"), "preset 'fake' is not one of real, fast"),
+        (("--format", "mp3"), "mp3"),
+        (("--lowdness", "3"), "--lowdness"),
+    ],
+)
+def test_a_wrong_option_ends_with_2_and_is_named(render, options, message):
+    code, out, err = render(*options)
+    assert (code, out) == (2, "")
+    assert message in in_one_line(err)
+    assert "Traceback" not in err
+
+
+def test_a_wrong_setting_ends_with_2_and_is_named(render, monkeypatch):
+    monkeypatch.setenv("AMNST_N_THREADS", "0")
+    code, _, err = render()
+    assert code == 2
+    assert "AMNST_N_THREADS = '0'" in in_one_line(err)
+
+
+def test_an_unknown_command_ends_with_2(amnst):
+    code, out, err = amnst("rendr", "manifest.csv")
+    assert (code, out) == (2, "")
+    assert "rendr" in err
+
+
+def test_tampered_weights_end_with_4_and_are_named(render, catalogue, tmp_path):
+    catalogue.model = shutil.copytree(catalogue.model, tmp_path / "tampered")
+    with (catalogue.model / "small.weights.h5").open("ab") as stream:
+        stream.write(b"\0")
+    code, out, err = render()
+    assert (code, out) == (4, "")
+    assert "small.weights.h5: sha256" in in_one_line(err).replace("small. weights", "small.weights")
+
+
+def test_a_missing_model_ends_with_4_and_is_named(render, catalogue, tmp_path):
+    catalogue.model = tmp_path / "none.weights.h5"
+    code, _, err = render()
+    assert code == 4
+    assert "none.weights.h5" in err
+
+
+@pytest.mark.filterwarnings("ignore:Skipping nested container:UserWarning")
+def test_weights_of_another_architecture_are_refused_by_name(render, catalogue, tmp_path):
+    catalogue.model = shutil.copytree(catalogue.model, tmp_path / "foreign")
+    card = catalogue.model / "small.json"
+    facts = json.loads(card.read_text("utf-8"))
+    facts["architecture"]["n_filters"] *= 2
+    card.write_text(json.dumps(facts), "utf-8")
+    code, _, err = render("--force", "--only", "rain-folk")
+    assert code == 4
+    assert "model_architecture" in err
+    assert "small.weights.h5" in in_one_line(err)
+
+
+def test_a_store_that_cannot_be_used_ends_with_3_and_is_named(render, tmp_path, monkeypatch):
+    file = tmp_path / "file"
+    file.write_text("no folder", "utf-8")
+    monkeypatch.setenv("AMNST_STORE_URI", str(file / "store"))
+    code, out, err = render()
+    assert (code, out) == (3, "")
+    assert "Not a directory" in in_one_line(err)
+    assert str(file / "store") in re.sub(r"\s", "", err)
+
+
+def test_a_store_that_does_not_answer_ends_with_3(render, monkeypatch):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    monkeypatch.setenv("AMNST_STORE_URI", "s3://bucket/store")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "the-secret")
+    monkeypatch.setattr("tasks.running.retry.DELAYS_S", [0.1])  # instead of four minutes
+    s3._client.cache_clear()
+    try:
+        code, out, err = render()
+    finally:
+        s3._client.cache_clear()
+    assert (code, out) == (3, "")
+    assert "s3://bucket/store" in re.sub(r"\s", "", err)
+    assert "the-secret" not in err
+
+
+def test_a_plan_holds_every_pair_and_passes_the_check(amnst, inputs, monkeypatch, tmp_path):
+    monkeypatch.chdir(shutil.copytree(inputs, tmp_path / "inputs"))
+    code, out, _ = amnst("plan", "--ambience", "rain.wav", "fire.wav", "--music", "[fr]o*.wav")
+    assert code == 0
+    assert out.splitlines() == [
+        "id,ambience,music",
+        "rain__folk,rain.wav,folk.wav",
+        "rain__rock,rain.wav,rock.wav",
+        "fire__folk,fire.wav,folk.wav",
+        "fire__rock,fire.wav,rock.wav",
+    ]
+    Path("manifest.csv").write_text(out, "utf-8")
+    assert amnst("check", "manifest.csv")[:2] == (0, "")
+
+
+def test_a_plan_of_a_pattern_without_files_ends_with_2(amnst, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    code, out, err = amnst("plan", "--ambience", "*.wav", "--music", "*.wav")
+    assert (code, out) == (2, "")
+    assert 'no file matches "*.wav"' in err
+
+
+def test_check_prints_what_is_wrong_line_by_line_and_ends_with_2(amnst, catalogue):
+    first = catalogue.rows[0]
+    catalogue.rows = [
+        first,
+        {**first, "id": "late", "music": "late.wav"},
+        {**first, "id": "loud", "strength": "7"},
+    ]
+    code, out, err = amnst("check", catalogue.write())
+    late, loud = out.splitlines()
+    assert code == 2
+    assert late.startswith('line 3, column "music", value "')
+    assert late.endswith(": does not exist")
+    assert loud.startswith('line 4, column "strength", value "7": ')
+    assert "valid rows: 1, problems: 2" in err
+
+
+@pytest.mark.parametrize(("text", "wanted"), BAD_MANIFESTS.values(), ids=BAD_MANIFESTS)
+def test_check_prints_whatever_is_wrong_in_a_manifest_on_stdout(amnst, catalogue, text, wanted):
+    catalogue.manifest.write_text(text, "utf-8")
+    code, out, err = amnst("check", catalogue.manifest)
+    (problem,) = out.splitlines()
+    assert code == 2
+    for part in wanted:
+        assert part in problem
+    (summary,) = err.splitlines()
+    assert summary.startswith(f"{catalogue.manifest}: ")
+    assert summary.endswith(", problems: 1")
+
+
+def test_check_of_a_manifest_that_is_not_there_is_a_usage_error(amnst, tmp_path):
+    code, out, err = amnst("check", tmp_path / "none.csv")
+    assert (code, out) == (2, "")
+    assert "none.csv does not exist" in err
+
+
+@pytest.mark.parametrize("command", ["check", "render"])
+def test_an_input_root_that_is_not_there_is_a_usage_error(amnst, catalogue, tmp_path, command):
+    output = ("--output", tmp_path / "out") if command == "render" else ()
+    root = ("--input-root", tmp_path / "sonds")
+    code, out, err = amnst(command, catalogue.write(), *output, *root)
+    assert (code, out) == (2, "")
+    assert f'input root "{tmp_path}/sonds" is not a folder' in err
+    assert err.endswith("[no_input_root]\n")
+
+
+def test_a_first_run_on_a_terminal_neither_counts_nor_says_so(tmp_path):
+    code = """
+from flows.server.environment import prepare_prefect
+prepare_prefect(verbose=False)
+import prefect
+from prefect._internal.analytics import is_telemetry_enabled
+print("counts" if is_telemetry_enabled() else "does not count")
+"""
+    kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
+    ours, terminal = pty.openpty()
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=kept | {"PREFECT_HOME": str(tmp_path)},
+        stdin=terminal, stdout=terminal, stderr=subprocess.PIPE, text=True, check=True,
+    )  # fmt: skip
+    said = os.read(ours, 10_000).decode()
+    os.close(ours)
+    os.close(terminal)
+    assert (said.strip(), done.stderr) == ("does not count", "")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["render", "--help"], ["train", "--help"], ["check", "manifest.csv"]],
+    ids=" ".join,
+)
+def test_what_starts_no_flow_imports_neither_tensorflow_nor_prefect(arguments, catalogue):
+    code = f"""
+import sys
+from flows.cli.app import main
+try:
+    main({arguments})
+except SystemExit as done:
+    print(done.code, {{'tensorflow', 'keras', 'prefect', 'librosa'}} & set(sys.modules))
+"""
+    catalogue.write()
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=catalogue.manifest.parent, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.splitlines()[-1] in {"None set()", "0 set()"}
+
+
+@pytest.mark.parametrize("command", ["plan", "check", "render", "submit", "schedule"])
+def test_help_offers_no_way_to_name_nothing(amnst, command):
+    code, out, _ = amnst(command, "--help")
+    assert code == 0
+    assert "--empty-" not in out
+
+
+@pytest.fixture
+def one_pair(catalogue, tmp_path, environment):
+    """Arguments of `amnst transfer` for the first pair of the catalogue."""
+    row = catalogue.rows[0]
+    folder = Path(catalogue.manifest).parent
+    inputs = str(folder / row["ambience"]), str(folder / row["music"])
+    with environment(tmp_path):
+        yield *inputs, "--model", catalogue.model, "--preset", "closed"
+
+
+def test_one_pair_needs_no_manifest(amnst, one_pair, tmp_path):
+    output = tmp_path / "out.flac"
+    code, out, err = amnst("transfer", *one_pair, "-o", output, "--strength", "1")
+    assert (code, out) == (0, f"{output}\n")
+    assert "the tune is" in err
+    assert output.read_bytes().startswith(b"fLaC")
+    code, out, _ = amnst("transfer", *one_pair, "-o", output, "--json", "--duration", "1")
+    told = json.loads(out)
+    assert (told["output"], told["duration_s"], told["strength"]) == (str(output), 1.0, 0.7)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("-o", "out.mp9"), "must end in .wav, .flac, .ogg"),
+        (("-o", "out.wav", "--strength", "7"), "strength = 7.0 is outside 0..1"),
+        (("-o", "out.wav", "--preset", "polka"), "is not one of"),
+    ],
+)
+def test_a_wrong_option_of_one_pair_is_refused_at_once(amnst, one_pair, options, message):
+    code, out, err = amnst("transfer", *one_pair[:2], *options)
+    assert (code, out) == (2, "")
+    assert message in in_one_line(err)
+    assert not Path("out.wav").exists()
