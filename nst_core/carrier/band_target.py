@@ -14,7 +14,7 @@ from scipy.signal import oaconvolve
 from nst_core.arrays import FloatArray
 from nst_core.config import CarrierConfig
 from nst_core.spectral.bands import band_spectrogram
-from nst_core.spectral.erb import erb_bank
+from nst_core.spectral.erb import erb_bank, erb_centres
 
 _EPS = np.float32(1e-9)
 _TINY = np.float32(1e-12)
@@ -84,6 +84,8 @@ class BandLevels:
     grain, grain_power : shape (n_bands,), float32
         Means over time, with silence counted as 0, of the music's powers divided by their slow
         part, and of the square of this ratio.
+    texture, texture_power : shape (n_bands,), float32
+        The same of the ambience, without regard to silence.
     peak
         Largest band power of the music.
     """
@@ -93,6 +95,8 @@ class BandLevels:
     sounding: FloatArray
     grain: FloatArray
     grain_power: FloatArray
+    texture: FloatArray
+    texture_power: FloatArray
     peak: float
 
     @classmethod
@@ -105,14 +109,17 @@ class BandLevels:
     ) -> "BandLevels":
         """Return the statistics of band powers of shape (n_frames, n_bands)."""
         slow = _slow(music, config)[frames]
+        texture = _grain(ambience, _slow(ambience, config), config)[frames]
         music, is_sounding = music[frames], slow > _SOUNDING
-        grain = is_sounding * np.minimum(music / (slow + _TINY), config.texture_cap)
+        grain = is_sounding * _grain(music, slow, config)
         return cls(
             music=music.mean(axis=0),
             ambience=ambience[frames].mean(axis=0),
             sounding=is_sounding.mean(axis=0, dtype=np.float32),
             grain=grain.mean(axis=0),
             grain_power=np.square(grain).mean(axis=0),
+            texture=texture.mean(axis=0),
+            texture_power=np.square(texture).mean(axis=0),
             peak=float(music.max()),
         )
 
@@ -127,6 +134,15 @@ class BandLevels:
         )
         ratio = config.percussive_sharpness / config.sustained_sharpness
         return float(config.sustained_sharpness * ratio ** min(share, 1.0))
+
+    def texture_exponent(self, config: CarrierConfig) -> np.float32:
+        """Return the exponent of the ambience's grain, which is smaller for a sparse ambience.
+
+        Keys that click or chimes would otherwise silence the tune between their strokes.
+        """
+        deviations = np.sqrt(np.maximum(self.texture_power - self.texture**2, 0))
+        grain = max(float(deviations.mean()), config.sparse_grain)
+        return np.float32(config.texture_exponent * config.sparse_grain / grain)
 
 
 @dataclass(frozen=True)
@@ -223,13 +239,20 @@ def unexpanded_target(
     music_power, ambience_power = (band_powers(y, sr, config) for y in (music, ambience))
     levels = levels or BandLevels.of(music_power, ambience_power, config)
     smooth_music = _smooth(music_power, config, levels)
-    slow = _slow(ambience_power, config)
-    target = np.minimum(ambience_power / (slow + _TINY), config.texture_cap)
-    np.power(target, config.texture_exponent, out=target)
+    target = _grain(ambience_power, _slow(ambience_power, config), config)
+    np.power(target, levels.texture_exponent(config), out=target)
     target *= smooth_music
     long_term = (levels.ambience + _EPS) / (levels.music + _EPS)
-    target *= np.clip(long_term, 1 / _EQ_LIMIT, _EQ_LIMIT) ** np.float32(config.eq)
+    target *= np.clip(long_term, 1 / _EQ_LIMIT, _EQ_LIMIT) ** _eq_by_band(sr, config)
     return BandTarget(music_power, target, smooth_music, levels)
+
+
+def _eq_by_band(sr: int, config: CarrierConfig) -> FloatArray:
+    """Return how far each band's mean power moves to the ambience's, shape (n_bands,)."""
+    centres = erb_centres(config.n_bands, config.band_n_fft, sr)
+    octaves_below = np.log2(np.float32(config.high_eq_hz) / centres)
+    eq: FloatArray = config.high_eq + (config.eq - config.high_eq) * np.clip(octaves_below, 0, 1)
+    return eq
 
 
 def _smooth(music_power: FloatArray, config: CarrierConfig, levels: BandLevels) -> FloatArray:
@@ -241,6 +264,12 @@ def _slow(power: FloatArray, config: CarrierConfig) -> FloatArray:
     """Return the slow part of band powers; the rest is grain."""
     slow: FloatArray = np.maximum(_gaussian_along_time(power, config.texture_frames), 0)
     return slow
+
+
+def _grain(power: FloatArray, slow: FloatArray, config: CarrierConfig) -> FloatArray:
+    """Return band powers divided by their slow part, up to a limit."""
+    grain: FloatArray = np.minimum(power / (slow + _TINY), config.texture_cap)
+    return grain
 
 
 def _gaussian_along_time(x: FloatArray, deviation: float) -> FloatArray:

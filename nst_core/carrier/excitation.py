@@ -16,7 +16,8 @@ from nst_core.spectral.stft import istft, squared_magnitude, stft
 _EPS = np.float32(1e-9)
 _MIN_RELIEF = np.float32(0.03)
 """Bound of the gain in valleys between partials: beyond -30 dB nothing is audible."""
-
+_HIGH_EXPONENT = 4.0
+"""Makes the plain share at high frequencies 0.996 where it is 0.75 at low ones."""
 
 @dataclass(frozen=True)
 class Partials:
@@ -74,6 +75,41 @@ def excite(music: Partials, ambience: FloatArray, config: CarrierConfig) -> Floa
     return istft(D, config.hop_length, len(ambience))
 
 
+def plain_share(hz: FloatArray, config: CarrierConfig) -> FloatArray:
+    """Return the plain ambience's share, 0 to 1, of the carrier's power at each of `hz`."""
+    low, high = np.log2([config.excitation_low_hz, config.excitation_high_hz])
+    along = np.clip((np.log2(np.maximum(hz, 1)) - low) / (high - low), 0, 1)
+    tonal = np.float_power(1 - config.excitation, 1 + (_HIGH_EXPONENT - 1) * along)
+    return (1 - tonal).astype(np.float32)
+
+
+def blend_plain(
+    excited: FloatArray, ambience: FloatArray, sr: int, config: CarrierConfig
+) -> FloatArray:
+    """Mix the plain ambience into the excited one, at constant power in every frequency.
+
+    Parameters
+    ----------
+    excited, ambience : shape (n_samples,), float32
+        Both with the same band powers.
+    sr
+        Hz.
+
+    Returns
+    -------
+    shape (n_samples,), float32
+    """
+    hz = np.fft.rfftfreq(config.blend_n_fft, 1 / sr)
+    share = plain_share(hz, config)
+    hop = config.blend_n_fft // 4
+    D = stft(excited, config.blend_n_fft, hop)
+    D *= np.sqrt(1 - share)
+    plain = stft(ambience, config.blend_n_fft, hop)
+    plain *= np.sqrt(share)
+    D += plain
+    return istft(D, hop, len(excited))
+
+
 def refocus(
     y: FloatArray, music: Partials, weight: float, sr: int, config: CarrierConfig
 ) -> FloatArray:
@@ -97,6 +133,7 @@ def refocus(
     full, none = np.log2([config.refocus_full_hz, config.refocus_none_hz])
     below = hz[hz < config.refocus_none_hz]
     share = np.clip((none - np.log2(np.maximum(below, 1))) / (none - full), 0, 1)
+    share *= 1 - plain_share(below, config)
     gain = np.clip(music.relief[:, : len(below)], _MIN_RELIEF, config.refocus_max_gain)
     np.power(gain, (weight * share).astype(np.float32), out=gain)
     D = stft(y, config.n_fft, config.hop_length)

@@ -12,7 +12,7 @@ import numpy as np
 
 from nst_core.arrays import FloatArray
 from nst_core.carrier.band_target import BandLevels, BandTarget, Contour, band_target
-from nst_core.carrier.excitation import Partials, excite, partials, refocus
+from nst_core.carrier.excitation import Partials, blend_plain, excite, partials, refocus
 from nst_core.carrier.imposition import impose
 from nst_core.config import CarrierConfig
 from nst_core.runtime.threads import side_by_side
@@ -55,9 +55,14 @@ def carrier(
         return of_music, excite(of_music, ambience, config)
 
     target, (of_music, excited) = side_by_side([goal, excitation])
+    peak = target.levels.peak
+    if config.excitation > 0:
+        both = [
+            partial(impose, y, target.transfer, sr, config, peak=peak) for y in (excited, ambience)
+        ]
+        excited = blend_plain(*side_by_side(both), sr, config)
     levelled = excited
     if min(weights) < 1:
-        peak = target.levels.peak
         levelled = impose(excited, target.smooth_music, sr, config, peak=peak)
     sounds = music, excited, levelled
     return side_by_side(

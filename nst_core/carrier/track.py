@@ -97,6 +97,8 @@ def _band_levels(
         sounding=mean("sounding"),
         grain=mean("grain"),
         grain_power=mean("grain_power"),
+        texture=mean("texture"),
+        texture_power=mean("texture_power"),
         peak=max(levels.peak for levels in found),
     )
 

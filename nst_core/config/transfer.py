@@ -25,7 +25,7 @@ class CarrierConfig:
     hop_length: int = within(512, 1, 32_768)
     whiten_bins: int = within(3, 1, 10_000)
     whiten_frames: int = within(9, 1, 10_000)
-    sharpen: float = within(1.5, 0.1, 4.0)
+    sharpen: float = within(2.5, 0.1, 4.0)
     """Exponent on the music's magnitude over its local mean, which makes partials stand out."""
     sharpen_bins: int = within(64, 1, 10_000)
     band_n_fft: int = within(512, 64, 65_536)
@@ -34,9 +34,25 @@ class CarrierConfig:
     texture_frames: int = within(30, 1, 10_000)
     """Standard deviation of the Gaussian that separates an ambience's grain from its swells."""
     texture_exponent: float = within(1.15, 0.0, 4.0)
+    """Exponent of that grain. A sparse ambience gets a smaller one, see `sparse_grain`."""
+    sparse_grain: float = within(0.85, 0.1, 10.0)
+    """An ambience counts as sparse from this deviation of its band powers from their slow part:
+    rain has 0.75, a river 1.1, a keyboard 2.0."""
     texture_cap: float = within(50.0, 1.0, 1e6)
-    eq: float = within(0.55, 0.0, 1.0)
-    """How far the long-term spectrum moves to the ambience's: 0 not at all, 1 completely."""
+    excitation: float = within(0.75, 0.0, 1.0)
+    """How much of the carrier's power is the ambience's own sound, without the music's partials:
+    this share where the melody is, and more above. At 0 there is none, at 1 nothing else."""
+    excitation_low_hz: float = within(300.0, 20.0, 100_000.0)
+    """Up to this frequency, `excitation` itself is the share."""
+    excitation_high_hz: float = within(1500.0, 20.0, 200_000.0)
+    """From this frequency on, nearly all is the ambience's own sound."""
+    blend_n_fft: int = within(2048, 64, 65_536)
+    eq: float = within(0.4, 0.0, 1.0)
+    """How far the long-term spectrum moves to the ambience's up to 2 kHz: 0 not at all, 1
+    completely. More would cost content."""
+    high_eq: float = within(1.0, 0.0, 1.0)
+    """The same from `high_eq_hz` on; in the octave below it, the two are blended."""
+    high_eq_hz: float = within(4000.0, 100.0, 200_000.0)
     edge_frames: float = within(10.0, 0.5, 10_000.0)
     """Width of the smoothing that keeps onsets; 26 lowers content and follow, and fails pairs."""
     edge_bands: int = within(8, 0, 1024)
@@ -70,6 +86,7 @@ class CarrierConfig:
         check_hop(self, "band_n_fft", "band_hop_length")
         check(self, "percussive_grain", 1.001 * self.sustained_grain, 100.0)
         check(self, "refocus_none_hz", self.refocus_full_hz + 1, 200_000.0)
+        check(self, "excitation_high_hz", self.excitation_low_hz + 1, 200_000.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +116,7 @@ class TransferConfig:
     from a mel alone, and the phase is retrieved afterwards."""
     content_layers: tuple[str, ...] = ("input",)
     style_layers: tuple[str, ...] = ("conv1",)
-    content_weight: float = within(0.75, 0.0, 1e6)
+    content_weight: float = within(4.0, 0.0, 1e6)
     style_weight: float = within(3.0, 0.0, 1e6)
     n_iterations: int = within(8, 0, 10_000)
     learning_rate: float = within(0.18, 1e-6, 10.0)
