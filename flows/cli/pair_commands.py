@@ -47,7 +47,7 @@ def transfer(
     music
         Sound file of the music.
     output
-        Result: .wav, .flac or .ogg. An existing file is replaced.
+        File for the result: .wav, .flac or .ogg. An existing file is replaced.
     strength
         0 (the music) to 1 (the ambience plays it).
     preset
@@ -61,7 +61,7 @@ def transfer(
     sample_rate
         Sample rate of the result in Hz.
     picture
-        PNG to draw the mels of ambience, music and result to.
+        PNG file for a picture of the mels of ambience, music and result.
     json
         Print the figures as one line of JSON to stdout.
     """

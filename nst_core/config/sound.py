@@ -73,7 +73,7 @@ class OutputConfig:
 
     format: AudioFormat = field(
         default="wav",
-        metadata={"title": "Format", "description": "Format for outputs whose row names none"},
+        metadata={"title": "Format", "description": "Format of the output for rows without one"},
     )
     subtype: Subtype | None = field(
         default=None,

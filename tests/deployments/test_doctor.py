@@ -273,7 +273,7 @@ def test_without_a_server_the_command_vouches_for_the_store_alone(tmp_path, monk
         main(["doctor"])
     assert caught.value.code == 0
     assert capsys.readouterr().err == (
-        "store and scratch are well; server and workers were not checked: "
+        "store and scratch folder passed all checks; server and workers were not checked: "
         "PREFECT_API_URL is not set\n"
     )
 

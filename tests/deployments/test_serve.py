@@ -118,7 +118,7 @@ def test_it_says_what_it_waits_for_without_prefects_banner(served):
     _, address, out, err = served
     said = err.read_text()
     server = f"starting the Prefect server at {address.ui}"
-    steps = [server, "making deployments", "starting 2 workers"]
+    steps = [server, "creating deployments", "starting 2 workers"]
     assert [step in said for step in steps] == [True] * 3
     assert sorted(steps, key=said.index) == steps
     for banner in ("|___|", "prefect config set", "Check out the dashboard"):
