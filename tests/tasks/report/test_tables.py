@@ -254,7 +254,7 @@ def test_pairs_that_were_not_run_are_not_over() -> None:
 
 
 def test_the_first_reasons_stand_below_the_sentence_and_are_short() -> None:
-    assert Tally([_result(2)]).message() == "1 pairs: 1 rendered, 0 already done"
+    assert Tally([_result(2)]).message() == "1 pair: 1 rendered, 0 already done"
     bad = [_result(n, "failed", error=f"/in/{n}.wav: does not exist") for n in range(2, 7)]
     tally = Tally([_result(7, "not_run"), *bad])
     assert tally.message().splitlines() == [
