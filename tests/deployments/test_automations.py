@@ -77,7 +77,7 @@ def any_flow():
     """Flow whose runs are only created, never started."""
 
 
-def test_those_who_make_one_automation_at_once_leave_one(deployed, new_client):
+def test_concurrent_deploys_leave_one_automation(deployed, new_client):
     desired = lost_runs(BEAT_S).model_copy(update={"name": "at-once"})
     together = Barrier(4)
 
@@ -220,7 +220,7 @@ def test_a_proxys_name_that_is_allowed_is_served(notifier):
     assert answer.json()["token"]
 
 
-def test_the_ui_reads_the_token_by_both_names_of_the_machine(address, notifier):
+def test_the_ui_reads_the_token_under_both_names_of_the_machine(address, notifier):
     for origin in (address.ui, f"http://localhost:{address.port}"):
         answer = notifier.get("csrf-token", params={"client": "ui"}, headers={"Origin": origin})
         assert answer.headers["access-control-allow-origin"] == origin

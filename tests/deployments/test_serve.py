@@ -402,7 +402,7 @@ def killed(environment, free_port, tmp_path, eventually):
 
 
 @pytest.mark.slow
-def test_server_and_workers_go_when_serve_is_killed_and_the_next_one_starts(
+def test_server_and_workers_end_when_serve_is_killed_and_the_next_one_starts(
     killed, free_port, tmp_path, eventually
 ):
     own, log, left = killed

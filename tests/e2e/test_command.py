@@ -188,7 +188,7 @@ def interrupted(workplace):
     return code, out, err, report, outputs(workplace), hidden
 
 
-def test_an_interrupted_render_ends_with_130_and_says_how_to_go_on(interrupted):
+def test_an_interrupted_render_ends_with_130_and_says_how_to_continue(interrupted):
     code, out, err, *_ = interrupted
     assert (code, out) == (130, "")
     assert "interrupted; run the same command to continue" in err

@@ -61,7 +61,7 @@ def commands(document):
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=str)
-def test_every_block_is_of_a_kind_that_is_tested(block):
+def test_every_block_is_tested_by_its_kind(block):
     assert block.language in {"sh", "python", "text"}
     if block.language == "text":
         test = next((name for begin, name in TEXTS.items() if block.text.startswith(begin)), None)
@@ -210,7 +210,7 @@ def test_the_python_of_the_readme_runs_in_a_fresh_process(workplace, tmp_path):
     assert done.stdout.strip() == str(y.shape)
 
 
-def test_every_name_of_the_package_is_offered_and_there():
+def test_every_public_name_is_listed_and_exists():
     code = """
 import nst_core
 for name in nst_core.__all__:

@@ -111,9 +111,7 @@ def test_the_same_manifest_twice_at_once_is_rendered_to_the_same_bytes(
     working.kill("second")
 
 
-def test_of_two_catalogues_into_one_folder_one_writes_and_the_other_can_be_retried(
-    working, catalogue
-):
+def test_two_catalogues_for_one_folder_write_one_after_the_other(working, catalogue):
     manifest, output = catalogue
     working.kill("gpu")  # the first one waits for its shard until there is a worker again
     first = working.submit(manifest, output)

@@ -63,9 +63,7 @@ def assert_one_pair_was_made(cluster, before, output):
     assert len(list(output.glob("*.wav"))) == 12
 
 
-def test_a_damaged_input_fails_its_shard_and_its_catalogue_and_a_retry_makes_it_alone(
-    cluster, damaged
-):
+def test_a_damaged_input_fails_shard_and_catalogue_and_a_retry_renders_only_it(cluster, damaged):
     submitted = damaged.submit()
     run = cluster.run(submitted.stdout.strip())
     assert submitted.returncode == 1
@@ -107,9 +105,7 @@ def test_a_damaged_input_fails_its_shard_and_its_catalogue_and_a_retry_makes_it_
 @pytest.mark.browser
 @pytest.mark.skipif(not CHROMIUM.is_file(), reason="Chromium is not installed")
 @pytest.mark.parametrize("pressed_on", ["shard", "catalogue"])
-def test_retry_pressed_in_the_ui_makes_the_failed_pair_alone(
-    cluster, damaged, pressed_on, tmp_path
-):
+def test_retry_in_the_ui_renders_only_the_failed_pair(cluster, damaged, pressed_on, tmp_path):
     catalogue = damaged.render()
     (shard,) = [s for s in cluster.shards(str(catalogue.id)).values() if s.state.is_failed()]
     before = cluster.records("transfer")

@@ -139,7 +139,7 @@ def test_files_without_an_audio_suffix_are_also_counted_in_an_archive(graduated)
     assert graduated[1].passed_over == {".mid": 2, ".pdf": 1}
 
 
-def test_a_second_training_makes_nothing_and_says_the_same(school, graduated):
+def test_a_second_training_computes_nothing_and_reports_the_same(school, graduated):
     assert school.train() == graduated[1].model_copy(
         update={"weights": str(school.output / "classifier.weights.h5")}
     )

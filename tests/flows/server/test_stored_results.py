@@ -154,6 +154,6 @@ def test_our_own_results_are_read_as_they_were_written(result, guarded):
         "tasks.storage.files.os",
     ],
 )
-def test_our_modules_lend_nothing_they_import(name, guarded):
+def test_a_name_that_our_modules_import_is_not_ours(name, guarded):
     with pytest.raises((ValueError, AttributeError, ImportError)):
         JSONSerializer().loads(json.dumps({"__class__": name, "data": ["x"]}).encode())

@@ -79,9 +79,7 @@ def bad(tmp_path, monkeypatch):
         ("surprise", "decoder_crashed", "KeyError: 'a bug of its own'"),
     ],
 )
-def test_what_a_decoder_does_to_its_process_costs_its_file_and_no_other(
-    bad, good, wish, code, reason
-):
+def test_a_misbehaving_decoder_fails_only_its_file(bad, good, wish, code, reason):
     before = read_audio(good).y
     with pytest.raises(AudioError, match=f"{wish}.wav: .*{reason}.*convert it") as caught:
         read_audio(bad(wish), limits=STRICT)
@@ -187,7 +185,7 @@ def _exchange(path, versions, way, stop):
 
 
 @pytest.mark.parametrize("way", ["rename", "in place"])
-def test_what_is_decoded_is_what_was_hashed_whoever_writes_meanwhile(tmp_path, way):
+def test_the_decoded_bytes_are_the_hashed_bytes_even_if_the_file_changes(tmp_path, way):
     path = tone(tmp_path / "a.wav", 440.0, 60.0)
     digest, y = sha256_of(path), read_audio(path).y
     versions = [path.read_bytes(), tone(tmp_path / "b.wav", 880.0, 60.0).read_bytes()]

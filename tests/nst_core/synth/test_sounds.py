@@ -51,7 +51,7 @@ def chroma(y):
 
 
 @pytest.mark.parametrize(("make", "kind"), SOUNDS)
-def test_a_sound_is_repeatable_levelled_and_another_with_another_seed(make, kind):
+def test_a_sound_is_repeatable_levelled_and_depends_on_its_seed(make, kind):
     y = make(kind, 5.0, seed=1)
     assert y.shape == (5 * SR,)
     assert y.dtype == np.float32

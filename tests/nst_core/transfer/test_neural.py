@@ -58,7 +58,7 @@ def test_strength_0_returns_the_music_bit_for_bit_and_needs_no_classifier(music,
 
 @pytest.mark.parametrize("strength", [0.5, 1.0])
 @pytest.mark.parametrize("gains", [None, (1.0, 0.4)])
-def test_a_carrier_at_hand_is_the_one_an_inversion_would_make(
+def test_a_handed_over_carrier_equals_the_one_an_inversion_makes(
     classifier, music, rain, strength, gains
 ):
     y = (
@@ -195,7 +195,7 @@ def test_a_start_from_the_ambience_sounds_like_it_and_one_from_the_music_does_no
     assert distance("ambience") < distance("mix") < distance("music")
 
 
-def test_the_seed_acts_on_noise_and_on_nothing_else(transfer, music, rain):
+def test_the_seed_affects_only_noise(transfer, music, rain):
     music = music[:SR]
     for start, differs in (("noise", True), ("mix", False)):
         first, second = (transfer(music, rain, start=start, seed=seed) for seed in (0, 1))
@@ -271,7 +271,7 @@ def test_without_steps_windows_change_nothing(transfer, rain):
     assert np.abs(one - several).max() < 1e-4 * rms(one)
 
 
-def test_a_mel_is_inverted_whole_whatever_the_windows(classifier, rain):
+def test_a_mel_is_inverted_whole_despite_windows(classifier, rain):
     analysed = (
         analyse(music_piece("folk", 13.0, seed=0), MEL, name="music"),
         analyse(rain, MEL, name="ambience"),
