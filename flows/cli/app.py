@@ -197,7 +197,7 @@ def plan(*, ambience: Globs, music: Globs, format: AudioFormat = OutputConfig.fo
 
 @app.command
 def demo(folder: Path = Path("demo"), *, verbose: bool = False) -> int:
-    """Train and render with synthesised sounds, to try everything out.
+    """Train and render with synthesised sounds.
 
     Parameters
     ----------

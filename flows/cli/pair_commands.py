@@ -51,7 +51,7 @@ def transfer(
     strength
         0 (the music) to 1 (the ambience plays it).
     preset
-        As in `amnst render`.
+        real, fast (fewer steps), quality (more steps), closed (no steps), mel or original.
     seed
         Seed of a start from noise.
     start

@@ -18,7 +18,7 @@ from deployments.automations import ensure_automation, lost_runs, stuck_runs
 
 BEAT_S = 8
 PENDING_S = 25
-"""Both are several times what a busy server takes until it has read an event."""
+"""Both are several times as long as a busy server takes to read an event."""
 MANIFEST = {"manifest": "s3://bucket/night.csv", "output": "s3://bucket/night"}
 
 
@@ -132,7 +132,7 @@ def fates(client, new_client):
 def test_lost_and_stuck_runs_crash_and_no_others(watched, new_client):
     for _ in range(5):
         states, pause_s = fates(watched, new_client)
-        # Otherwise the machine stood still: the server took live runs for lost ones, or its own
+        # Otherwise the machine stood still: the server mistook live runs for lost ones, or its own
         # action ran into a time limit, which it does not repeat.
         if pause_s < BEAT_S / 2:
             break

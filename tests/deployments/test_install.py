@@ -57,7 +57,7 @@ class Index:
 
     @contextmanager
     def without(self, name):
-        """A server that has all but one, for a while."""
+        """Serve all packages but one, for a while."""
         wheel = self.folder / f"{name.replace('-', '_')}-1.0-py3-none-any.whl"
         hidden = wheel.rename(wheel.with_suffix(".hidden"))
         try:
@@ -232,7 +232,7 @@ def test_the_demo_starts_in_a_folder_with_a_space_an_umlaut_and_an_ampersand(tmp
     bin_folder.mkdir(parents=True)
     for name in ("Makefile", "pyproject.toml", "requirements.lock", "requirements-dev.lock"):
         shutil.copy(ROOT / name, folder)
-    amnst = bin_folder / "amnst"  # which says what it is told
+    amnst = bin_folder / "amnst"  # prints its environment and arguments
     amnst.write_text('#!/bin/sh\necho "home=$PREFECT_HOME" "$@"\n')
     amnst.chmod(0o755)
     for installed in (".runtime", ".tools", ".ready"):

@@ -33,17 +33,17 @@ WHOLE = {
     "curl": "tests/deployments/test_documents.py",
     "openssl": "tests/deployments/test_files.py",
 }
-"""Blocks that are one command, known by a word, and the test that runs each."""
+"""Word in each block that is one command, and the test that runs it."""
 TEXTS = {
     "epoch 8 of 8": "test_the_demo_ends_as_the_document_shows",
     "manifest.csv\n   |": "test_every_stage_in_the_diagram_is_a_function",
 }
-"""How each block begins that is no code, and the test that compares it."""
+"""Start of each block that is not code, and the test that compares it."""
 LASTING = {"amnst serve", "amnst worker"}
-"""Run until they are stopped: the cluster of this folder is made of them."""
+"""Commands that run until they are stopped; the cluster of this folder consists of them."""
 ELSEWHERE = {"make": "CI runs it", "amnst train emotify": "wants 400 tracks"}
 REFUSED = {"amnst cancel": "is Completed", "amnst retry": "is Completed"}
-"""On a run that has ended well."""
+"""For a run that has succeeded."""
 
 
 def holds(text, known):

@@ -209,9 +209,9 @@ def test_a_worker_and_its_flow_may_be_killed(working, catalogue):
     run = working.wait(run_id, timeout_s=420)
     assert_all_is_well(run, catalogue[1])
     after = working.records("transfer")
-    assert {name: after[name] for name in made} == made, "what was finished stays"
+    assert {name: after[name] for name in made} == made, "finished results stay"
     (shard,) = working.shards(run_id).values()
-    assert shard.run_count == 2, "marked as crashed for want of a heartbeat, and started again"
+    assert shard.run_count == 2, "marked as crashed without a heartbeat, and started again"
 
 
 def test_the_secret_of_the_store_is_in_no_log_and_not_in_the_database(working, catalogue):

@@ -136,7 +136,7 @@ def test_a_download_appears_whole_and_once(mirror: Mirror, tmp_path: Path) -> No
     assert _names(place.parent) == ["genres"]
     download_archive(mirror.url, place, sha256=_sha256(mirror.data))
     download_archive(mirror.url, place, sha256=_sha256(mirror.data).upper())
-    assert len(mirror.asked) == 1, "what is there is not fetched again"
+    assert len(mirror.asked) == 1, "an existing file is not fetched again"
 
 
 def test_a_broken_download_is_resumed_where_it_stopped(mirror: Mirror, tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ def test_a_strange_sound_is_rendered_at_the_musics_length_and_level(
     assert y.shape == music.shape
     assert np.isfinite(y).all()
     assert 0.5 * rms(music - music.mean()) < rms(y) < 1.02 * rms(music - music.mean())
-    assert abs(y.mean()) < 0.1 * rms(y), "an offset is no sound"
+    assert abs(y.mean()) < 0.1 * rms(y), "an offset is not a sound"
 
 
 @pytest.mark.parametrize("name", ["music", "ambience"])
@@ -107,7 +107,7 @@ def test_two_hours_of_ambience_cost_and_give_no_more_than_five_minutes(transfer,
     rate, music = 8_000, music_piece("folk", 3.0, seed=0, sr=8_000)
     minute = ambience("rain", 60.0, seed=0, sr=rate)
     hours = np.tile(minute, 120)
-    hours[-1] = np.nan  # nobody looks
+    hours[-1] = np.nan  # nobody reads it
     tracemalloc.start()
     y = transfer(music, hours, sr=rate)
     peak = tracemalloc.get_traced_memory()[1]

@@ -123,7 +123,7 @@ MADE = {
     "WAV of no stated length": lambda: wav(halves())[:40] + bytes(4) + wav(halves())[44:],
 }
 PADDING_S = 0.06
-"""At most, of a codec that works in frames and whose header does not say how many are heard."""
+"""Most padding by a codec with frames whose header does not state the number of audible ones."""
 EXACT = ("with one", "two tags", "ALAC", "Opus", "FLAC", "WavPack", "TTA", "CAF",
          "W64", "BW64", "20 bits", "GSM", "no stated")  # fmt: skip
 

@@ -220,7 +220,7 @@ def test_a_long_file_that_is_rewritten_after_it_was_hashed_is_refused(tmp_path):
         assert source.read_at(late, 100) == bytes(100)
         os.pwrite(file.fileno(), b"x", late)
         os.pwrite(file.fileno(), b"x", 5)
-        assert source.read_at(0, 10) == bytes(10), "what is kept is what was hashed"
+        assert source.read_at(0, 10) == bytes(10), "the kept bytes are the hashed bytes"
         assert source.open().read(10) == bytes(10)
         source.check()
         assert source.read_at(late, 100) == b""

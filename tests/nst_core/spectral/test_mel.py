@@ -23,7 +23,7 @@ tone = functools.partial(sounds.tone, duration_s=1.0)
 MEL = MelConfig()
 EMPTY = [*range(0, 120, 5), 124]
 FLOOR = 1e-8
-"""Of the loudest value: 80 dB below it 1e-4 is a share of this instead."""
+"""Share of the loudest value that is added to the denominator of a relative error."""
 
 SOUNDS = pytest.mark.parametrize(
     ("make", "kind"),

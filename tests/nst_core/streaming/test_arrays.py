@@ -206,7 +206,7 @@ def test_a_piece_on_disk_is_rendered_as_one_in_memory(tmp_path, short_stretches)
 def test_memory_does_not_grow_with_the_length_of_a_piece(tmp_path, short_stretches):
     def peak(duration_s, scratch):
         piece(tmp_path / "music.wav", duration_s)
-        whole_way(tmp_path, scratch)  # what is kept of a length, windows for one, is there
+        whole_way(tmp_path, scratch)  # fills the caches, such as those of windows
         tracemalloc.start()
         try:
             whole_way(tmp_path, scratch)

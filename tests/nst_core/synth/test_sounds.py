@@ -95,7 +95,7 @@ def test_fire_rumbles_and_crackles(seed):
     f = np.fft.rfftfreq(1024, 1 / SR)
     high = spectrum[:, f > 1500].sum(axis=1)
     assert spectrum[:, f < 300].sum() > high.sum() / 4
-    # Sparse: a twentieth of the time holds most of what is high.
+    # Sparse: a twentieth of the time has most of the high energy.
     assert np.sort(high)[-len(high) // 20 :].sum() > 0.5 * high.sum()
     assert np.median(high) < 0.15 * high.mean()
 

@@ -214,7 +214,7 @@ def test_levels_and_a_second_channel_change_only_the_level(transfer, music, rain
 def test_an_ambience_shorter_than_the_music_loops_without_a_click(transfer):
     music = 0.1 * np.sin(2 * np.pi * 440 * np.arange(9 * SR) / SR).astype("f4")
     y = transfer(music, ambience("rain", 2.5, seed=0), strength=1.0)
-    # The loop of 2.5 s less a quarter for the fade starts anew at these frames.
+    # The loop of 2.5 s, less a quarter for the fade, starts again at these frames.
     period = (2.5 - 2.5 / 4) * SR / 256
     rises = flux(y)
     seams = [round(k * period) + i for k in range(1, 5) for i in range(-2, 3)]
@@ -314,7 +314,7 @@ def test_the_curves_of_a_stylisation_are_those_of_its_steps(classifier, music, r
 
 
 def test_lengths_weights_and_steps_cost_no_second_trace(classifier, music, rain):
-    # Layers that no other test listens with, so that the first trace is seen here.
+    # Layers that no other test uses, so that the first trace happens here.
     config = dataclasses.replace(FEW, style_layers=("conv1", "conv2"), style_lags=(1, 3))
     descent = compiled_descent(MEL.n_mels, classifier.taps, config)
     assert descent.experimental_get_tracing_count() == 0

@@ -88,7 +88,7 @@ def test_values_that_only_clash_together_are_the_reason_of_their_row() -> None:
 
 def test_an_output_cannot_lead_out_of_its_folder() -> None:
     row = _row()
-    object.__setattr__(row, "output", "../a.wav")  # as no manifest's rules let it
+    object.__setattr__(row, "output", "../a.wav")  # no manifest may do so
     with pytest.raises(StorageError, match="leads out"):
         plan_job(row, IDENTITIES, DEFAULTS)
 

@@ -26,7 +26,7 @@ def _read(root: Path, *lines: str, **options: object) -> Manifest:
 
 def _only_problem(root: Path, header: str, row: str, **options: object) -> tuple[str, str]:
     manifest = _read(root, header, row, "rain.wav,waltz.wav" + "," * (header.count(",") - 1))
-    assert len(manifest.rows) == 1, "the good row stands"
+    assert len(manifest.rows) == 1, "the good row remains"
     (problem,) = manifest.problems
     return problem.code, str(problem)
 

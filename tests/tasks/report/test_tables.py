@@ -198,9 +198,9 @@ def test_no_text_in_the_csv_is_a_formula(workspace: Workspace, tmp_path: Path, s
         (row,) = csv.DictReader(stream)
     shown = f"'{text}".replace("\r", "\n")
     assert (row["error"], row["note"]) == (shown, shown)
-    assert row["loudness_lufs"] == "-14.5", "a number is no formula"
+    assert row["loudness_lufs"] == "-14.5", "a number is not a formula"
     (line,) = read_report_lines(str(tmp_path / "out" / "results.csv")).splitlines()
-    assert json.loads(line)["note"] == text, "nothing else is in need of it"
+    assert json.loads(line)["note"] == text, "nothing else needs it"
 
 
 def test_parquet_and_csv_say_the_same(rendered: Workspace, pair: PairJob, tmp_path: Path) -> None:

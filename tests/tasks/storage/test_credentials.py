@@ -33,7 +33,7 @@ UNSEEN_IN_A_TEXT = (
     "s3:\\\\user:hunter2@bucket",
     "s3://user:my hunter2/x@bucket",
 )
-"""Nobody can say where these end, so only a whole cell is known for what it is."""
+"""Nobody can say where these end, so only a whole cell is recognised."""
 NAMES = (
     "s3://bucket/live@home.wav",
     "s3://bucket/12:30 @ the club.wav",

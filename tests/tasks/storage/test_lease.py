@@ -288,7 +288,7 @@ def test_an_unreadable_record_is_taken_over_when_it_stays_the_same(folder, monke
 def test_a_folder_that_cannot_be_written_is_an_error(tmp_path):
     (tmp_path / "file").write_text("no folder", "utf-8")
     with pytest.raises(StorageError, match="cannot"), hold(str(tmp_path / "file"), second()):
-        pytest.fail("a file is no folder")
+        pytest.fail("a file is not a folder")
 
 
 def test_two_names_of_one_folder_are_one_folder(tmp_path):
