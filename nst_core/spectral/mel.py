@@ -38,7 +38,7 @@ def mel_bank(config: MelConfig, *, low_hz: float = 0.0, high_hz: float | None = 
     shape (n_mels, n_bins), float32, read-only
         Triangles that tile.
     """
-    # librosa takes a second to import, and a render may take a twentieth of that.
+    # Import it here, because it takes a second, and a render may take a twentieth of that.
     from librosa import filters  # noqa: PLC0415
 
     with warnings.catch_warnings():

@@ -23,7 +23,7 @@ tone = functools.partial(sounds.tone, duration_s=1.0)
 MEL = MelConfig()
 EMPTY = [*range(0, 120, 5), 124]
 FLOOR = 1e-8
-"""Of the loudest value: 80 dB below it 1e-4 is a share of this instead."""
+"""Share of the loudest value that is added to the denominator of a relative error."""
 
 SOUNDS = pytest.mark.parametrize(
     ("make", "kind"),
@@ -51,7 +51,7 @@ def largest_relative_error(found, expected):
 
 @pytest.mark.filterwarnings("ignore:Empty filters detected:UserWarning")
 @SOUNDS
-def test_it_is_librosas_within_a_ten_thousandth(make, kind):
+def test_it_equals_librosas_within_a_ten_thousandth(make, kind):
     y = make(kind, 2.0, seed=0)
     M = power_mel(y, MEL)
     assert M.dtype == np.float32
@@ -66,7 +66,7 @@ def test_other_settings_also_equal_librosa():
 
 
 @pytest.mark.filterwarnings("ignore:Empty filters detected:UserWarning")
-def test_the_bank_is_librosas():
+def test_the_bank_equals_librosas():
     expected = librosa.filters.mel(sr=SR, n_fft=1024, n_mels=384)
     np.testing.assert_array_equal(mel_bank(MEL), expected)
 
@@ -96,7 +96,7 @@ def test_three_seconds_are_259_frames():
 
 
 @pytest.mark.parametrize("n", [1, 255, 256, 1023, 22_051])
-def test_the_frame_count_is_the_one_that_comes_out(n):
+def test_the_predicted_frame_count_is_the_real_one(n):
     assert power_mel(tone(440, duration_s=n / SR), MEL).shape[1] == n_frames(n, MEL)
 
 
