@@ -1,4 +1,6 @@
 import functools
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import librosa
 import numpy as np
@@ -77,6 +79,16 @@ def test_the_25_empty_bands_are_known_by_number_and_silent_in_noise():
     M = power_mel(ambience("rain", 0.5, seed=0), MEL)
     assert not M[EMPTY].any()
     assert (M[~is_empty].mean(axis=1) > 0).all()
+
+
+def test_threads_that_make_the_bank_together_leave_the_filters_of_warnings_alone():
+    filters = list(warnings.filters)
+    for _ in range(20):
+        mel_bank.cache_clear()
+        with ThreadPoolExecutor(4) as threads:
+            made = [threads.submit(mel_bank, MEL) for _ in range(4)]
+        assert all(np.array_equal(bank.result(), mel_bank(MEL)) for bank in made)
+    assert warnings.filters == filters
 
 
 def test_no_band_sees_the_lowest_and_the_highest_bin():
