@@ -94,7 +94,7 @@ def report_run(
     """Write the report of all parts and return its place.
 
     Two shards that are retried at once both write it: if a part has changed in the meantime,
-    the report is written again. `before` is as for `write_report`.
+    the report is written again. `before` is that of `write_report`.
     """
     while True:
         parts = _parts(workspace, run_id)

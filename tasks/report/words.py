@@ -36,7 +36,7 @@ def _carrier(figures: Mapping[str, float], strength: float) -> str:
     is_new = figures["carrier_db"] >= GATES["carrier_db"]
     follows = figures["follow"] >= GATES["follow"]
     if is_new and follows:
-        return "it is not a mere mix"
+        return "it is more than a mix of the two"
     if strength < 1:
-        return f"part of the music itself remains, as the strength of {strength:g} asks"
+        return f"part of the music itself remains, as expected at a strength of {strength:g}"
     return "it is close to a mix of the two"

@@ -130,7 +130,7 @@ def test_an_interruption_leaves_no_row_out_of_the_report(on_workers, end_shards)
 
 
 @pytest.mark.parametrize(("first", "second"), [(cancel, "CANCELLED"), (str, "SCHEDULED")])
-def test_a_cancelled_run_takes_its_shards_along_and_a_lost_process_does_not(
+def test_a_cancelled_run_cancels_its_shards_and_a_lost_process_does_not(
     on_workers, end_shards, first, second
 ):
     end_shards(names=SHARDS[:1])
