@@ -39,7 +39,7 @@ class CarrierConfig:
     """An ambience counts as sparse from this deviation of its band powers from their slow part:
     rain has 0.75, a river 1.1, a keyboard 2.0."""
     texture_cap: float = within(50.0, 1.0, 1e6)
-    excitation: float = within(0.75, 0.0, 1.0)
+    excitation: float = within(0.6, 0.0, 1.0)
     """How much of the carrier's power is the ambience's own sound, without the music's partials:
     this share where the melody is, and more above. At 0 there is none, at 1 nothing else."""
     excitation_low_hz: float = within(300.0, 20.0, 100_000.0)
@@ -47,7 +47,7 @@ class CarrierConfig:
     excitation_high_hz: float = within(1500.0, 20.0, 200_000.0)
     """From this frequency on, nearly all is the ambience's own sound."""
     blend_n_fft: int = within(2048, 64, 65_536)
-    eq: float = within(0.4, 0.0, 1.0)
+    eq: float = within(0.45, 0.0, 1.0)
     """How far the long-term spectrum moves to the ambience's up to 2 kHz: 0 not at all, 1
     completely. More would cost content."""
     high_eq: float = within(1.0, 0.0, 1.0)
@@ -116,7 +116,7 @@ class TransferConfig:
     from a mel alone, and the phase is retrieved afterwards."""
     content_layers: tuple[str, ...] = ("input",)
     style_layers: tuple[str, ...] = ("conv1",)
-    content_weight: float = within(4.0, 0.0, 1e6)
+    content_weight: float = within(3.0, 0.0, 1e6)
     style_weight: float = within(3.0, 0.0, 1e6)
     n_iterations: int = within(8, 0, 10_000)
     learning_rate: float = within(0.18, 1e-6, 10.0)

@@ -8,7 +8,7 @@ from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d, uniform_filter1d
+from scipy.ndimage import convolve1d, uniform_filter1d
 from scipy.signal import welch
 
 from nst_core.arrays import FloatArray
@@ -18,6 +18,9 @@ from nst_core.spectral.mel import mel_bank
 
 _N_FFT, _HOP, _N_BANDS = 512, 64, 32
 _MODULATION_EDGES_HZ = np.geomspace(4, 172, 10)
+_BEFORE_S, _AFTER_S = 0.005, 0.020
+"""Half widths of the music's envelope: it may fade like a room, but hardly rise before an attack,
+or a result that attacks as sharply as the music would seem to have a hole and then a peak."""
 _SEGMENT, _SEGMENTS = 256, 256
 _CORRELATED_BANDS = (1, 2, 3, 5, 8, 11, 16, 21)
 
@@ -53,7 +56,7 @@ def _grain_statistics(
         If given, the music's own envelope, smoothed by 20 ms, is divided out first, and only the
         frames in which the music sounds are counted.
     """
-    grain = _grain(envelope, of_music)
+    grain = _grain(envelope, sr, of_music)
     mean, deviation = grain.mean(axis=0), grain.std(axis=0) + 1e-9
     grain -= mean
     modulation = _modulation(grain, sr / _HOP)
@@ -69,11 +72,20 @@ def _grain_statistics(
     }
 
 
-def _grain(envelope: FloatArray, of_music: FloatArray | None) -> FloatArray:
+def _attack_keeping(envelope: FloatArray, sr: int) -> FloatArray:
+    """Smooth along time by a Gaussian that is narrow before an event and wide after it."""
+    before, after = (seconds * sr / _HOP for seconds in (_BEFORE_S, _AFTER_S))
+    lag = np.arange(-round(4 * after), round(4 * after) + 1)
+    kernel = np.exp(-0.5 * np.square(lag / np.where(lag < 0, before, after)))
+    smooth: FloatArray = convolve1d(envelope, kernel / kernel.sum(), axis=0, mode="nearest")
+    return smooth
+
+
+def _grain(envelope: FloatArray, sr: int, of_music: FloatArray | None) -> FloatArray:
     """Return compressed envelopes without their slow part, where the music sounds."""
     is_active = np.ones(len(envelope), bool)
     if of_music is not None:
-        own = gaussian_filter1d(of_music, 7, axis=0, mode="nearest")
+        own = _attack_keeping(of_music, sr)
         total = own.sum(axis=1)
         is_active = total > 0.02 * np.quantile(total, 0.95)
         own += 3e-3 * own.mean(axis=0) + 1e-7

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter1d
 
 from nst_core.audio.loudness import set_rms
 from nst_core.metrics.texture import texture_moved
@@ -33,3 +34,16 @@ def test_an_equaliser_moves_no_grain_and_rain_in_place_of_it_does(moved, sounds)
     mixed = set_rms(music + used)
     assert abs(moved(set_rms(tilted), music, kept, SR)) < 0.25
     assert moved(mixed, music, kept, SR) > moved(set_rms(tilted), music, kept, SR) + 0.1
+
+
+def test_an_attack_as_sharp_as_the_musics_is_no_fault():
+    n = 6 * SR
+    since_hit = np.arange(n) % (SR // 4) / SR
+    envelope = np.exp(-since_hit / 0.08).astype("f4")
+    blurred = np.sqrt(gaussian_filter1d(np.square(envelope), 0.02 * SR))
+    noise = np.random.default_rng(0).standard_normal(n).astype("f4")
+    rain = ambience("rain", 12.0, seed=2)
+    hits, sharp, soft, kept = map(
+        set_rms, (noise * envelope, rain[:n] * envelope, rain[:n] * blurred, rain[n:])
+    )
+    assert texture_moved(sharp, hits, kept, SR) > texture_moved(soft, hits, kept, SR) + 0.5
