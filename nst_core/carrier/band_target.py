@@ -3,7 +3,6 @@
 Arrays are time-major, ``(n_frames, n_bands)``; signals are at `LEVEL`.
 """
 
-import math
 from dataclasses import dataclass, replace
 
 import numba
@@ -18,8 +17,6 @@ from nst_core.spectral.erb import erb_bank, erb_centres
 
 _EPS = np.float32(1e-9)
 _TINY = np.float32(1e-12)
-_SOUNDING = np.float32(1e-4)
-"""Power below which a band is silent: 50 dB below the mean band of a signal at `LEVEL`."""
 _EQ_LIMIT = 1e3
 """Bound of the long-term band power ratio: 30 dB."""
 _SMOOTHING_EXPONENT = 4
@@ -40,7 +37,7 @@ def _recursive_smooth(x: FloatArray, feedback: FloatArray) -> None:
 
 
 def edge_aware_smooth(
-    power: FloatArray, config: CarrierConfig, sharpness: float, *, mean: float | None = None
+    power: FloatArray, config: CarrierConfig, *, mean: float | None = None
 ) -> FloatArray:
     """Smooth band powers along time, but not across onsets.
 
@@ -51,8 +48,6 @@ def edge_aware_smooth(
     Parameters
     ----------
     power : shape (n_frames, n_bands), float32, >= 0
-    sharpness
-        How much a rise reduces the smoothing; 0 smooths across rises.
     mean
         Mean of the whole track's `power`, if this is a stretch of a track.
 
@@ -65,7 +60,7 @@ def edge_aware_smooth(
     guide = uniform_filter1d(guide, 2 * config.edge_bands + 1, axis=1, mode="nearest")
     rise = np.maximum(np.diff(guide, axis=0, prepend=guide[:1]), 0)
     width = config.edge_frames
-    feedback = np.exp(-np.sqrt(2) / width * (1 + sharpness * width * rise))
+    feedback = np.exp(-np.sqrt(2) / width * (1 + config.edge_sharpness * width * rise))
     smooth = power.copy()
     _recursive_smooth(smooth, feedback.astype(np.float32))
     return smooth
@@ -79,22 +74,15 @@ class BandLevels:
     ----------
     music, ambience : shape (n_bands,), float32
         Means over time.
-    sounding : shape (n_bands,), float32
-        Share of the time in which the music sounds in a band.
-    grain, grain_power : shape (n_bands,), float32
-        Means over time, with silence counted as 0, of the music's powers divided by their slow
-        part, and of the square of this ratio.
     texture, texture_power : shape (n_bands,), float32
-        The same of the ambience, without regard to silence.
+        Means over time of the ambience's powers divided by their slow part, and of the square of
+        this ratio.
     peak
         Largest band power of the music.
     """
 
     music: FloatArray
     ambience: FloatArray
-    sounding: FloatArray
-    grain: FloatArray
-    grain_power: FloatArray
     texture: FloatArray
     texture_power: FloatArray
     peak: float
@@ -108,32 +96,14 @@ class BandLevels:
         frames: slice = slice(None),
     ) -> "BandLevels":
         """Return the statistics of band powers of shape (n_frames, n_bands)."""
-        slow = _slow(music, config)[frames]
-        texture = _grain(ambience, _slow(ambience, config), config)[frames]
-        music, is_sounding = music[frames], slow > _SOUNDING
-        grain = is_sounding * _grain(music, slow, config)
+        music, texture = music[frames], _grain(ambience, config)[frames]
         return cls(
             music=music.mean(axis=0),
             ambience=ambience[frames].mean(axis=0),
-            sounding=is_sounding.mean(axis=0, dtype=np.float32),
-            grain=grain.mean(axis=0),
-            grain_power=np.square(grain).mean(axis=0),
             texture=texture.mean(axis=0),
             texture_power=np.square(texture).mean(axis=0),
             peak=float(music.max()),
         )
-
-    def sharpness(self, config: CarrierConfig) -> float:
-        """Return the sharpness of smoothing, between that of sustained and percussive music."""
-        # sounding * sqrt(variance while it sounds), without dividing by a silent band's share
-        deviation = np.sqrt(np.maximum(self.sounding * self.grain_power - self.grain**2, 0))
-        grain = float(deviation.sum() / (self.sounding.sum() + _TINY))
-        grain = max(grain, config.sustained_grain)
-        share = math.log(grain / config.sustained_grain) / math.log(
-            config.percussive_grain / config.sustained_grain
-        )
-        ratio = config.percussive_sharpness / config.sustained_sharpness
-        return float(config.sustained_sharpness * ratio ** min(share, 1.0))
 
     def texture_exponent(self, config: CarrierConfig) -> np.float32:
         """Return the exponent of the ambience's grain, which is smaller for a sparse ambience.
@@ -189,7 +159,7 @@ class BandTarget:
         floor = np.float32(1e-7 * self.levels.peak)
         mixed: FloatArray = (self.transfer + floor) / (self.smooth_music + floor)
         np.power(mixed, np.float32(weight), out=mixed)
-        mixed *= music + floor
+        mixed *= music  # without the floor: silence stays silent
         return mixed
 
 
@@ -239,7 +209,7 @@ def unexpanded_target(
     music_power, ambience_power = (band_powers(y, sr, config) for y in (music, ambience))
     levels = levels or BandLevels.of(music_power, ambience_power, config)
     smooth_music = _smooth(music_power, config, levels)
-    target = _grain(ambience_power, _slow(ambience_power, config), config)
+    target = _grain(ambience_power, config)
     np.power(target, levels.texture_exponent(config), out=target)
     target *= smooth_music
     long_term = (levels.ambience + _EPS) / (levels.music + _EPS)
@@ -256,18 +226,12 @@ def _eq_by_band(sr: int, config: CarrierConfig) -> FloatArray:
 
 
 def _smooth(music_power: FloatArray, config: CarrierConfig, levels: BandLevels) -> FloatArray:
-    mean = float(levels.music.mean())
-    return edge_aware_smooth(music_power, config, levels.sharpness(config), mean=mean)
+    return edge_aware_smooth(music_power, config, mean=float(levels.music.mean()))
 
 
-def _slow(power: FloatArray, config: CarrierConfig) -> FloatArray:
-    """Return the slow part of band powers; the rest is grain."""
-    slow: FloatArray = np.maximum(_gaussian_along_time(power, config.texture_frames), 0)
-    return slow
-
-
-def _grain(power: FloatArray, slow: FloatArray, config: CarrierConfig) -> FloatArray:
+def _grain(power: FloatArray, config: CarrierConfig) -> FloatArray:
     """Return band powers divided by their slow part, up to a limit."""
+    slow = np.maximum(_gaussian_along_time(power, config.texture_frames), 0)
     grain: FloatArray = np.minimum(power / (slow + _TINY), config.texture_cap)
     return grain
 

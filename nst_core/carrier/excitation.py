@@ -19,6 +19,7 @@ _MIN_RELIEF = np.float32(0.03)
 _HIGH_EXPONENT = 4.0
 """Makes the plain share at high frequencies 0.974 where it is 0.6 at low ones."""
 
+
 @dataclass(frozen=True)
 class Partials:
     """The music's magnitudes on the long window, as two factors of shape (n_frames, n_bins).
@@ -80,7 +81,8 @@ def plain_share(hz: FloatArray, config: CarrierConfig) -> FloatArray:
     low, high = np.log2([config.excitation_low_hz, config.excitation_high_hz])
     along = np.clip((np.log2(np.maximum(hz, 1)) - low) / (high - low), 0, 1)
     tonal = np.float_power(1 - config.excitation, 1 + (_HIGH_EXPONENT - 1) * along)
-    return (1 - tonal).astype(np.float32)
+    share: FloatArray = (1 - tonal).astype(np.float32)
+    return share
 
 
 def blend_plain(

@@ -57,10 +57,9 @@ def carrier(
     target, (of_music, excited) = side_by_side([goal, excitation])
     peak = target.levels.peak
     if config.excitation > 0:
-        both = [
-            partial(impose, y, target.transfer, sr, config, peak=peak) for y in (excited, ambience)
-        ]
-        excited = blend_plain(*side_by_side(both), sr, config)
+        alike = partial(impose, target=target.transfer, sr=sr, config=config, peak=peak)
+        tonal, plain = side_by_side([partial(alike, excited), partial(alike, ambience)])
+        excited = blend_plain(tonal, plain, sr, config)
     levelled = excited
     if min(weights) < 1:
         levelled = impose(excited, target.smooth_music, sr, config, peak=peak)

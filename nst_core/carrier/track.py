@@ -29,8 +29,8 @@ def reach(config: CarrierConfig) -> int:
     smoothing = _FORGOTTEN * config.edge_frames + _GAUSSIAN_ENDS * 3
     grain = _GAUSSIAN_ENDS * config.texture_frames
     target = max(smoothing, grain) + _GAUSSIAN_ENDS * config.expand_frames
-    excitation = config.n_fft + config.whiten_frames * config.hop_length
-    passes = (config.n_impositions + 1) * (config.n_fft + config.band_n_fft)
+    excitation = config.n_fft + config.whiten_frames * config.hop_length + config.blend_n_fft
+    passes = (config.n_impositions + 2) * (config.n_fft + config.band_n_fft)
     return math.ceil(target) * config.band_hop_length + excitation + passes
 
 
@@ -94,9 +94,6 @@ def _band_levels(
     return BandLevels(
         music=mean("music"),
         ambience=mean("ambience"),
-        sounding=mean("sounding"),
-        grain=mean("grain"),
-        grain_power=mean("grain_power"),
         texture=mean("texture"),
         texture_power=mean("texture_power"),
         peak=max(levels.peak for levels in found),

@@ -19,12 +19,16 @@ NAMES = (
     "workers",
     "classifier",
 )
+ON_REQUEST = ("check",)
+"""Not among all: see `bench_check`."""
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks")
-    parser.add_argument("names", nargs="*", choices=[*NAMES, []], help="default: all")
+    parser.add_argument(
+        "names", nargs="*", choices=[*NAMES, *ON_REQUEST, []], help="default: all but check"
+    )
     parser.add_argument("--data", type=Path, default=SHARED, help="real recordings")
     parser.add_argument("--output", type=Path, default=Path("build/benchmarks"))
     arguments = parser.parse_args()
