@@ -40,7 +40,7 @@ class CarrierConfig:
     """An ambience counts as sparse from this deviation of its band powers from their slow part:
     rain has 0.75, a river 1.1, a keyboard 2.0."""
     texture_cap: float = within(50.0, 1.0, 1e6)
-    excitation: float = within(0.6, 0.0, 1.0)
+    excitation: float = within(0.7, 0.0, 1.0)
     """How much of the carrier's power is the ambience's own sound, without the music's partials:
     this share where the melody is, and more above. At 0 there is none, at 1 nothing else."""
     excitation_low_hz: float = within(300.0, 20.0, 100_000.0)
@@ -107,7 +107,7 @@ class TransferConfig:
     from a mel alone, and the phase is retrieved afterwards."""
     content_layers: tuple[str, ...] = ("input",)
     style_layers: tuple[str, ...] = ("conv1",)
-    content_weight: float = within(3.0, 0.0, 1e6)
+    content_weight: float = within(5.0, 0.0, 1e6)
     style_weight: float = within(3.0, 0.0, 1e6)
     n_iterations: int = within(8, 0, 10_000)
     learning_rate: float = within(0.18, 1e-6, 10.0)
