@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 from pyarrow import parquet
@@ -48,6 +49,17 @@ def write_report(
     return join(output_uri, "results.csv")
 
 
+def report_table(results: Iterable[RowResult], run_id: str = "") -> pa.Table:
+    """Return the rows of a report, sorted by line, without writing it."""
+    table = _table(results, run_id)
+    return table.take(_order(table))
+
+
+def read_report(output_uri: str) -> pa.Table:
+    """Read the report in an output folder; raise StorageError ``not_found`` if there is none."""
+    return parquet.read_table(io.BytesIO(read_bytes(join(output_uri, "results.parquet"))))
+
+
 def _table(results: Iterable[RowResult], run_id: str) -> pa.Table:
     """Return all results in the given order; a line may have more than one."""
     rows = ({**_flat(each), "run_id": run_id} for each in results)
@@ -71,12 +83,17 @@ def _chunk(rows: list[dict[str, Any]]) -> pa.Table:
 
 def _in_order(table: pa.Table) -> Iterator[pa.Table]:
     """Yield the last result of each line, sorted by line, some thousands at a time."""
+    chosen = _order(table)
+    for first in range(0, len(chosen), _CHUNK):
+        yield table.take(chosen[first : first + _CHUNK])
+
+
+def _order(table: pa.Table) -> npt.NDArray[np.int64]:
+    """Return the index of the last result of each line, sorted by line."""
     lines = table["line"].to_numpy()
     order = np.argsort(lines, kind="stable")
     is_last = np.diff(lines[order], append=-1) != 0
-    chosen = order[is_last]
-    for first in range(0, len(chosen), _CHUNK):
-        yield table.take(chosen[first : first + _CHUNK])
+    return order[is_last]
 
 
 def _write_tables(table: pa.Table, folder: Path) -> None:

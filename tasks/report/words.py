@@ -28,14 +28,29 @@ def in_words(figures: Mapping[str, float], strength: float) -> str:
     return f"{tune}; {grain}; {_carrier(figures, strength)}"
 
 
+def sounds_as_meant(figures: Mapping[str, float], strength: float) -> bool:
+    """Return whether a result is what its strength asks for.
+
+    The tune must be there, and the ambience's texture as far as the strength asks. Only at
+    strength 1 must nothing of the music itself remain.
+    """
+    if strength == 0:
+        return True
+    is_tune = figures["content"] >= GATES["content"]
+    is_grain = figures["texture"] >= GATES["texture"] * strength
+    return is_tune and is_grain and (strength < 1 or _is_new(figures))
+
+
+def _is_new(figures: Mapping[str, float]) -> bool:
+    return all(figures[name] >= GATES[name] for name in ("carrier_db", "follow"))
+
+
 def _first(steps: tuple[tuple[float, str], ...], value: float, otherwise: str) -> str:
     return next((words for least, words in steps if value >= least), otherwise)
 
 
 def _carrier(figures: Mapping[str, float], strength: float) -> str:
-    is_new = figures["carrier_db"] >= GATES["carrier_db"]
-    follows = figures["follow"] >= GATES["follow"]
-    if is_new and follows:
+    if _is_new(figures):
         return "it is not a mere mix"
     if strength < 1:
         return f"part of the music itself remains, as the strength of {strength:g} asks"
