@@ -8,13 +8,12 @@ import soundfile as sf
 from nst_core.audio.loudness import to_mono
 from nst_core.streaming.arrays import Sliceable
 
-PREVIEW_S = 10.0
 _COMPRESSION = 0.6
 """From 0 (largest) to 1: ten seconds take some fifty kilobytes."""
 
 
-def write_preview(path: Path, y: Sliceable, sr: int) -> None:
-    """Write the first `PREVIEW_S` seconds in mono as MP3, which every browser plays.
+def write_preview(path: Path, y: Sliceable, sr: int, *, at_most_s: float) -> None:
+    """Write the first `at_most_s` seconds in mono as MP3, which every browser plays.
 
     Parameters
     ----------
@@ -23,6 +22,6 @@ def write_preview(path: Path, y: Sliceable, sr: int) -> None:
     sr
         Hz: 22,050 or another rate of MP3.
     """
-    mono = to_mono(y[: round(PREVIEW_S * sr)])
+    mono = to_mono(y[: round(at_most_s * sr)])
     mono = mono / max(1.0, float(np.abs(mono).max()))
     sf.write(path, mono, sr, format="MP3", compression_level=_COMPRESSION)

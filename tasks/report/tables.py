@@ -93,7 +93,8 @@ def _order(table: pa.Table) -> npt.NDArray[np.int64]:
     lines = table["line"].to_numpy()
     order = np.argsort(lines, kind="stable")
     is_last = np.diff(lines[order], append=-1) != 0
-    return order[is_last]
+    chosen: npt.NDArray[np.int64] = order[is_last]
+    return chosen
 
 
 def _write_tables(table: pa.Table, folder: Path) -> None:

@@ -7,7 +7,7 @@ import os
 import posixpath
 from urllib.parse import quote
 
-from nst_core.audio.preview import PREVIEW_S
+from tasks.jobs.listen import PREVIEW_S
 from tasks.storage.uris import absolute, is_remote, local_text
 
 PAGE = "index.html"
@@ -15,6 +15,11 @@ FOLDER = "listen"
 _PLAYED = {".wav", ".mp3", ".flac", ".ogg", ".oga", ".opus", ".m4a", ".mp4", ".aac", ".webm"}
 """Suffixes of the formats that browsers play."""
 _DIGITS = 20
+
+
+def page_beside(report: str) -> str:
+    """Return the place of the page that stands beside a report."""
+    return f"{report.removesuffix(posixpath.basename(report))}{PAGE}"
 
 
 def link_to(place: str, output_uri: str) -> str:

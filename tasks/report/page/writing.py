@@ -4,7 +4,7 @@ import base64
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
@@ -18,18 +18,47 @@ from markupsafe import Markup
 from tasks.jobs.listen import Inputs
 from tasks.report.page.data import Parts, Row, by_column, page_rows
 from tasks.report.page.places import FOLDER, PAGE
+from tasks.report.results import RowResult
+from tasks.report.tables import read_report, write_report
 from tasks.running.workspace import Workspace
 from tasks.storage.files import list_files, publish
 from tasks.storage.uris import absolute, join
 
-_SCRIPTS = ("elements.js", "rows.js", "player.js", "details.js", "table.js", "scatter.js", "page.js")
+_SCRIPTS = (
+    "elements.js",
+    "rows.js",
+    "player.js",
+    "details.js",
+    "table.js",
+    "scatter.js",
+    "page.js",
+)
 _STYLES = ("page.css", "table.css", "player.css")
 _POLICY = (
     "default-src 'none'; script-src 'sha256-{script}'; style-src 'sha256-{style}'; "
-    "img-src 'self' file: data:; connect-src 'self'; media-src 'self' file: blob:; base-uri 'none'; form-action 'none'"
+    "img-src 'self' file: data:; media-src 'self' file: blob:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'"
 )
 """Only this page's own script and style run. A browser may not count other files of a local
 folder as 'self'."""
+
+
+def write_report_and_page(
+    results: Iterable[RowResult],
+    workspace: Workspace,
+    output_uri: str,
+    *,
+    run_id: str,
+    inputs: Inputs,
+    before: Callable[[], None],
+) -> str:
+    """Write the report, then the page; return the place of the report.
+
+    `before` is as for `tasks.report.tables.write_report`.
+    """
+    report = write_report(results, workspace, output_uri, run_id=run_id, before=before)
+    write_page(read_report(output_uri), workspace, output_uri, inputs=inputs, before=before)
+    return report
 
 
 def write_page(
