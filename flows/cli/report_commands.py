@@ -28,13 +28,14 @@ def report(
     sys.stderr.write("making the page\n")
     from flows.settings import Settings
     from tasks.report.page.writing import write_page
-    from tasks.report.parts import results_so_far
     from tasks.report.tables import read_report, report_table
 
     workspace = Settings().workspace()
     if run is None:
         table = read_report(output)
     else:
+        from tasks.report.parts import results_so_far
+
         table = report_table(results_so_far(workspace, run), run)
     page = write_page(table, workspace, output, inputs=listen)
     sys.stderr.write(f"listen: {page}\n")
