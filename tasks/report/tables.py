@@ -4,6 +4,7 @@ Rows are kept as columns of their declared types: a hundred thousand rows take a
 """
 
 import io
+import os
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -23,6 +24,8 @@ from tasks.storage.uris import join
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 _CHUNK = 1_000
+_OUTPUT = b"amnst.output"
+"""Name of the output folder in the Parquet file's metadata."""
 _ARROW = {"text": pa.string(), "integer": pa.int64(), "number": pa.float64()}
 _PANDAS = {"text": "object", "integer": "Int64", "number": "float64"}
 _TYPES = {each.name: each.type for each in COLUMNS}
@@ -43,7 +46,7 @@ def write_report(
     if it raises, the file does not appear.
     """
     with workspace.scratch_folder() as folder:
-        _write_tables(_table(results, run_id), folder)
+        _write_tables(_table(results, run_id), folder, output_uri)
         for name in ("results.parquet", "results.csv"):
             publish(folder / name, join(output_uri, name), before=before)
     return join(output_uri, "results.csv")
@@ -53,6 +56,12 @@ def report_table(results: Iterable[RowResult], run_id: str = "") -> pa.Table:
     """Return the rows of a report, sorted by line, without writing it."""
     table = _table(results, run_id)
     return table.take(_order(table))
+
+
+def output_of(table: pa.Table) -> str | None:
+    """Return the output folder as the run that wrote a report named it; outputs begin with it."""
+    named = (table.schema.metadata or {}).get(_OUTPUT)
+    return None if named is None else os.fsdecode(named)
 
 
 def read_report(output_uri: str) -> pa.Table:
@@ -97,8 +106,9 @@ def _order(table: pa.Table) -> npt.NDArray[np.int64]:
     return chosen
 
 
-def _write_tables(table: pa.Table, folder: Path) -> None:
+def _write_tables(table: pa.Table, folder: Path, output_uri: str) -> None:
     schema = _with_pandas_types(table.schema)
+    schema = schema.with_metadata({**schema.metadata, _OUTPUT: os.fsencode(output_uri)})
     with (
         parquet.ParquetWriter(folder / "results.parquet", schema) as writer,
         (folder / "results.csv").open("w", encoding="utf-8", newline="") as csv,

@@ -232,6 +232,11 @@ def test_the_page_is_never_wider_than_the_window(
     page.set_viewport_size({"width": width, "height": 800})
     wide = page.evaluate("document.documentElement.scrollWidth")
     assert wide <= width
+    if width >= 1000:
+        table, panel = page.locator("#pairs").bounding_box(), page.locator("#pair").bounding_box()
+        assert table is not None
+        assert panel is not None
+        assert table["x"] + table["width"] < panel["x"]
 
 
 def test_on_a_phone_the_pair_opens_over_the_table_and_closes(

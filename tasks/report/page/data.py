@@ -40,7 +40,9 @@ class Parts(NamedTuple):
     Attributes
     ----------
     output_uri
-        Folder of the page.
+        Folder of the page, absolute.
+    named
+        The same folder as the rows name it: it may be relative, or have been moved since.
     files
         Names in its folder ``listen/``, relative to the page.
     inputs
@@ -48,6 +50,7 @@ class Parts(NamedTuple):
     """
 
     output_uri: str
+    named: str
     files: Collection[str]
     inputs: Inputs
 
@@ -95,7 +98,7 @@ def _sounds(row: Row, parts: Parts) -> Row:
     """Return the URLs of a row's sounds and picture."""
     sounds = {"result_url": "", "music_url": "", "ambience_url": "", "picture": ""}
     output = row.pop("output") or ""
-    folder = parts.output_uri.rstrip("/") + "/"
+    folder = parts.named.rstrip("/") + "/"
     if row["status"] not in _MADE or not output.startswith(folder):
         return sounds
     sounds["result_url"] = url(output.removeprefix(folder))

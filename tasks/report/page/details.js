@@ -136,7 +136,7 @@ const PANEL = {
     const listed = facts.flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, String(value))]);
     const files = [["result", row.result_url], ["how it was made", row.result_url && `${row.result_url}.json`]]
       .filter(([, url]) => safeUrl(url)).map(([name, url]) => element("a", { href: safeUrl(url) }, name));
-    return element("details", { open: !isMade(row) }, element("summary", {}, "How it was made"),
+    return element("details", { open: !isMade(row) }, element("summary", {}, isMade(row) ? "How it was made" : "The row"),
       element("dl", {}, ...listed), files.length ? element("p", { class: "files" }, "Files: ", ...files.flatMap((file, k) => (k ? [", ", file] : [file]))) : null);
   },
 

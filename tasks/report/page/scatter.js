@@ -25,7 +25,11 @@ function drawMap() {
   figure.hidden = !rows.length;
   if (!rows.length) return;
   const { width, height, left, right, top, bottom } = MAP;
-  const within = (key) => [Math.min(0, ...rows.map((row) => row[key])), Math.max(1, ...rows.map((row) => row[key]))];
+  const within = (key) => {
+    const values = rows.map((row) => row[key]);
+    const [low, high] = [values.reduce((a, b) => Math.min(a, b)), values.reduce((a, b) => Math.max(a, b))];
+    return [low < 0 ? low - 0.03 : 0, high > 1 ? high + 0.03 : 1];
+  };
   const [x0, x1] = within("texture");
   const [y0, y1] = within("content");
   const x = (value) => left + ((value - x0) / (x1 - x0)) * (width - left - right);
@@ -63,7 +67,9 @@ function drawMap() {
     const meets = (a, b) => a.x < b.x + b.w && b.x < a.x + a.w && a.y < b.y + b.h && b.y < a.y + a.h;
     const isFree = (box) => box.x >= left && box.x + size <= width && box.y >= 0 && box.y + box.h < height - bottom && !boxes.some((other) => meets(box, other));
     const places = [[px + 7, py - 7], [px - size - 3, py - 7], [px - size / 2, py - 22], [px - size / 2, py + 8]];
-    const box = places.map(([left, top]) => ({ x: left, y: top, w: size, h: 14 })).find(isFree);
+    const under = (box) => rows.filter((other) => meets(box, { x: x(other.texture) - 2, y: y(other.content) - 2, w: 4, h: 4 })).length;
+    const free = places.map(([x, y]) => ({ x, y, w: size, h: 14 })).filter(isFree);
+    const [box] = free.sort((a, b) => under(a) - under(b));
     if (boxes.length >= 6 || !box) continue;
     boxes.push(box);
     const label = text([box.x, box.y + 11], name, { class: "outlier" });

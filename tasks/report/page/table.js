@@ -6,7 +6,7 @@ const COLUMNS = [
   { key: "ambience", title: "Ambience", class: "wide", cell: (row) => nameOf(row.ambience) },
   { key: "music", title: "Music", class: "wide", cell: (row) => nameOf(row.music) },
   { key: "strength", title: "Strength", class: "n wide", cell: (row) => number(row.strength) },
-  { key: "preset", title: "Preset", class: "wide", cell: (row) => row.preset || "", isShown: () => isMany("preset") },
+  { key: "preset", title: "Preset", class: "wide roomy", cell: (row) => row.preset || "", isShown: () => isMany("preset") },
   { key: "content", title: "Melody", help: "melody kept: 0 is the ambience, 1 the music", class: "meter", cell: (row) => meter(row, "content") },
   { key: "texture", title: "Ambience on", help: "ambience taken on: 0 is the music, 1 the ambience", class: "meter", cell: (row) => meter(row, "texture") },
   { key: "duration_s", title: "Length", class: "n wide", cell: (row) => (row.duration_s ? clock(row.duration_s) : "") },

@@ -19,7 +19,7 @@ from tasks.jobs.listen import Inputs
 from tasks.report.page.data import Parts, Row, by_column, page_rows
 from tasks.report.page.places import FOLDER, PAGE
 from tasks.report.results import RowResult
-from tasks.report.tables import read_report, write_report
+from tasks.report.tables import output_of, read_report, write_report
 from tasks.running.workspace import Workspace
 from tasks.storage.files import list_files, publish
 from tasks.storage.uris import absolute, join
@@ -83,10 +83,11 @@ def write_page(
     before
         Called just before the page appears; if it raises, the page does not appear.
     """
+    named = output_of(table) or output_uri
     output_uri = absolute(output_uri)
     found = list_files(join(output_uri, FOLDER))
     names = {f"{FOLDER}/{PurePosixPath(entry.uri).name}" for entry in found}
-    rows = page_rows(table, Parts(output_uri, names, inputs))
+    rows = page_rows(table, Parts(output_uri, named, names, inputs))
     page = render_page(
         rows,
         title=PurePosixPath(output_uri).name or "catalogue",
