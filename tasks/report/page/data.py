@@ -27,7 +27,8 @@ _SHOWN = (
     "chroma", "onset_correlation", "spectrum", "transfer_seconds", "invert_seconds",
     "music_sha256", "ambience_sha256", "model_sha256", "worker", "ended_at",
 )  # fmt: skip
-_MADE = ("ok", "cached")
+MADE = ("ok", "cached")
+"""Statuses of rows that have an output."""
 _FIGURES = ("content", "texture", "carrier_db", "follow", "strength")
 _NEAR = {"failed": 0, "invalid": 1, "not_run": 2, "look": 3, "meant": 4, "skipped": 5}
 
@@ -61,14 +62,15 @@ def page_rows(table: pa.Table, parts: Parts) -> list[Row]:
     Each has the columns of the report, and ``state`` (``meant``, ``look`` or its status),
     ``words``, ``picture``, and the relative URLs of its three sounds, empty where there is none.
     """
-    rows = [{**row, **_told(row), **_sounds(row, parts)} for row in _rows(table)]
+    rows = [{**row, **_told(row), **_sounds(row, parts)} for row in rows_of(table)]
     if len(rows) > MOST_ROWS:
         rows = sorted(rows, key=lambda row: (_NEAR[row["state"]], row["line"]))[:MOST_ROWS]
         rows.sort(key=lambda row: row["line"])
     return rows
 
 
-def _rows(table: pa.Table) -> Iterator[Row]:
+def rows_of(table: pa.Table) -> Iterator[Row]:
+    """Yield the rows of a report; a cell without a value is None."""
     columns = (*_SHOWN, "output")
     present = [name for name in columns if name in table.column_names]
     for batch in table.select(present).to_batches(1_000):
@@ -84,7 +86,7 @@ def _plain(value: Any) -> Any:
 
 def _told(row: Row) -> Row:
     """Return the state of a row, and what it sounds like."""
-    if row["status"] not in _MADE:
+    if row["status"] not in MADE:
         return {"state": row["status"], "words": ""}
     figures: Mapping[str, float] = {name: row[name] for name in _FIGURES}
     if None in figures.values():
@@ -99,7 +101,7 @@ def _sounds(row: Row, parts: Parts) -> Row:
     sounds = {"result_url": "", "music_url": "", "ambience_url": "", "picture": ""}
     output = row.pop("output") or ""
     folder = parts.named.rstrip("/") + "/"
-    if row["status"] not in _MADE or not output.startswith(folder):
+    if row["status"] not in MADE or not output.startswith(folder):
         return sounds
     sounds["result_url"] = url(output.removeprefix(folder))
     picture = picture_name(row["sha256"])

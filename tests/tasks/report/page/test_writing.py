@@ -7,12 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from tasks.report.page.places import picture_name
 from tasks.report.page.writing import as_data, render_page, write_page
 from tasks.report.parts import CATALOG, report_run, result_log, results_so_far
 from tasks.report.results import RowResult
 from tasks.report.tables import read_report, report_table, write_report
 from tasks.running.workspace import Workspace
 from tasks.storage.errors import StorageError
+from tasks.storage.files import read_bytes, write_bytes
+from tasks.storage.uris import join
 
 HOSTILE = "</script><script>x</script><!-- ]]> \u2028\u2029 &lt; '\" \n \udcff é"
 
@@ -126,3 +129,30 @@ def test_the_report_of_a_run_has_a_page(workspace: Workspace, tmp_path: Path) ->
         log.publish("run-1", CATALOG)
     report_run(workspace, "run-1", str(tmp_path / "out"))
     assert "it is too short" in (tmp_path / "out" / "index.html").read_text("utf-8")
+
+
+def test_a_page_finds_its_parts_in_a_folder_and_in_a_bucket(
+    workspace: Workspace, root_uri: str
+) -> None:
+    output, sha256 = join(root_uri, "night"), "ab" * 32
+    write_bytes(join(output, picture_name(sha256)), b"a picture")
+    figures = {"content": 0.8, "texture": 0.7, "carrier_db": 5.0, "follow": 0.5, "strength": 0.7}
+    inputs = {"ambience": join(root_uri, "in/rain.wav"), "music": "s3://elsewhere/tune.wav"}
+    hashes = {"ambience_sha256": "c" * 64, "music_sha256": "d" * 64, "duration_s": 3.0}
+    made = RowResult(
+        line=2,
+        id="a",
+        status="ok",
+        output=join(output, "a.wav"),
+        sha256=sha256,
+        facts={**figures, **inputs, **hashes},
+    )
+    write_report([made], workspace, output)
+    page = write_page(read_report(output), workspace, output, inputs="links")
+    assert page == join(output, "index.html")
+    text = read_bytes(page).decode("utf-8")
+    columns = json.loads(Elements(text).texts["script"][0])["columns"]
+    assert columns["picture"] == [picture_name(sha256)]
+    assert columns["result_url"] == ["a.wav"]
+    assert columns["ambience_url"] == ["../in/rain.wav"]
+    assert columns["music_url"] == [""]
