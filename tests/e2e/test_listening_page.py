@@ -280,9 +280,8 @@ def test_a_server_that_sends_only_whole_files_can_be_listened_to(
         page = visit(f"http://127.0.0.1:{server.server_port}/night/index.html")
         page.keyboard.press("ArrowRight")
         page.keyboard.press("ArrowRight")
+        wait_for(page, "PLAYER.position > 3.9 && PLAYER.active.audio.currentTime > 3.9")
         page.keyboard.press("Space")
-        wait_for(page, "PLAYER.position > 4.2")
-        assert sounds(page)["result"]["at"] > 4.2
         page.keyboard.press("2")
         wait_for(page, "PLAYER.heard.key === 'music' && PLAYER.position > 4.5")
         server.shutdown()
