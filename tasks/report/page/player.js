@@ -12,7 +12,10 @@ class Track {
     this.audio.preload = "metadata";
     this.audio.loop = this.loops;
     this.player = player;
-    this.audio.addEventListener("loadedmetadata", () => this.place());
+    this.audio.addEventListener("loadedmetadata", () => {
+      this.isCopying = false;
+      this.place();
+    });
     this.audio.addEventListener("playing", () => player.began(this));
     this.audio.addEventListener("timeupdate", () => player.tick());
     this.audio.addEventListener("ended", () => player.ended(this));
@@ -28,6 +31,7 @@ class Track {
     this.last = 0;
     this.wanted = 0;
     this.isCopied = false;
+    this.isCopying = false;
     if (this.url) this.audio.src = this.url;
     else this.audio.removeAttribute("src");
     this.audio.load();
@@ -54,6 +58,7 @@ class Track {
   async copy() {
     if (this.isCopied || !location.protocol.startsWith("http")) return;
     this.isCopied = true;
+    this.isCopying = true;
     const from = this.url;
     const isHeard = !this.audio.paused;
     try {
@@ -62,12 +67,13 @@ class Track {
       this.audio.src = URL.createObjectURL(blob);
       if (isHeard) this.audio.play().catch(() => {});
     } catch {
+      this.isCopying = false;
       this.player.broke(this);
     }
   }
 
   get position() {
-    if (this.audio.readyState < 1) return this.wanted;
+    if (this.audio.readyState < 1 || this.isCopying) return this.wanted;
     const now = this.audio.currentTime;
     if (this.loops && now + 0.5 < this.last) this.cycles += 1;
     this.last = now;

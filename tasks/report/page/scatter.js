@@ -1,5 +1,5 @@
 // The picture of the catalogue: melody kept against ambience taken on, a point per pair.
-const MAP = { width: 460, height: 330, left: 46, right: 14, top: 14, bottom: 42, points: new Map() };
+const MAP = { width: 460, height: 330, left: 62, right: 14, top: 14, bottom: 42, points: new Map() };
 
 function median(values) {
   const sorted = [...values].sort((a, b) => a - b);
