@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Callable
 
 from flows.requests import RenderRequest
 from tasks.report.page.writing import write_page
@@ -24,8 +25,15 @@ class MeanwhilePage:
     """
 
     def __init__(
-        self, workspace: Workspace, request: RenderRequest, run_id: str, *, n_asked: int
+        self,
+        workspace: Workspace,
+        request: RenderRequest,
+        run_id: str,
+        *,
+        n_asked: int,
+        before: Callable[[], None] = lambda: None,
     ) -> None:
+        self._before = before
         self._workspace, self._request, self._run_id = workspace, request, run_id
         self._n_asked = n_asked
         self._due_at = time.monotonic() + _FIRST_S
@@ -42,6 +50,7 @@ class MeanwhilePage:
                 self._request.output,
                 inputs=self._request.listen,
                 n_asked=self._n_asked,
+                before=self._before,
             )
         except StorageError as error:
             logger.warning("the listening page is not up to date: %s", error)

@@ -51,7 +51,9 @@ def render_catalog(request: RenderRequest) -> Any:
         result_log(workspace) as log,
         writing(catalog, run_id, shared=bool(deployment)) as (catalog, lease),
     ):
-        meanwhile = MeanwhilePage(workspace, request, run_id, n_asked=catalog.n_asked)
+        meanwhile = MeanwhilePage(
+            workspace, request, run_id, n_asked=catalog.n_asked, before=lease.claim.check
+        )
 
         def tell(result: RowResult) -> None:
             log.add(result)

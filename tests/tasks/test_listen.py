@@ -12,7 +12,10 @@ from tasks.report.results import success
 from tasks.report.tables import report_table
 from tasks.running.workspace import Workspace
 from tasks.storage.errors import StorageError
+from tasks.storage.files import list_files
 from tasks.storage.lease import Writer, hold
+from tasks.storage.uris import join
+from tasks.upload import upload_pair
 
 PLACES = {"ambience": "/in/rain.wav", "music": "/in/tune.wav", "output": "rain-tune.wav"}
 
@@ -108,3 +111,21 @@ def test_a_picture_is_drawn_once_per_sound(rendered: Workspace, pair: PairJob) -
     assert softer.picture != pair.picture
     invert_pair(other, rendered)
     assert rendered.store.find(*other.picture) == drawn
+
+
+def test_parts_are_shared_in_a_folder_and_in_a_bucket(
+    rendered: Workspace, pair: PairJob, root_uri: str
+) -> None:
+    output = join(root_uri, "night")
+    job = dataclasses.replace(
+        pair, output_uri=join(output, "a.wav"), output_folder=output, listen="previews"
+    )
+    upload_pair(job, rendered)
+    share_pair(job, rendered)
+    found = {f"listen/{Path(entry.uri).name}" for entry in list_files(join(output, "listen"))}
+    assert len(found) == 3
+    row = ManifestRow(line=2, id="rain-tune", **PLACES)
+    table = report_table([success(row, job, rendered, "ok")])
+    (shown,) = page_rows(table, Parts(output, output, found, job.listen))
+    assert {shown["picture"], shown["music_url"], shown["ambience_url"]} == found
+    assert shown["result_url"] == "a.wav"
