@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# Both are made by the first command that needs them: see the end.
+# Both are created by the first command that needs them: see the end.
 RUNTIME := $(VENV)/.runtime
 TOOLS := $(VENV)/.tools
 LOCK = uv pip compile pyproject.toml --universal --python-version 3.11 --upgrade --generate-hashes \
@@ -11,17 +11,17 @@ LOCK = uv pip compile pyproject.toml --universal --python-version 3.11 --upgrade
 
 .PHONY: demo test quick test-faults check fmt bench bench-sound lock clean
 
-demo: $(RUNTIME)  ## train and render on sounds made on the spot
+demo: $(RUNTIME)  ## train and render with synthesised sounds
 	AMNST_STORE_URI=demo/store PREFECT_HOME="$$PWD/demo/prefect" $(BIN)/amnst demo demo
 
-# Two files at a time, as many tests wait for servers; in the order of their folders, as those take longest.
+# Two files at a time, because many tests wait for servers. Folders in order: the slow ones come first.
 test: $(TOOLS)  ## all tests
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations=10 --durations-min=1
 
-quick: $(TOOLS)  ## the tests that need no server and no long computation, in a minute or so
+quick: $(TOOLS)  ## tests that need no server and no long computation; about a minute
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m 'not server and not heavy and not faults and not browser and not slow'
 
-test-faults: $(TOOLS)  ## kill servers and workers in turn, and press Retry in a browser; needs postgresql, redis-server and chromium
+test-faults: $(TOOLS)  ## slow tests that kill servers and workers or press Retry in a browser; needs postgresql, redis-server and chromium
 	$(BIN)/python -m pytest -m 'faults or browser or slow'
 
 check: $(TOOLS)  ## lint, types, contracts, spelling
@@ -31,27 +31,27 @@ check: $(TOOLS)  ## lint, types, contracts, spelling
 	$(BIN)/lint-imports
 	$(BIN)/codespell
 
-fmt: $(TOOLS)  ## format, and mend what can be mended
+fmt: $(TOOLS)  ## format the code and fix what ruff can fix
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 bench: $(TOOLS)  ## every benchmark; see tests/benchmarks/README.md
 	$(BIN)/python -m tests.benchmarks
 
-bench-sound: $(TOOLS)  ## is it a transfer? sixteen real pairs, all methods, and a page to listen to
+bench-sound: $(TOOLS)  ## judge sixteen real pairs by all methods, and write a page to listen to
 	$(BIN)/python -m tests.benchmarks sound audition
 
-lock:  ## pin all dependencies anew, for every supported Python; needs uv
+lock:  ## update the versions of all dependencies; needs uv
 	$(LOCK) --extra build --extra cluster --output-file requirements.lock
 	$(LOCK) --extra dev --output-file requirements-dev.lock --constraint requirements.lock
 
-clean:  ## remove the virtual environment and what the demo made
+clean:  ## remove the virtual environment and the demo's files
 	rm -rf $(VENV) demo
 
-# A checkout's path may hold spaces, which make cannot have in a target's name: all are relative.
+# Paths are relative, because a checkout's path may contain spaces and make's targets may not.
 $(RUNTIME): requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14) and "Python 3.11 to 3.13 is needed; make PYTHON=python3.12 names one")'
-	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { echo 'making a virtual environment in $(VENV)'; $(PYTHON) -m venv --clear $(VENV); }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14) and "Python 3.11 to 3.13 is needed; choose one, such as make PYTHON=python3.12")'
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { echo 'creating a virtual environment in $(VENV)'; $(PYTHON) -m venv --clear $(VENV); }
 	@$(BIN)/python -m deployments.install requirements.lock
 	@echo 'installing amnst itself, from this folder'
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .

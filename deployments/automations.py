@@ -52,7 +52,7 @@ def stuck_runs(pending_s: int = PENDING_S) -> AutomationCore:
         # precedes it, and then ignores it. Each heartbeat shows again that the run has begun.
         expect={_HEARTBEAT, *_events({"Running", "Cancelling"} | _OVER | _WAITING)},
         within_s=pending_s,
-        message=f"claimed but not begun for {pending_s} s: its worker is lost",
+        message=f"claimed but not started for {pending_s} s: its worker is lost",
     )
 
 

@@ -37,7 +37,7 @@ def deploy(
     image: str | None = None,
     dry_run: bool = False,
 ) -> Iterator[Change]:
-    """Create what is missing, update what differs, and remove our deployments without definition.
+    """Create what is missing, update what differs, and remove what is no longer defined.
 
     Yields each change when it is done. Other people's deployments stay as they are. So does what
     an operator may have set: edited job templates of pools, schedules, and whether an automation

@@ -20,7 +20,7 @@ from nst_core.errors import NSTError
 
 _HOST = "127.0.0.1"
 _LOCK_S = 5.0
-"""Time to wait for the lock: a query holds it for a moment, an ending server for seconds."""
+"""Time to wait for the lock: a query holds it briefly, a server that is ending for seconds."""
 _SERVER_LOGIN = "PREFECT_SERVER_API_AUTH_STRING"
 
 

@@ -43,7 +43,7 @@ _PROBES: dict[str, Any] = {
     "namespace": "any",
     "cluster_config": {"config": {}, "context_name": "any"},
 }
-"""Variables that would let a run start another program, or start ours elsewhere."""
+"""Variables with which a run could start another program, or start ours elsewhere."""
 
 
 def ensure_pool(
@@ -152,7 +152,7 @@ def _allowed_environment(name: str, definitions: Sequence[Definition]) -> dict[s
                 values.setdefault(variable, set()).add(value)
     return {
         "title": "Environment Variables",
-        "description": "As the deployments of amnst have them; no run may have others.",
+        "description": "The variables that amnst's deployments set; a run may set no others.",
         "type": "object",
         "properties": {variable: {"enum": sorted(values[variable])} for variable in sorted(values)},
         "additionalProperties": False,

@@ -18,7 +18,7 @@ SERVER_ENVIRONMENT = {
     # The default is five seconds, but none of our runs waits for these checks, and each check costs
     # the server as much as two events. An expired pause is noticed within a minute,
     "PREFECT_SERVER_SERVICES_PAUSE_EXPIRATIONS_LOOP_SECONDS": "60",
-    # a worker that has not reported its clean-up within the 30 s that it has for it,
+    # a worker that has not reported its clean-up within the allowed 30 s,
     "PREFECT_SERVER_SERVICES_CLEANUP_RECONCILER_LOOP_SECONDS": "30",
     # a run that no worker takes (Late, after 15 s) and a new schedule within ten seconds.
     "PREFECT_SERVER_SERVICES_LATE_RUNS_LOOP_SECONDS": "10",

@@ -43,5 +43,5 @@ class Batch:
         )
 
     def is_forced(self) -> bool:
-        """Return whether finished rows are rendered again: on request, except in a retry."""
+        """Return whether finished rows are rendered again: if requested, but not in a retry."""
         return self.request.force and flow_run.get_run_count() <= 1

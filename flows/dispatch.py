@@ -39,7 +39,7 @@ _POLL_S = 5.0
 _PAGE = 200
 """Number of runs per request to the server."""
 _MAX_STARTS = 3
-"""Starts of a shard whose worker is lost; limited, because a pair may be what kills it."""
+"""Maximum number of starts of a shard, because one of its pairs may kill the workers."""
 _PENDING_S = 600.0
 """A run that is pending for longer has lost its worker, which sends no heartbeat for it."""
 _SERVER_GRACE_S = 900.0
@@ -68,7 +68,7 @@ def render_on_workers(
         tell(result)
 
     try:
-        # Close at once, because closing cancels the shards; a traceback would delay it.
+        # Closing cancels the shards; do it at once, because a traceback would delay it.
         with closing(_results(catalog, workspace, deployment, run_id)) as results:
             for result in results:
                 keep(result)

@@ -29,7 +29,7 @@ PresetName = Annotated[
     str,
     Field(
         title="Preset",
-        description="Preset for rows that name none: real (the default), fast (fewer steps), "
+        description="Preset for rows without one: real (the default), fast (fewer steps), "
         "quality (more steps), closed (no steps); mel and original (from a mel alone)",
         json_schema_extra={"enum": list(PRESETS)},
     ),
@@ -41,7 +41,7 @@ Strength = Annotated[
         title="Strength",
         ge=0,
         le=1,
-        description="Strength for rows that name none, from 0 (the music) to 1 (the ambience "
+        description="Strength for rows without one, from 0 (the music) to 1 (the ambience "
         "plays it)",
     ),
 ]
@@ -127,7 +127,7 @@ class RenderRequest(Parameters):
 
     @property
     def title(self) -> str:
-        """Name for people: the manifest's, without folder and suffix."""
+        """Name shown in messages: the manifest's, without folder and suffix."""
         return PurePosixPath(self.manifest).stem
 
 

@@ -17,7 +17,7 @@ def _usable_cores() -> int:
 
 
 def _temporary_folder() -> Path:
-    """Return TMPDIR, else a folder on disk, because long pieces would fill a /tmp in memory."""
+    """Return TMPDIR, else a folder on disk: long pieces would fill a /tmp that is in memory."""
     on_disk = Path("/var/tmp")  # noqa: S108  # the folder in it is ours alone, or refused
     is_asked_for = "TMPDIR" in os.environ or not on_disk.is_dir()
     return Path(tempfile.gettempdir()) if is_asked_for else on_disk

@@ -14,7 +14,7 @@ from nst_core.errors import NSTError
 from tasks.manifest.row import ManifestRow
 
 CODE_VERSION = f"{__version__}/{ALGORITHM_VERSION}"
-"""All workers of a catalogue must have the same one."""
+"""Version of amnst, which all workers of a catalogue must share."""
 
 
 class Shard(Parameters):
@@ -42,7 +42,7 @@ class Shard(Parameters):
 
     @property
     def title(self) -> str:
-        """Name for people, which also names the catalogue."""
+        """Name shown in the UI, which also names the catalogue."""
         return f"{self.request.title}-{self.name}"
 
 

@@ -44,7 +44,7 @@ class TrainRequest(Parameters):
 
 
 class TrainResult(BaseModel):
-    """Place of the classifier, and its accuracy in validation."""
+    """Path of the classifier, and its accuracy in validation."""
 
     weights: str
     track_accuracy: float

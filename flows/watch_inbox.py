@@ -91,7 +91,7 @@ def watch_inbox(request: InboxRequest) -> Any:
 
 
 def _look_after(manifest: str, request: InboxRequest, workspace: Workspace) -> str:
-    """Do the next step for one manifest, and return a text that says what was done."""
+    """Take the next step for one manifest, and return a text that says what was done."""
     state, ticket = state_of(ticket_of(manifest))
     render = request.of(manifest)
     if state is None:

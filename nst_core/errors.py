@@ -6,7 +6,7 @@
     +-- ConfigError     a parameter outside its range
     +-- AudioError      an audio file that cannot be used
     +-- DatasetError    a genre dataset that cannot train a classifier
-    +-- ModelError      weights that are damaged, not ours or of another architecture
+    +-- ModelError      weights that are damaged, foreign or of another architecture
     +-- SignalError     an array that cannot be processed (NaN, empty, wrong shape)
 
 The other packages add their own children: for storage, manifests and shards in ``tasks``, for
@@ -61,7 +61,7 @@ class ConfigError(NSTError):
 
 
 class AudioError(NSTError):
-    """An audio file that cannot be used; `path` names it, `reason` says why."""
+    """An audio file that cannot be used: its `path`, and the `reason`."""
 
     def __init__(self, code: str, path: str | Path, reason: str) -> None:
         super().__init__(f"{path}: {reason}", code=code)
@@ -74,7 +74,7 @@ class DatasetError(NSTError):
 
 
 class ModelError(NSTError):
-    """Classifier weights that are damaged, not ours or of another architecture."""
+    """Classifier weights that are damaged, foreign or of another architecture."""
 
 
 class SignalError(NSTError):

@@ -51,7 +51,7 @@ def fetch_dataset(source: str, scratch: Path, *, sha256: str | None = None) -> P
     StorageError
         A server or disk fails.
     """
-    refuse_login("the dataset's place", source)
+    refuse_login("the dataset's path", source)
     if "://" not in source and Path(source).is_dir():
         return Path(source).absolute()
     unpacked = scratch / "unpacked"  # earlier versions used "datasets", with fewer sound formats

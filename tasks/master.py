@@ -1,4 +1,4 @@
-"""The file of a rendered pair, with its loudness and its figures."""
+"""File of a rendered pair, with its loudness and its figures."""
 
 import dataclasses
 from pathlib import Path

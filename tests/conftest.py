@@ -22,7 +22,7 @@ HEAVY_FOLDERS = {"classifier", "transfer"}
 _PREFECT_HOME = tempfile.mkdtemp(prefix="amnst-prefect-")
 atexit.register(shutil.rmtree, _PREFECT_HOME, ignore_errors=True)
 os.environ["PREFECT_HOME"] = _PREFECT_HOME
-# A flow without a server would start one for itself. A test that wants one says so by a fixture.
+# Without a server, a flow would start its own. A test that needs a server uses a fixture.
 os.environ["PREFECT_SERVER_ALLOW_EPHEMERAL_MODE"] = "false"
 prepare_prefect(verbose=False)
 

@@ -22,7 +22,7 @@ _LAGS = (3, 7, 14, 28, 55, 110)
 
 @lru_cache(maxsize=8)
 def _filter_responses(n: int, sr: int) -> FloatArray:
-    """Power responses of Butterworth filters even on the ERB scale, (n_filters, n // 2 + 1)."""
+    """Return power responses of Butterworth filters on the ERB scale, (n_filters, n // 2 + 1)."""
     low, high = erb_rate(_FILTER_EDGES_HZ)
     edges = erb_frequency(np.linspace(low, high, _FILTERS + 1))
     frequency = np.fft.rfftfreq(n, 1 / sr)
@@ -67,7 +67,7 @@ def _demodulated_statistics(E: FloatArray, deviation: float) -> Statistics:
 def demodulated_texture_moved(
     y: FloatArray, music: FloatArray, ambience: FloatArray, sr: int
 ) -> float:
-    """dT2: as dTM by another route, which no part of the transfer resembles.
+    """Return dT2: dTM by another method, which resembles no part of the transfer.
 
     Butterworth filters even on the ERB scale, analytic envelopes over their own Gaussian
     means of 58 and 116 ms, and autocorrelations in place of a modulation spectrum. Takes
@@ -76,7 +76,7 @@ def demodulated_texture_moved(
     Parameters
     ----------
     y, music, ambience : shape (n_samples,), float32
-        At one level; the ambience best a stretch that was not used.
+        At the same level; the ambience should be a part that was not used.
     sr
         Hz.
     """

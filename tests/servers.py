@@ -19,11 +19,11 @@ _POSTGRES = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
 POSTGRES = _POSTGRES[-1] if _POSTGRES else Path("/usr/lib/postgresql/bin/postgres")
 
 PATIENCE_S = 900
-"""How long a test waits for a process: a busy machine can stand still for minutes."""
+"""Longest wait for a process, because a busy machine can stand still for minutes."""
 
 
 def free_ports(count: int) -> list[int]:
-    """Free ports whose twin, 10,000 higher, is free too: SeaweedFS takes both."""
+    """Return free ports whose twin, 10,000 higher, is also free: SeaweedFS takes both."""
     chooser, found = random.Random(os.urandom(8)), []
     while len(found) < count:
         port = chooser.randrange(12_000, 22_000)

@@ -19,10 +19,10 @@ def save_small_classifier(folder: Path, *, seed: int, standardised: bool) -> Pat
     seed
         Of the weights.
     standardised
-        Let its input know the band statistics of some music, so that its features differ.
+        Standardise its input with the bands of some music, so that its features differ.
     """
     setup_tensorflow(2)
-    # They import TensorFlow, which many tests do without.
+    # They import TensorFlow, which many tests do not need.
     from nst_core.classifier.network import build_classifier, standardise_input
     from nst_core.classifier.saving import save_classifier
 
@@ -33,7 +33,7 @@ def save_small_classifier(folder: Path, *, seed: int, standardised: bool) -> Pat
         standardise_input(network, np.stack([power_mel(y, mel).T for y in sounds]))
     weights = folder / "small.weights.h5"
     with warnings.catch_warnings():
-        # Keras and NumPy 2 have not agreed on how an array is copied.
+        # Keras and NumPy 2 disagree on how an array is copied.
         warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)
         save_classifier(network, weights, genres=GENRES, architecture=small, mel=mel, facts={})
     return folder

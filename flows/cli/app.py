@@ -86,11 +86,11 @@ def train(
     licence
         Licence of the data, for the model card.
     epochs
-        Number of epochs, if not the default.
+        Number of epochs.
     batch_size
-        Segments per training step, if not the default.
+        Segments per training step.
     seed
-        Seed of the training, if not the default.
+        Seed of the training.
     verbose
         Show Prefect's own log.
     """
@@ -129,7 +129,7 @@ def train(
             counts = ", ".join(
                 f"{n} {suffix or 'without suffix'}" for suffix, n in result.passed_over.items()
             )
-            screen.say(f"ignored, because their suffix is not that of a sound file: {counts}")
+            screen.say(f"ignored, because the suffix is not that of a sound file: {counts}")
     print(result.weights)
     return 0
 
@@ -174,7 +174,7 @@ def _checked(manifest: str, input_roots: tuple[str, ...]) -> tuple[int, list[str
 
 @app.command
 def plan(*, ambience: Globs, music: Globs, format: AudioFormat = OutputConfig.format) -> int:  # noqa: A002
-    """Write a manifest of every ambience on every music to stdout.
+    """Write a manifest to stdout that pairs every ambience with every piece of music.
 
     Save it in the current folder, because its paths are relative to that folder.
 

@@ -22,7 +22,7 @@ def heeding_sigterm(flow: Any) -> Any:
     """Return a copy of a flow that leaves SIGTERM to our handler.
 
     While a flow runs, Prefect installs its own handler, which obeys every signal. `timeout` sends
-    two signals, and the second would stop us from writing the report after the first.
+    two signals, and the second would prevent the report that the first one asks for.
     """
 
     def heed_sigterm_again(*_: object) -> None:

@@ -47,11 +47,11 @@ def transfer(
     music
         Sound file of the music.
     output
-        Result: .wav, .flac or .ogg. An existing file is replaced.
+        File for the result: .wav, .flac or .ogg. An existing file is replaced.
     strength
         0 (the music) to 1 (the ambience plays it).
     preset
-        As in `amnst render`.
+        real, fast (fewer steps), quality (more steps), closed (no steps), mel or original.
     seed
         Seed of a start from noise.
     start
@@ -61,7 +61,7 @@ def transfer(
     sample_rate
         Sample rate of the result in Hz.
     picture
-        PNG to draw the mels of ambience, music and result to.
+        PNG file for a picture of the mels of ambience, music and result.
     json
         Print the figures as one line of JSON to stdout.
     """

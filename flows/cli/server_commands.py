@@ -32,8 +32,8 @@ def deploy(
 ) -> int:
     """Set up a Prefect server: pools, deployments, schedules (off) and automations.
 
-    PREFECT_API_URL names the server; without it the command does nothing and exits with 2. A
-    second call changes nothing.
+    PREFECT_API_URL names the server; if it is not set, the command does nothing and exits with 2.
+    A second call changes nothing.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ def serve(
                 ours[AUTH] = server.login
             environment.update(ours)
             os.environ.update(ours)
-            sys.stderr.write("making deployments\n")
+            sys.stderr.write("creating deployments\n")
             deploy()
             team = _workers(devices, workers)
             print(f"UI: {address.ui}", flush=True)
@@ -192,8 +192,8 @@ def worker(
 def doctor() -> int:
     """Check the store and the scratch folder, and the Prefect server and its workers.
 
-    PREFECT_API_URL names the server; without it only store and scratch are checked. Exits with 0
-    if all checks pass, and with 1 if there are warnings or faults.
+    PREFECT_API_URL names the server; if it is not set, only store and scratch folder are checked.
+    Exits with 0 if all checks pass, and with 1 if there are warnings or faults.
     """
     prepare_prefect(verbose=False, patient=False)
     from prefect.client.orchestration import get_client
@@ -218,7 +218,7 @@ def doctor() -> int:
             with get_client(sync_client=True) as client:
                 findings += _told(examine_server(client, definitions()))
     else:
-        well = "store and scratch are well"
+        well = "store and scratch folder passed all checks"
         unseen = "; server and workers were not checked: PREFECT_API_URL is not set"
     n_bad = sum(finding.level != "ok" for finding in findings)
     verdict = f"{n_bad} of {len(findings)} need attention" if n_bad else well

@@ -26,7 +26,7 @@ class Remedy(Enum):
 
 
 class ServerError(NSTError):
-    """A Prefect server cannot be reached, or refuses a request."""
+    """Error of a Prefect server that cannot be reached or refuses a request."""
 
     def __init__(self, message: str, *, code: str) -> None:
         super().__init__(scrub(message), code=code)  # a server's URL may contain a login
@@ -103,7 +103,8 @@ _LOGIN = (
 
 
 def _source() -> str:
-    """Return the setting that contains the address."""
+    """Return advice about the setting that contains the address."""
     if "PREFECT_API_URL" in os.environ:
         return "set PREFECT_API_URL"
-    return f"set PREFECT_API_URL; a profile in {get_current_settings().profiles_path} names it"
+    profiles = get_current_settings().profiles_path
+    return f"set PREFECT_API_URL, which overrides the profile in {profiles}"

@@ -10,7 +10,7 @@ _OTHERS = 0o077
 
 
 class HomeError(NSTError):
-    """PREFECT_HOME names a folder that cannot be used."""
+    """Error of a PREFECT_HOME that cannot be used."""
 
 
 def prefect_home() -> Path:

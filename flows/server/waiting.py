@@ -138,9 +138,9 @@ def _is_untaken(run: FlowRun, untaken_s: float) -> bool:
 def report_of(run: FlowRun) -> str | None:
     """Return the place of the report of a catalogue's or shard's run; None if there is none yet.
 
-    Waits for an unreachable server. A page in the UI shows that there is a report. The page may be
-    missing, because a run continues if the server refuses it; then the store is asked, which this
-    machine may share.
+    Waits for an unreachable server. A page in the UI shows that there is a report. If the server
+    refused the page, the run continued without it; then the store is checked, which this machine
+    may share.
     """
     shard = run.parameters.get("shard", {})
     output = (shard or run.parameters).get("request", {}).get("output")

@@ -41,7 +41,7 @@ class ServerLog:
             sys.stderr.flush()
 
     def last_words(self) -> str:
-        """Return the reason in the log why the server has ended."""
+        """Return why the server has ended, according to its log."""
         self._thread.join(timeout=5)
         with self._lock:
             return reason_in(list(self._lines))
@@ -63,10 +63,10 @@ class ServerLog:
 def reason_in(lines: list[str]) -> str:
     """Return the last exception in a log, without an uninformative class; else the last line.
 
-    Prefect and uvicorn print the traceback first, and then that they end.
+    After a traceback, Prefect and uvicorn still print that they end.
     """
     for line in reversed(lines):
         if found := _REASON.match(line):
             return _DRIVER.sub("", found[2])[:_LONG].strip()
     said = [line.strip() for line in lines if line.strip()]
-    return _LEVEL.sub("", said[-1])[:_LONG] if said else "it said nothing"
+    return _LEVEL.sub("", said[-1])[:_LONG] if said else "it logged nothing"

@@ -86,15 +86,15 @@ def read_audio(
     """Decode a sound file, or refuse it with a stated reason.
 
     libsndfile reads WAV, AIFF, AU, FLAC, W64 and CAF; FFmpeg reads MP3, OGG, Opus, AAC and
-    ALAC (M4A), WMA, Matroska, WebM and more. Both run in a separate process. Memory is never
-    allocated on the word of a header: samples are read in blocks, up to the end of the section.
+    ALAC (M4A), WMA, Matroska, WebM and more. Both run in a separate process. No header decides how
+    much memory is allocated: samples are read in blocks, up to the end of the section.
 
     Parameters
     ----------
     path
         A local file. The format is detected from its contents, not its name.
     sr
-        Resample to this rate in Hz; None keeps the file's own rate.
+        Rate of the result in Hz; None keeps the file's own rate.
     mono
         Average the channels. Otherwise a file with several has shape (n_samples, n_channels).
     start_s, duration_s

@@ -122,7 +122,7 @@ def envelope(y: Sliceable, part: slice, floor: float, *, gain: float = 1.0) -> W
     Parameters
     ----------
     y : shape (n_samples,) or (n_samples, n_channels), float32
-        Taken as silent before its first and after its last sample. The result is the maximum over
+        Counts as silent before its first and after its last sample. The result is the maximum over
         its channels.
     part
         Samples to return; may begin before the first sample and end after the last.

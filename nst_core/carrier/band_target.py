@@ -118,7 +118,7 @@ class BandLevels:
 
     def sharpness(self, config: CarrierConfig) -> float:
         """Return the sharpness of smoothing, between that of sustained and percussive music."""
-        # sounding * sqrt(variance while it sounds), without a division by a band that never does
+        # sounding * sqrt(variance while it sounds), without dividing by a silent band's share
         deviation = np.sqrt(np.maximum(self.sounding * self.grain_power - self.grain**2, 0))
         grain = float(deviation.sum() / (self.sounding.sum() + _TINY))
         grain = max(grain, config.sustained_grain)

@@ -63,7 +63,7 @@ def impose(
             overlap_add_pairs(z, hann(n_fft), hop, len(goal), out[start * hop :])
         return out
 
-    # The parts do not depend on the number of threads, and are added in order.
+    # The parts do not depend on the number of threads and are added in order.
     whole = np.zeros((n_frames + overlap - 1) * hop, np.float32)
     firsts = range(0, n_frames, PART_FRAMES)
     parts = side_by_side([partial(impose_on, first) for first in firsts])

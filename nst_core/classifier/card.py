@@ -1,7 +1,7 @@
 """Model card: the training data of a classifier, and its accuracy.
 
 `nst_core.classifier.saving.save_classifier` writes the facts as JSON; this module turns them into
-a page and two pictures. `librosa.display` draws sounds and spectrograms; neither picture is one.
+a page and two pictures. `librosa.display` does not fit: the pictures show no sound or spectrogram.
 """
 
 from pathlib import Path

@@ -18,7 +18,7 @@ LEVEL = 0.1
 
 @dataclass(frozen=True, kw_only=True)
 class MelConfig:
-    """The power mel-spectrogram that all stages share (with the customer's values)."""
+    """The power mel-spectrogram that all stages share."""
 
     sr: int = within(22_050, 8_000, 96_000)
     n_fft: int = within(1024, 64, 65_536)
@@ -73,7 +73,7 @@ class OutputConfig:
 
     format: AudioFormat = field(
         default="wav",
-        metadata={"title": "Format", "description": "Format for outputs whose row names none"},
+        metadata={"title": "Format", "description": "Format of the output for rows without one"},
     )
     subtype: Subtype | None = field(
         default=None,

@@ -1,6 +1,6 @@
 """First checks of a sound file: it can be opened, and its first bytes do not rule out a recording.
 
-They come before any decoder reads the file. The limits on rate and channels are here too.
+They run before any decoder reads the file. The limits on rate and channels are also here.
 """
 
 import stat

@@ -18,7 +18,7 @@ _FLAC_READ_AHEAD = 1 << 16
 """Bytes that libFLAC may have read beyond the last frame."""
 
 UNKNOWN_FRAMES = 1 << 62
-"""Frame counts from here on mean that the header states no length."""
+"""A header with this frame count or more states no length."""
 
 
 def open_sndfile(source: Source, path: str, stack: ExitStack) -> Stream:

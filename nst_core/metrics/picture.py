@@ -24,9 +24,9 @@ def draw_mels(path: Path, sounds: Mapping[str, FloatArray], sr: int) -> None:
     Parameters
     ----------
     sounds : shape (n_samples,) each, float32
-        By their titles. All are drawn as long as the last.
+        Sounds by title. All are drawn with the length of the last.
     sr
-        Hz, of all sounds.
+        Sample rate of all sounds in Hz.
     """
     mel = replace(_MEL, sr=sr)
     n = len(list(sounds.values())[-1])

@@ -71,7 +71,7 @@ class Metrics:
 
     @property
     def verdict(self) -> str:
-        """``transfer``, or the `GATES` that it misses, as is expected at a low strength."""
+        """``transfer``, or the `GATES` that it misses; some misses are expected at low strength."""
         missed = [name for name, least in GATES.items() if not getattr(self, name) >= least]
         return "misses " + " ".join(missed) if missed else "transfer"
 

@@ -50,8 +50,8 @@ def _grain_statistics(
     ----------
     envelope : shape (n_frames, n_bands), float32
     of_music : shape of ``envelope``
-        If given, the music's own envelope, smoothed by 20 ms, is divided out first, and only
-        frames are counted in which it sounds.
+        If given, the music's own envelope, smoothed by 20 ms, is divided out first, and only the
+        frames in which the music sounds are counted.
     """
     grain = _grain(envelope, of_music)
     mean, deviation = grain.mean(axis=0), grain.std(axis=0) + 1e-9
@@ -134,6 +134,6 @@ def texture_moved(y: FloatArray, music: FloatArray, ambience: FloatArray, sr: in
 def progress(reached: Statistics, start: Statistics, goal: Statistics, floor: float) -> float:
     """Return how far `reached` has moved from `start` (0) to within `floor` of `goal` (1)."""
     whole = texture_distance(start, goal)
-    # If the music is as close to the goal as one half of the ambience to the other, the ratio
-    # is undefined.
+    # The ratio is undefined if the music is as close to the goal as the ambience's halves are to
+    # each other.
     return (whole - texture_distance(reached, goal)) / max(whole - floor, 0.25 * whole, 1e-3)

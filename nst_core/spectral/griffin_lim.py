@@ -1,8 +1,8 @@
 """Fast Griffin-Lim on consecutive frames, in blocks that fit into the cache.
 
-Frames go in pairs (`nst_core.spectral.frame_pairs`). Windows, magnitudes and overlap-add are one
-compiled pass each; nothing longer than the waveform is kept. Numba
-without ``fastmath``: with it, two runs differ by 1e-6.
+Frames are transformed in pairs (`nst_core.spectral.frame_pairs`). Windows, magnitudes and
+overlap-add are one compiled pass each; no array longer than the waveform is kept. Numba is used
+without ``fastmath``, with which two runs differ by 1e-6.
 """
 
 import numba

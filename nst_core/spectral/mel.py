@@ -7,6 +7,7 @@ no gradient, so the optimisation leaves them at zero.
 
 import warnings
 from functools import lru_cache
+from threading import Lock
 from typing import overload
 
 import numpy as np
@@ -20,6 +21,7 @@ from nst_core.streaming.arrays import Sliceable, blocks
 
 COMPRESSION = 1e4
 """log1p(1e4 M) of a signal at `LEVEL` suits a network and, unlike decibels, is invertible at 0."""
+_FILTERS_OF_WARNINGS = Lock()
 
 
 @lru_cache(maxsize=8)
@@ -38,13 +40,12 @@ def mel_bank(config: MelConfig, *, low_hz: float = 0.0, high_hz: float | None = 
     shape (n_mels, n_bins), float32, read-only
         Triangles that tile.
     """
-    # librosa takes a second to import, and a render may take a twentieth of that.
+    # Import it here, because it takes a second, and a render may take a twentieth of that.
     from librosa import filters  # noqa: PLC0415
 
-    with warnings.catch_warnings():
-        warnings.filterwarnings(
-            "ignore", "Empty filters", UserWarning
-        )  # see the module's docstring
+    # The warning is expected, see the module's docstring. `catch_warnings` is not thread-safe.
+    with _FILTERS_OF_WARNINGS, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Empty filters", UserWarning)
         weights: FloatArray = filters.mel(
             sr=config.sr,
             n_fft=config.n_fft,

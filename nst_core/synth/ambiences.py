@@ -1,6 +1,6 @@
 """Rain, wind, waves and fire as shaped noise; `synth.ambience` levels them.
 
-Two means make all of them: drops (grains of short resonances, scattered at random) and
+All are made of two elements: drops (grains of short resonances, scattered at random) and
 beds (noise whose spectrum is drawn frame by frame).
 """
 

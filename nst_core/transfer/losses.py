@@ -235,7 +235,7 @@ def fine_structure(u: tf.Tensor, groups: tf.Tensor) -> tf.Tensor:
 
 
 def peak_weights(u_music: tf.Tensor) -> tf.Tensor:
-    """Roots of weights with which the fine structure counts where the music has partials."""
+    """Roots of the fine structure's weights, which are high where the music has partials."""
     peaks = tf.nn.relu(fine_structure(u_music, group_means(u_music)))
     return tf.sqrt(peaks / (tf.reduce_mean(peaks, axis=(1, 2), keepdims=True) + 1e-6))
 

@@ -99,7 +99,7 @@ def stylise(
 
 
 def windows(n_frames: int, mel: MelConfig, config: TransferConfig) -> list[slice]:
-    """Return the frames that are optimised at a time: all, except for very long music."""
+    """Return the frames that are optimised at a time: all, unless the music is very long."""
     longest = round(config.window_s * mel.sr / mel.hop_length)
     bounds = window_bounds(n_frames, longest, _overlap_frames(mel, config))
     return [slice(first, last) for first, last in bounds]

@@ -143,7 +143,7 @@ def _render_levelled(
     strength: float,
     scratch: Path | None,
 ) -> Sliceable:
-    """Do `render` for one channel at `LEVEL`; the level of the result is arbitrary."""
+    """Render one channel at `LEVEL`; the level of the result is arbitrary."""
     weight = texture_weight(strength)
     if config.start == "carrier":
         carrier = stylisation.carriers.get(strength)

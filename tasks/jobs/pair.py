@@ -17,7 +17,7 @@ _ANALYSIS_VERSION = 7
 class AnalysisJob:
     """Input of one or more pairs: the file, the section of it, and the analysis.
 
-    `uri` is where to read, `sha256` what to read; the key covers only the latter.
+    `uri` says where to read and `sha256` which content; the key covers only the content.
     """
 
     uri: str

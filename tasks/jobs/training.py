@@ -13,7 +13,7 @@ _SEGMENTS_VERSION = 2
 class SegmentJob:
     """A dataset to cut.
 
-    `folder` is where to read, `content` what to read; the key covers only the latter.
+    `folder` says where to read and `content` which content; the key covers only the content.
     """
 
     folder: str

@@ -1,4 +1,4 @@
-"""What people give as a manifest that is none, recognised by its first bytes.
+"""Kinds of files that people pass as a manifest by mistake, recognised by their first bytes.
 
 A library that knows hundreds of formats would be one more dependency for this one message.
 """

@@ -30,7 +30,7 @@ def plan_rows(
     Raises
     ------
     ManifestError
-        A manifest cannot express the ambience: its cell would mean another one.
+        A manifest cannot express the ambience: its cell would name another one.
     """
     for ambience in ambiences:
         _check_cell(ambience)

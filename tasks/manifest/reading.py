@@ -72,7 +72,7 @@ def read_manifest(
         Folders and ``s3://`` prefixes that inputs may come from; relative paths are
         relative to the first. Default: the manifest's own folder.
     default_format
-        Format for rows that name none: the suffix of the outputs that we name.
+        Format for rows without one: the suffix of the outputs that we name.
 
     Raises
     ------
@@ -96,7 +96,7 @@ def read_manifest(
 
 
 def _manifest_bytes(source: str) -> bytes:
-    refuse_login("the manifest's place", source)
+    refuse_login("the manifest's path", source)
     try:
         return read_bytes(source)
     except StorageError as error:

@@ -13,22 +13,22 @@ class Column(NamedTuple):
 
 
 COLUMNS = (
-    Column("line", "integer", "", "line of the manifest that the row starts on"),
+    Column("line", "integer", "", "line of the manifest on which the row starts"),
     Column("id", "text", "", "id of the row"),
     Column(
         "status",
         "text",
         "",
-        "`ok` (rendered now), `cached` (finished before), `failed`, `skipped` (disabled or not "
+        "`ok` (rendered now), `cached` (already done), `failed`, `skipped` (disabled or not "
         "selected), `invalid` (breaks a rule of the manifest) or `not_run` (interrupted)",
     ),
     Column("stage", "text", "", "first stage that failed"),
-    Column("error_code", "text", "", "stable code of the reason"),
+    Column("error_code", "text", "", "code of the reason; codes never change"),
     Column("error", "text", "", "reason why the row has no output"),
-    Column("output", "text", "", "place of the file"),
+    Column("output", "text", "", "path or URI of the file"),
     Column("sha256", "text", "", "sha256 of the file"),
-    Column("ambience", "text", "", "place of the ambience; for an `invalid` row, the cell"),
-    Column("music", "text", "", "place of the music; for an `invalid` row, the cell"),
+    Column("ambience", "text", "", "path or URI of the ambience; for an `invalid` row, the cell"),
+    Column("music", "text", "", "path or URI of the music; for an `invalid` row, the cell"),
     Column("strength", "number", "", "0 (the music itself) to 1 (the ambience plays it)"),
     Column("preset", "text", "", "preset that the settings were taken from"),
     Column("start", "text", "", "starting point of the optimisation"),
@@ -110,8 +110,8 @@ COLUMNS = (
         "text",
         "",
         "`transfer`, or the limits that the row misses: content 0.55, texture 0.55, carrier "
-        "3.4 dB, follow 0.25; at the default strength of 0.7 some pairs are expected to miss "
-        "some, and so are the demo's synthesised sounds",
+        "3.4 dB, follow 0.25; some pairs are expected to miss one at the default strength of 0.7, "
+        "as are the demo's synthesised sounds",
     ),
     Column(
         "content_loss",
@@ -132,7 +132,7 @@ COLUMNS = (
     Column("ambience_sha256", "text", "", "sha256 of each ambience file, joined by ` + `"),
     Column("model_sha256", "text", "", "sha256 of the classifier's weights file"),
     Column("worker", "text", "", "host and process that reported the row"),
-    Column("ended_at", "text", "", "time of that report, UTC, ISO 8601"),
+    Column("ended_at", "text", "", "when the row was reported, UTC, ISO 8601"),
     Column("run_id", "text", "", "id of the catalogue's flow run"),
 )
 """In the order of the tables. The manifest's `note`, `tags` and `x_*` follow them, as text."""

@@ -24,7 +24,7 @@ Status = Literal["ok", "cached", "failed", "skipped", "invalid", "not_run"]
 
 _BAD = ("failed", "invalid", "not_run")
 _QUIET_DB = 0.5
-"""A file that is further below the wanted loudness counts as too quiet."""
+"""A file that is further below the requested loudness counts as too quiet."""
 _NAMED = 20
 _REASONS, _REASON_WIDTH = 3, 240
 _KEPT = 200
@@ -218,12 +218,12 @@ class Tally:
         return sum(self.counts[status] for status in _BAD)
 
     def sentence(self) -> str:
-        """Return how many pairs failed, and which."""
+        """Return a sentence that counts the pairs and names the failed ones."""
         done = f"{self.counts['ok']} rendered, {self.counts['cached']} already done"
         if self._n_quiet:
             done += f"; {self._n_quiet} quieter than they should be (loudness_short_db)"
         if not self.n_bad:
-            return f"{self.n_asked} pairs: {done}"
+            return f"{self.n_asked} {'pair' if self.n_asked == 1 else 'pairs'}: {done}"
         named = ", ".join(map(_name, self.first_failures[:_NAMED]))
         more = f" and {self.n_bad - _NAMED} more" if self.n_bad > _NAMED else ""
         word = "failed" if not self.counts["not_run"] else "failed or were not run"

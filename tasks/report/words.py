@@ -23,22 +23,30 @@ def in_words(figures: Mapping[str, float], strength: float) -> str:
     """
     if strength == 0:
         return "this is the music itself"
-    tune = _first(_TUNE, figures["content"], "the tune is lost")
-    grain = _first(_GRAIN, figures["texture"], "it has hardly any of the ambience's texture")
-    return f"{tune}; {grain}; {_carrier(figures, strength)}"
+    return "; ".join([_tune(figures), _grain(figures), _carrier(figures, strength)])
 
 
-def sounds_as_meant(figures: Mapping[str, float], strength: float) -> bool:
-    """Return whether a result is what its strength asks for.
+def doubt(figures: Mapping[str, float], strength: float) -> str:
+    """Say what about a result is not as its strength asks; empty if it sounds as meant.
 
     The tune must be there, and the ambience's texture as far as the strength asks. Only at
     strength 1 must nothing of the music itself remain.
     """
     if strength == 0:
-        return True
-    is_tune = figures["content"] >= GATES["content"]
-    is_grain = figures["texture"] >= GATES["texture"] * strength
-    return is_tune and is_grain and (strength < 1 or _is_new(figures))
+        return ""
+    if not figures["content"] >= GATES["content"]:
+        return _tune(figures)
+    if not figures["texture"] >= GATES["texture"] * strength:
+        return _grain(figures)
+    return "" if strength < 1 or _is_new(figures) else _carrier(figures, strength)
+
+
+def _tune(figures: Mapping[str, float]) -> str:
+    return _first(_TUNE, figures["content"], "the tune is lost")
+
+
+def _grain(figures: Mapping[str, float]) -> str:
+    return _first(_GRAIN, figures["texture"], "it has hardly any of the ambience's texture")
 
 
 def _is_new(figures: Mapping[str, float]) -> bool:
@@ -51,7 +59,7 @@ def _first(steps: tuple[tuple[float, str], ...], value: float, otherwise: str) -
 
 def _carrier(figures: Mapping[str, float], strength: float) -> str:
     if _is_new(figures):
-        return "it is not a mere mix"
+        return "it is more than a mix of the two"
     if strength < 1:
-        return f"part of the music itself remains, as the strength of {strength:g} asks"
+        return f"part of the music itself remains, as expected at a strength of {strength:g}"
     return "it is close to a mix of the two"

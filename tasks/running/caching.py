@@ -2,7 +2,7 @@
 
 Every stage takes a *job*, a frozen dataclass whose `key` is a hash of everything that
 decides the bytes of its result. The task looks in the store first and computes only
-missing results. Prefect's cache uses the same key, and gets none while the artefact is
+missing results. Prefect's cache uses the same key, but gets no key while the artefact is
 missing, so the UI shows a task run as Cached exactly when nothing had to be computed.
 """
 

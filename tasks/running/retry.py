@@ -65,7 +65,7 @@ def patiently(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     )
 
 
-# tenacity would need the same four arguments, as its own objects, and is one more dependency.
+# Not tenacity: it would need the same four arguments and be one more dependency.
 def retrying(
     call: Callable[[], T],
     *,

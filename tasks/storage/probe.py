@@ -29,12 +29,12 @@ _SIZE = 200_000
 
 @dataclass(frozen=True)
 class Promise:
-    """A promise of the store, whether it holds here, and the observation.
+    """A promise of the store, whether it holds here, and what was observed.
 
     Attributes
     ----------
     holds
-        None if it was not tried.
+        None if it was not tested.
     """
 
     name: str
@@ -146,7 +146,7 @@ def _keeps_apart(folder: str, pool: ThreadPoolExecutor) -> tuple[bool, str]:
 
 
 def _not_tried(_folder: str, _pool: ThreadPoolExecutor) -> tuple[None, str]:
-    return None, "not tried: nothing is broken on purpose"
+    return None, "not tested: the probe breaks nothing on purpose"
 
 
 def _finds_again(folder: str, _pool: ThreadPoolExecutor) -> tuple[bool, str]:

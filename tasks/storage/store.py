@@ -39,12 +39,12 @@ logger = logging.getLogger(__name__)
 PROMISES = {
     "P1": "no reader sees a partial artefact",
     "P2": "a visible result has the bytes whose sha256 its record names",
-    "P3": "a killed process costs recomputation only",
+    "P3": "a killed process costs only recomputation",
     # A server that ignores If-None-Match keeps the last record, but still never a partial one.
     "P4": "one key never has two results",
     "P5": "a failed row never changes another row's output",
     "P6": "a full disk or lost server is a clear error, and old results stay intact",
-    "P7": "a finished batch run again renders nothing",
+    "P7": "a finished batch renders nothing when it runs again",
 }
 """Guarantees of the store; tasks/storage/probe.py tests them at a place."""
 

@@ -31,8 +31,8 @@ def local(uri: str) -> Path:
 
 def local_text(uri: str) -> str:
     """Return the path that a plain path or ``file://`` URI names, as text."""
-    # For ten thousand files, pathlib takes as long as the disk, and it keeps every name that it
-    # has parsed in memory.
+    # For ten thousand files, pathlib takes as long as the disk, and it keeps every parsed name in
+    # memory.
     return unquote(urlsplit(uri).path) if uri.startswith("file://") else uri
 
 
@@ -42,7 +42,7 @@ def absolute(uri: str) -> str:
     Raise StorageError for a place that contains a login, which would later look like a folder.
     """
     if holds_login(uri):
-        raise StorageError("***", "use", f"this place {RULE}", code="bad_uri")
+        raise StorageError("***", "use", f"this path {RULE}", code="bad_uri")
     return uri if is_remote(uri) else str(local(uri).absolute())
 
 

@@ -1,4 +1,4 @@
-"""`python -m tests.benchmarks [name ...]`: measure, print, and write JSON beside the numbers."""
+"""`python -m tests.benchmarks [name ...]`: measure, print a table and write JSON."""
 
 import argparse
 import importlib

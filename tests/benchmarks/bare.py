@@ -1,4 +1,4 @@
-"""Prefect alone in the shape of `render-shard`: what task runs cost without ours."""
+"""Prefect alone in the shape of `render-shard`: the cost of task runs without our code."""
 
 import time
 
@@ -9,20 +9,20 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 @task(task_run_name="wait-{item}", cache_policy=NO_CACHE)
 def wait(item: int, wait_s: float) -> None:
-    """Stand for a transfer."""
+    """Stand in for a transfer."""
     del item  # names the run
     time.sleep(wait_s)
 
 
 @task(task_run_name="end-{item}", cache_policy=NO_CACHE)
 def end(item: int) -> None:
-    """Stand for what follows a transfer."""
+    """Stand in for the stages after a transfer."""
     del item
 
 
 @flow(task_runner=ThreadPoolTaskRunner(max_workers=3), persist_result=False)  # type: ignore[arg-type]  # generic
 def bare(first: int, stop: int, wait_s: float, n_tasks: int) -> None:
-    """Wait once for each item, in a task run or in none; a second ends beside the next wait."""
+    """Wait once per item, in a task run or in none; a second one ends during the next wait."""
     ends = []
     for item in range(first, stop):
         if n_tasks == 0:

@@ -1,6 +1,6 @@
 """Six pairs to listen to, as a page; and, until somebody listens, faults that can be measured.
 
-Writes `build/audition/index.html`. Every fault stands beside the larger of the two inputs.
+Writes `build/audition/index.html`. Every fault is shown next to the larger value of the two inputs.
 """
 
 import html
@@ -88,7 +88,7 @@ def _clicks_per_s(y: np.ndarray) -> float:
 
 
 def _ringing_db(y: np.ndarray) -> float:
-    """How far the strongest 1 % of 0.4-s lines above 1 kHz stand out of 200 Hz around them."""
+    """Return how far the strongest 1 % of 0.4-s lines above 1 kHz exceed the 200 Hz around them."""
     power = uniform_filter1d(power_spectrogram(y, 4096, 1024), 5, axis=0)[2::5]
     power = power[:, 4096 * 1000 // SR :] + 1e-6 * power.mean()
     return float(np.quantile(10 * np.log10(power / median_filter(power, (1, 39))), 0.99))
@@ -101,7 +101,7 @@ def _thinness_db(y: np.ndarray) -> float:
 
 
 def _modulation_at(y: np.ndarray, rate_hz: float) -> float:
-    """Envelope's spectrum within 0.3 Hz of a rate over the median within 10 Hz."""
+    """Return the envelope's spectrum within 0.3 Hz of a rate, over the median within 10 Hz."""
     spectrum = np.abs(np.fft.rfft(np.abs(y) * np.hanning(len(y))))
     distance = np.abs(np.fft.rfftfreq(len(y), 1 / SR) - rate_hz)
     return float(spectrum[distance < 0.3].max() / np.median(spectrum[distance < 10]))
@@ -122,7 +122,7 @@ def _section(folder: Path, name: str, sounds, faults) -> str:
 
 
 def _print_worst(name: str, faults: dict[str, dict[str, float]]) -> None:
-    """The transfer at full strength beside the larger of its inputs."""
+    """Print the transfer at full strength next to the larger of its inputs."""
     full, inputs = faults["real, strength 1"], (faults["ambience"], faults["music"])
     listed = [
         f"{fault} {full[fault]:.3g} (inputs {max(x[fault] for x in inputs):.3g})"

@@ -103,7 +103,7 @@ def run(data: Path) -> dict:
 
 
 def _manifest(path: Path, n_rows: int, music: str, *, stop: int | None = None) -> Path:
-    """A cross product of so many rows, or its first ones."""
+    """Write a cross product of at most this many rows."""
     side, numbers = int(n_rows**0.5) + 1, range(stop or n_rows)
     rows = (f"row-{n:06d},{n % side}.wav,{music.format(n // side)}\n" for n in numbers)
     path.write_text("id,ambience,music\n" + "".join(rows), "utf-8")

@@ -1,7 +1,7 @@
 """Our classifier and the original project's, on the same folds; accuracy, time, size.
 
-Emotify is split by artist, GTZAN-mini by track (it names no artists). The original's net is
-slow here, so it is trained on the first fold only, with fewer epochs than its author's 30.
+Emotify is split by artist, GTZAN-mini by track (it names no artists). The original network is
+slow, so it is trained on the first fold only, with fewer epochs than its author's 30.
 """
 
 import dataclasses
@@ -45,7 +45,7 @@ def _segments(folder: Path) -> SegmentSet:
 
 
 def _folds(data: SegmentSet, config: TrainingConfig) -> list[tuple[Split, Split]]:
-    """Per fold of each draw: what the training sees, and (as validation) what it is tested on."""
+    """Return the training tracks and, as validation, the test tracks of each fold of each draw."""
     return [
         (split_tracks(fold.train, validation_share=config.validation_share, seed=config.seed), fold)
         for seed in FOLD_SEEDS
@@ -56,7 +56,7 @@ def _folds(data: SegmentSet, config: TrainingConfig) -> list[tuple[Split, Split]
 def _cross_validate(data: SegmentSet, title: str) -> dict:
     config, folds = TrainingConfig(), []
     for number, (split, fold) in enumerate(_folds(data, config)):
-        # A seed per fold: the figure must not hang on one set of initial weights.
+        # A seed per fold: the figure must not depend on one set of initial weights.
         seeded = dataclasses.replace(config, seed=number)
         started = time.perf_counter()
         trained = train_classifier(data, split, ClassifierConfig(), seeded)

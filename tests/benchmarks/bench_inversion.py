@@ -1,6 +1,6 @@
 """Our inversion against librosa's, clip by clip, in one run, one thread each.
 
-The floor is what our transforms alone take: as many, as long, in the same blocks.
+The floor is the time of our transforms alone: the same number and length, in the same blocks.
 """
 
 import time
@@ -63,7 +63,7 @@ def _librosa(M, n_samples):
 
 
 def _transforms(M, n_samples):
-    """The bare transforms of our inversion: two frames as a complex one, there and back."""
+    """Do only the transforms of our inversion: two frames as one complex frame, forth and back."""
     del n_samples
     pairs = np.zeros((BLOCK_FRAMES // 2, MEL.n_fft), np.complex64)
     for step in range(InversionConfig().n_iterations + 1):
@@ -75,7 +75,7 @@ def _transforms(M, n_samples):
 
 
 def _timed(invert, M, n_samples):
-    """Result, and the median seconds: of one call where it takes more than one."""
+    """Return the result and the median seconds; of a single call if one takes over a second."""
     seconds = []
     while len(seconds) < REPEATS and sum(seconds) < 1:
         started = time.perf_counter()
@@ -108,7 +108,7 @@ def mel_error(y, M, y_hat):
 
 
 def other_window_convergence(y, M, y_hat):
-    """Under a window that neither inversion works with: wrong phases show."""
+    """Return the convergence under a window that neither inversion uses: wrong phases show."""
     return spectral_convergence(y, M, y_hat, 2 * MEL.n_fft)
 
 

@@ -28,7 +28,7 @@ SEGMENT_FRAMES = 259
 DURATION_S = 30.0
 ITERATIONS = 20
 PAIRS = (("rain", "guitar"), ("fireplace", "vocal_pop"), ("waves", "strings"))
-"""Whose figures are compared at half precision."""
+"""Pairs whose figures are compared at half precision."""
 
 
 def run(data: Path) -> dict:
@@ -41,7 +41,7 @@ def run(data: Path) -> dict:
 
 
 def _arguments(data: Path):
-    """What `optimise` takes for one pair of 30 s, from the mel of the music."""
+    """Return the arguments of `optimise` for one pair of 30 s, from the mel of the music."""
     from nst_core.classifier.saving import load_classifier
 
     classifier = load_classifier()
@@ -104,7 +104,7 @@ def _modes(data: Path) -> dict[str, dict[str, float]]:
 
 
 def _bfloat16(data: Path) -> dict[str, dict[str, float]]:
-    """The convolutions of the loop at half precision: time, and what becomes of the figures."""
+    """Compare the loop's convolutions at half precision: time, and the figures of the result."""
     from nst_core.transfer.descent import compiled_descent
 
     (arguments, full, config) = _arguments(data)
@@ -130,7 +130,7 @@ def _bfloat16(data: Path) -> dict[str, dict[str, float]]:
 
 
 def _halved(taps):
-    """The same layer, its products in bfloat16 and its sums in float32."""
+    """Return the same layer with products in bfloat16 and sums in float32."""
     import tensorflow as tf
 
     from nst_core.classifier.network import group_bands
@@ -148,7 +148,7 @@ def _halved(taps):
 
 
 def _threads(data: Path) -> dict:
-    """One process of two threads against two of one: the same bytes, and which is faster."""
+    """Compare one process with two threads and two with one: bytes and speed."""
     found = {}
     for processes, threads in ((1, 2), (2, 1)):
         started = time.perf_counter()

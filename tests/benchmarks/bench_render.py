@@ -44,7 +44,7 @@ def run(data: Path) -> dict:
 
 
 def _repeat(data: Path, folder: Path) -> None:
-    """The long piece over and over, and the rain, as inputs of their own."""
+    """Write the long piece repeated, and the rain, as inputs of their own."""
     folder.mkdir()
     shutil.copy(data / "ambience" / "rain.ogg", folder)
     y, sr = sf.read(data / "music" / f"{LONG_PIECE}.ogg", dtype="float32")
@@ -83,7 +83,7 @@ def _render(data: Path, manifest: Path, folder: Path, title: str) -> dict:
 
 
 def _seconds_per_stage(store: Path) -> dict[str, float]:
-    """What the records of a store say; stages of different pairs run at the same time."""
+    """Sum the seconds in a store's records; stages of different pairs run at the same time."""
     seconds: dict[str, float] = {}
     for path in sorted((store / "results").rglob("*.json")):
         record = json.loads(path.read_text("utf-8"))

@@ -1,7 +1,7 @@
 """Does the ambience play the music? Sixteen real pairs of 10 s, all methods, one table.
 
-The reference of every figure is the half of the ambience that no method hears. Nothing
-was tuned on the last five pairs.
+The reference of every figure is the half of the ambience that no method was given. Nothing was
+tuned on the last five pairs.
 """
 
 import dataclasses
@@ -40,7 +40,7 @@ UNTOUCHED = (
     ("fireplace", "orchestra"), ("wind", "rock"),
 )  # fmt: skip
 ULYANOV_PAIRS = 2
-"""The peer takes minutes a pair."""
+"""The peer takes minutes per pair."""
 PICTURED = (0, 2, 13)
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
 FIGURES = {
@@ -163,7 +163,7 @@ def _print_row(name: str, rows: list[dict[str, float]]) -> None:
 
 
 def _strengths(pairs: list[Pair]) -> dict[str, list[float]]:
-    """Rank correlation, per pair, of the knob with dTM and with what content is lost."""
+    """Print the rank correlation per pair of strength with dTM and with the lost content."""
     from scipy.stats import spearmanr  # a second, for one line
 
     found: dict[str, list[float]] = {"texture": [], "content": []}
@@ -183,7 +183,7 @@ def _strengths(pairs: list[Pair]) -> dict[str, list[float]]:
 
 
 def _notes(pairs: list[Pair], rendered: list[np.ndarray]) -> dict[str, list[float]]:
-    """Note F1, by an optional judge, of the transfer and of the music's mel turned to sound."""
+    """Print the note F1, by an optional judge, of the transfer and of the inverted music mel."""
     if absent := notes.missing():
         print(f"notes: not judged, {', '.join(absent)} not installed (tests/benchmarks/README.md)")
         return {}

@@ -1,4 +1,4 @@
-"""Warm pairs, stage by stage, each beside its floor of work, and the original's way."""
+"""Warm pairs, stage by stage, each compared with its floor of work, and the original's method."""
 
 import time
 from pathlib import Path
@@ -22,7 +22,7 @@ CASES = ((30.0, True), (30.0, False), (39.9, False))
 SEGMENT_S = 3.0
 REPEATS = 5
 PASSES = 60
-"""Over an array of the mel's size, in an iteration."""
+"""Passes over an array of the mel's size per iteration."""
 
 
 def run(data: Path) -> dict:
@@ -41,7 +41,7 @@ def run(data: Path) -> dict:
 
 
 def _original(data: Path) -> float:
-    """Seconds for one segment."""
+    """Return the seconds for one segment."""
     sr = MelConfig().sr
     music, ambience = (
         read_audio(data / f"{name}.ogg", sr=sr, mono=True, duration_s=SEGMENT_S).y
@@ -78,7 +78,7 @@ def _stages(data: Path, duration_s: float, *, mono: bool) -> dict:
 def _shares(
     warm: dict[str, float], music, y_hat, classifier, config: TransferConfig
 ) -> dict[str, dict[str, float]]:
-    """Per stage: time, and the share of the machine that its floor of work reaches in it."""
+    """Print the time of each stage, and the share of the machine's peak that its floor reaches."""
     duration_s = len(y_hat) / classifier.mel.sr
     gflops, gb_s = peak_gflops(), peak_gb_s()
     print(f"peaks: {gflops:.0f} GFLOP/s, {gb_s:.1f} GB/s; per second of music:")
@@ -103,10 +103,10 @@ def _shares(
 
 
 def floors(music, classifier, config: TransferConfig) -> dict[str, tuple[float, float]]:
-    """Operations and bytes that a second of mono music cannot do without, per stage.
+    """Return the least operations and bytes per stage for a second of mono music.
 
-    A real transform of n is 2.5 n log2 n operations; it reads n samples and writes n / 2
-    bins. Of the loop, products count, and an array that goes in and out of a pass.
+    A real transform of n is 2.5 n log2 n operations; it reads n samples and writes n / 2 bins. For
+    the loop, its products count, and each array that a pass reads and writes.
     """
     mel, carrier, sr = classifier.mel, config.carrier, classifier.mel.sr
 
@@ -160,7 +160,7 @@ def _one_pair(
     weights = 1.0, texture_weight(DEFAULT_STRENGTH)
     with thread_budget(N_THREADS):
         texture = Loop.of(inputs[1].levelled(), len(inputs[0].y), mel.sr)
-        # Which the transfer does again.
+        # The transfer does this again.
         timed("carrier", carried, inputs[0].levelled(), texture, mel, config, weights)
     style = timed("transfer", stylise, *inputs, classifier, config, **options)
     music, ambience = (each.y for each in inputs)
@@ -170,13 +170,13 @@ def _one_pair(
 
 
 def _per_pair(times: list[float]) -> float:
-    """Median over the warm repeats of what one pair takes."""
+    """Return the median over the warm repeats, per pair."""
     per_pair = np.array(times).reshape(REPEATS + 1, -1).sum(axis=1)
     return float(np.median(per_pair[1:]))
 
 
 def flops_per_iteration(n_frames: int, classifier) -> float:
-    """Forward and backward of the first convolution and its Gram matrix: 2 flops a product."""
+    """Count the first convolution and its Gram matrix, forward and backward: 2 flops a product."""
     kernel = classifier.taps.kernels[0]
     channels = kernel.shape[-1]
     return 2 * n_frames * (2 * kernel.size + 3 * channels**2)

@@ -1,4 +1,4 @@
-"""Pairs per minute on several workers, and what the orchestration itself costs."""
+"""Pairs per minute on several workers, and the cost of the orchestration itself."""
 
 import csv
 import os
@@ -19,12 +19,12 @@ from tests.servers import POSTGRES, REDIS
 
 N_REAL, N_WAITING, N_WAITERS = 40, 200, 4
 BARE_TASKS = (2, 1, 0)
-"""Task runs a pair of Prefect alone; ours has two."""
+"""Task runs per pair of Prefect alone; ours has two."""
 IDLE_S = 30.0
 LOOK_S = 5.0
-"""As `amnst submit --wait` asks how far its run is."""
+"""Interval at which `amnst submit --wait` asks for the state of its run."""
 AS_SHIPPED = {"PREFECT_WORKER_QUERY_SECONDS": "10"}
-"""Prefect's own default; tests have no time to wait for it."""
+"""Prefect's default interval, which tests shorten."""
 ROOT = Path(__file__).resolve().parents[2]
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -59,7 +59,7 @@ def run(data: Path) -> dict:
 
 
 def _scaling(data: Path, n_workers: int) -> float:
-    """Pairs per minute between the first and the last pair."""
+    """Return the pairs per minute between the first and the last pair."""
     with tempfile.TemporaryDirectory(prefix="bench-workers-") as name:
         cluster = Cluster(Path(name), environment=AS_SHIPPED)
         try:
@@ -86,7 +86,7 @@ def _real_pairs(data: Path) -> str:
 
 
 def _throughput(output: Path, n_workers: int) -> float:
-    """Pairs per second once started: the first pair of each worker is not counted."""
+    """Return the pairs per second, without the first pair of each worker."""
     with (output / "results.csv").open(newline="", encoding="utf-8") as stream:
         ended = sorted(datetime.fromisoformat(row["ended_at"]) for row in csv.DictReader(stream))
     return (len(ended) - n_workers) / (ended[-1] - ended[n_workers - 1]).total_seconds()
@@ -132,7 +132,7 @@ def _overhead(cluster: Cluster) -> dict:
 
 
 def _cost(cluster: Cluster, idle_share: float, work: Callable[[], None]) -> dict:
-    """Milliseconds of server CPU per pair of some work: all, its own, and the idle server's."""
+    """Return the milliseconds of server CPU per pair: total, for the pairs, and idle share."""
     before, started = _cpu_s(cluster), time.monotonic()
     work()
     cpu_s, idle_s = _cpu_s(cluster) - before, idle_share * (time.monotonic() - started)
@@ -155,7 +155,7 @@ def _wait_in_shards(cluster: Cluster, output: Path) -> None:
 
 
 def _wait_without_us(cluster: Cluster, n_tasks: int) -> None:
-    """Wait as often in as many flow runs of Prefect alone, told the same as ours."""
+    """Wait as often in as many flow runs of Prefect alone, with the same settings."""
     size = N_WAITING // N_WAITERS
     with (
         cluster.logged_in(),
@@ -184,7 +184,7 @@ def _wait_without_us(cluster: Cluster, n_tasks: int) -> None:
 
 
 def _idle_share(cluster: Cluster) -> float:
-    """CPU seconds a second of a server whose workers are connected and have nothing to do."""
+    """Return the CPU seconds per second of a server whose workers are connected but idle."""
     time.sleep(20)  # until they are
     before = _cpu_s(cluster)
     time.sleep(IDLE_S)
@@ -202,7 +202,7 @@ def _let_wait(cluster: Cluster) -> None:
 
 
 def _cpu_s(cluster: Cluster) -> float:
-    """CPU seconds of the server so far, its children included."""
+    """Return the CPU seconds of the server and its children so far."""
     fields = [
         Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         for pid in descendants(cluster.processes["server"].pid)

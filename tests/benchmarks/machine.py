@@ -1,4 +1,4 @@
-"""What this machine reaches at its best: the peaks that a stage's share is told of."""
+"""The best that this machine can do: the peaks with which stages are compared."""
 
 import time
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 def best(action, repeats=5):
-    """Least seconds of some calls, after one that warms up."""
+    """Return the least seconds of some calls, after one warm-up call."""
     action()
     seconds = []
     for _ in range(repeats):
@@ -17,7 +17,7 @@ def best(action, repeats=5):
 
 
 def peak_gflops(n=2048):
-    """Of a product of two large float32 matrices in TensorFlow, with the threads it has."""
+    """Return the GFLOP/s of a product of two large float32 matrices in TensorFlow."""
     import tensorflow as tf  # after the threads are set
 
     a = tf.ones((n, n))
@@ -25,6 +25,6 @@ def peak_gflops(n=2048):
 
 
 def peak_gb_s(n_bytes=1 << 28):
-    """Read and written by one thread that copies an array too large for any cache."""
+    """Return the GB/s that one thread reads and writes when it copies an array beyond any cache."""
     source, copy = np.ones(n_bytes, np.uint8), np.ones(n_bytes, np.uint8)
     return 2 * n_bytes / best(lambda: np.copyto(copy, source)) / 1e9

@@ -1,8 +1,8 @@
-"""An optional judge: the notes that a transcriber hears, in the music and in the result.
+"""An optional judge: the notes that a transcriber hears in the music and in the result.
 
-Basic Pitch (Bittner et al., ICASSP 2022), a neural network of Spotify's that none of ours
-knows. Its wheel asks for an old TensorFlow, but carries an ONNX model too: see
-`tests/benchmarks/README.md` for how to install it beside ours.
+Basic Pitch (Bittner et al., ICASSP 2022) is a neural network by Spotify that no part of the
+transfer uses. Its wheel requires an old TensorFlow, but also contains an ONNX model:
+`tests/benchmarks/README.md` shows how to install it.
 """
 
 import importlib.util
@@ -22,14 +22,14 @@ _ONSET, _FRAME, _LEAST_FRAMES = 0.5, 0.3, 11
 
 
 def missing() -> list[str]:
-    """Which of the judge's packages are not installed."""
+    """Return the judge's packages that are not installed."""
     return [name for name in PACKAGES if importlib.util.find_spec(name) is None]
 
 
 def note_f1(y: np.ndarray, music: np.ndarray, sr: int) -> float:
-    """F1 of notes within 50 ms and half a semitone of those heard in the music, 0..1.
+    """Return the F1 of notes within 50 ms and half a semitone of the music's, 0..1.
 
-    One when both are without notes.
+    It is 1 if neither has notes.
     """
     from mir_eval.transcription import precision_recall_f1_overlap
 
@@ -41,7 +41,7 @@ def note_f1(y: np.ndarray, music: np.ndarray, sr: int) -> float:
 
 
 def _notes(y: np.ndarray, sr: int) -> tuple[np.ndarray, np.ndarray]:
-    """Intervals in seconds, shape (n, 2), and pitches in Hz, shape (n,)."""
+    """Return intervals in seconds, shape (n, 2), and pitches in Hz, shape (n,)."""
     session, inference, creation = _transcriber()
     y = resample(y, sr, SR)
     overlap = _OVERLAP_FRAMES * inference.FFT_HOP

@@ -53,7 +53,7 @@ def ulyanov(music, ambience, sr, *, n_filters=4096, n_iterations=40):
 
 
 def original_segment(music, ambience, sr, *, n_iterations=100):
-    """One segment as the original project did it: eager, eight 2-D layers, librosa's inversion.
+    """Transfer a segment as the original project did: eager, eight 2-D layers, librosa's inversion.
 
     Power mels in, content at the input and the first layer (weight 50), Gram matrices at
     the other seven (weight 10), plain gradient descent from the music.
@@ -92,7 +92,7 @@ def original_segment(music, ambience, sr, *, n_iterations=100):
                 [tf.reduce_sum((gram(a) - b) ** 2) for a, b in zip(found[2:], style, strict=True)]
             )
         step = tape.gradient(loss, target)
-        # Mended where it crashed: its steps diverge, so they are kept to a safe length.
+        # A fix, without which it crashes: its steps diverge, so their length is limited.
         target.assign(tf.nn.relu(target - 1e-3 * step / (tf.norm(step) + 1e-12)))
     M = target.numpy()[0, :, :, 0]
     return librosa.feature.inverse.mel_to_audio(M, length=len(music), **mel)

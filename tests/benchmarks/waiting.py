@@ -1,4 +1,4 @@
-"""The flow `render-shard` with a wait in place of sound: what is left is the orchestration."""
+"""The flow `render-shard` with waits instead of sound: only the orchestration remains."""
 
 import time
 

@@ -58,7 +58,7 @@ def open_folder():
     shutil.rmtree(folder)
 
 
-def test_the_files_of_serve_are_read_by_their_owner_alone(open_folder, monkeypatch):
+def test_only_the_owner_can_read_the_files_of_serve(open_folder, monkeypatch):
     readable = open_folder / "readable"
     readable.touch(mode=0o644)
     (open_folder / "home").mkdir(mode=0o755)

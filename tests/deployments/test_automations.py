@@ -18,7 +18,7 @@ from deployments.automations import ensure_automation, lost_runs, stuck_runs
 
 BEAT_S = 8
 PENDING_S = 25
-"""Both are several times what a busy server takes until it has read an event."""
+"""Both are several times as long as a busy server takes to read an event."""
 MANIFEST = {"manifest": "s3://bucket/night.csv", "output": "s3://bucket/night"}
 
 
@@ -77,7 +77,7 @@ def any_flow():
     """Flow whose runs are only created, never started."""
 
 
-def test_those_who_make_one_automation_at_once_leave_one(deployed, new_client):
+def test_concurrent_deploys_leave_one_automation(deployed, new_client):
     desired = lost_runs(BEAT_S).model_copy(update={"name": "at-once"})
     together = Barrier(4)
 
@@ -132,7 +132,7 @@ def fates(client, new_client):
 def test_lost_and_stuck_runs_crash_and_no_others(watched, new_client):
     for _ in range(5):
         states, pause_s = fates(watched, new_client)
-        # Otherwise the machine stood still: the server took live runs for lost ones, or its own
+        # Otherwise the machine stood still: the server mistook live runs for lost ones, or its own
         # action ran into a time limit, which it does not repeat.
         if pause_s < BEAT_S / 2:
             break
@@ -220,7 +220,7 @@ def test_a_proxys_name_that_is_allowed_is_served(notifier):
     assert answer.json()["token"]
 
 
-def test_the_ui_reads_the_token_by_both_names_of_the_machine(address, notifier):
+def test_the_ui_reads_the_token_under_both_names_of_the_machine(address, notifier):
     for origin in (address.ui, f"http://localhost:{address.port}"):
         answer = notifier.get("csrf-token", params={"client": "ui"}, headers={"Origin": origin})
         assert answer.headers["access-control-allow-origin"] == origin

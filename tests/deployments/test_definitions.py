@@ -92,7 +92,7 @@ def test_every_number_of_a_form_has_its_range(form):
 
 
 @pytest.mark.parametrize("form", RENDERING, indirect=True)
-def test_what_has_few_values_is_chosen_from_a_list(form):
+def test_a_field_with_few_values_is_a_list(form):
     assert form["preset"]["enum"] == list(PRESETS)
     assert form["format"]["enum"] == list(SUBTYPES)
     chosen, none = form["subtype"]["anyOf"]

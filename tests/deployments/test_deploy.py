@@ -41,7 +41,7 @@ def test_the_second_call_changes_nothing(deployed):
     assert changed(deploy(deployed, definitions())) == []
 
 
-def test_the_command_says_that_nothing_is_to_change(deployed, capsys):
+def test_the_command_says_that_nothing_changes(deployed, capsys):
     with pytest.raises(SystemExit) as caught:
         main(["deploy"])
     assert caught.value.code == 0
@@ -59,7 +59,7 @@ def test_a_dry_run_creates_nothing(deployed):
         deployed.read_deployment_by_name("render-catalog/other")
 
 
-def test_a_dry_run_updates_nothing_and_says_what_it_would(deployed):
+def test_a_dry_run_updates_nothing_and_lists_the_updates(deployed):
     found = deployed.read_deployment_by_name("render-shard/gpu")
     deployed.update_deployment(found.id, DeploymentUpdate(version="0.0.1"))
     (change,) = changed(deploy(deployed, definitions(), dry_run=True))
@@ -150,7 +150,7 @@ def test_a_pool_of_another_type_is_refused(deployed):
         next(deploy(deployed, definitions(), pool_type="docker", image="amnst:cpu"))
 
 
-def test_a_pool_that_another_deploy_makes_after_our_look_is_kept(deployed, monkeypatch):
+def test_a_pool_that_another_deploy_creates_in_between_is_kept(deployed, monkeypatch):
     looked, read = set(), deployed.read_work_pool
 
     def read_too_early(name):
@@ -186,7 +186,7 @@ def test_the_server_takes_the_job_templates_of_container_pools(deployed, pool_ty
         assert open_choices(pool.base_job_template) == []
 
 
-def test_on_kubernetes_a_shard_asks_for_a_gpu_and_a_catalogue_for_none(deployed):
+def test_on_kubernetes_only_a_shard_requests_a_gpu(deployed):
     for name, asks in (("gpu", True), ("control", False)):
         template = job_template(name, "kubernetes", definitions())
         assert ("nvidia.com/gpu" in json.dumps(template)) == asks
@@ -205,7 +205,7 @@ OVERRIDES = [
 
 @pytest.mark.parametrize("variables", OVERRIDES, ids=lambda each: next(iter(each)))
 @pytest.mark.parametrize("name", ["render-catalog/control", "render-shard/gpu"])
-def test_no_run_chooses_what_it_is_started_with(deployed, name, variables):
+def test_no_run_can_choose_its_command(deployed, name, variables):
     """A run without a deployment is left to the worker: test_worker.py."""
     deployment = deployed.read_deployment_by_name(name)
     with pytest.raises(PrefectHTTPStatusError, match="Validation failed"):

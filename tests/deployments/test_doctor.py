@@ -110,7 +110,7 @@ def test_a_deployment_of_another_version_or_missing_is_named(examined, deployed)
 
 
 @pytest.mark.slow
-def test_workers_of_two_machines_want_another_database_than_sqlite(examined, beat):
+def test_workers_of_two_machines_need_another_database_than_sqlite(examined, beat):
     beat("gpu", f"one-gpu0-{__version__}", f"one-gpu1-{__version__}")
     assert examined()["database"].level == "ok"
     beat("control", f"two-control-{__version__}")
@@ -267,19 +267,21 @@ def test_the_command_ends_with_1_for_a_fault_and_0_without_one(tmp_path, monkeyp
     assert "need attention" in capsys.readouterr().err
 
 
-def test_without_a_server_the_command_vouches_for_the_store_alone(tmp_path, monkeypatch, capsys):
+def test_without_a_server_the_command_checks_only_store_and_scratch(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("AMNST_STORE_URI", str(tmp_path / "store"))
     with pytest.raises(SystemExit) as caught:
         main(["doctor"])
     assert caught.value.code == 0
     assert capsys.readouterr().err == (
-        "store and scratch are well; server and workers were not checked: "
+        "store and scratch folder passed all checks; server and workers were not checked: "
         "PREFECT_API_URL is not set\n"
     )
 
 
 @pytest.mark.slow
-def test_with_a_server_the_command_looks_at_all(deployed, address, tmp_path, monkeypatch, capsys):
+def test_with_a_server_the_command_checks_everything(
+    deployed, address, tmp_path, monkeypatch, capsys
+):
     monkeypatch.setenv("AMNST_STORE_URI", str(tmp_path / "store"))
     with temporary_settings({PREFECT_API_URL: address.api}), pytest.raises(SystemExit) as caught:
         main(["doctor"])

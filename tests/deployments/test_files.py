@@ -113,7 +113,7 @@ def test_the_compose_server_asks_for_a_password_which_its_clients_have(compose):
 
 
 def test_the_compose_server_serves_the_names_that_its_clients_use_and_no_others(compose):
-    """Names of this machine it serves anyway."""
+    """It always serves this machine's own names."""
     command = compose["services"]["server"]["command"]
     assert command[:3] == ["python", "-m", "flows.server_process.guarded"]
     allowed = {name for option, name in pairwise(command) if option == "--allow-host"}
@@ -189,7 +189,7 @@ def test_prefect_knows_and_accepts_every_server_setting(monkeypatch):
 
 def test_a_gpu_job_asks_for_one_gpu_and_has_the_form_of_a_job():
     template = job_template("gpu", "kubernetes", definitions(), image="amnst:gpu")
-    # All that a run asks for, its environment aside, which is of a closed set.
+    # All that a run requests, except its environment, which is a closed set.
     asked = {"image": "other", "namespace": "other", "env": {"A": "1"}, "command": "x"}
     manifest = apply_values(template["job_configuration"]["job_manifest"], asked)
     jsonschema.validate(manifest, JOB)
@@ -263,7 +263,7 @@ def test_the_image_holds_every_package_and_both_targets():
     assert text.count("USER amnst") == 2
 
 
-def test_the_login_of_the_units_is_made_as_the_document_says(tmp_path):
+def test_the_documented_commands_create_the_login_of_the_units(tmp_path):
     (block,) = (b for b in documents.blocks("deployments/README.md") if "openssl" in b.text)
     etc = tmp_path / "amnst"
     subprocess.run(["bash", "-c", block.text.replace("/etc/amnst", str(etc))], check=True)

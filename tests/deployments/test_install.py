@@ -57,7 +57,7 @@ class Index:
 
     @contextmanager
     def without(self, name):
-        """A server that has all but one, for a while."""
+        """Serve all packages but one, for a while."""
         wheel = self.folder / f"{name.replace('-', '_')}-1.0-py3-none-any.whl"
         hidden = wheel.rename(wheel.with_suffix(".hidden"))
         try:
@@ -120,7 +120,7 @@ def environment(empty, index, tmp_path):
     return Environment(tmp_path / AWKWARD, index)
 
 
-def test_an_installation_says_what_it_installs_how_large_and_how_far_it_is(environment, lock):
+def test_an_installation_announces_its_size_and_shows_its_progress(environment, lock):
     done = environment.install(lock)
     assert done.returncode == 0, done.stdout
     first, *lines = done.stdout.splitlines()
@@ -145,7 +145,9 @@ def test_what_is_installed_is_not_installed_again(environment, lock):
     assert module.stat().st_mtime_ns == before
 
 
-def test_a_failed_installation_is_explained_and_the_same_command_goes_on(environment, lock, index):
+def test_a_failed_installation_is_explained_and_the_same_command_continues(
+    environment, lock, index
+):
     last = NAMES[-1]
     with index.without(last):
         failed = environment.install(lock)
@@ -171,7 +173,7 @@ def test_a_package_that_was_cut_off_is_installed_again(environment, lock):
     assert (info / "RECORD").is_file()
 
 
-def test_an_interrupted_installation_takes_pip_along_and_says_how_to_go_on(environment, lock):
+def test_an_interrupted_installation_ends_pip_and_says_how_to_continue(environment, lock):
     process = subprocess.Popen(
         environment.command(lock), env=environment.index.environment, text=True,
         stdout=subprocess.PIPE, start_new_session=True,
@@ -189,7 +191,7 @@ def test_an_interrupted_installation_takes_pip_along_and_says_how_to_go_on(envir
     assert environment.names() == NAMES
 
 
-def test_a_package_of_another_content_is_refused(environment, lock, tmp_path):
+def test_a_package_with_other_content_is_refused(environment, lock, tmp_path):
     forged = tmp_path / "requirements.lock"
     text = lock.read_text("utf-8")
     at = text.index("sha256:") + len("sha256:")
@@ -230,7 +232,7 @@ def test_the_demo_starts_in_a_folder_with_a_space_an_umlaut_and_an_ampersand(tmp
     bin_folder.mkdir(parents=True)
     for name in ("Makefile", "pyproject.toml", "requirements.lock", "requirements-dev.lock"):
         shutil.copy(ROOT / name, folder)
-    amnst = bin_folder / "amnst"  # which says what it is told
+    amnst = bin_folder / "amnst"  # prints its environment and arguments
     amnst.write_text('#!/bin/sh\necho "home=$PREFECT_HOME" "$@"\n')
     amnst.chmod(0o755)
     for installed in (".runtime", ".tools", ".ready"):
@@ -241,7 +243,7 @@ def test_the_demo_starts_in_a_folder_with_a_space_an_umlaut_and_an_ampersand(tmp
 
 
 @pytest.mark.parametrize("locale", ["C", "C.UTF-8", "there-is-no-such-locale"])
-def test_python_starts_in_any_locale_wherever_the_checkout_is(locale, tmp_path, monkeypatch):
+def test_python_starts_in_any_locale_from_any_path(locale, tmp_path, monkeypatch):
     checkout, site = tmp_path / AWKWARD, tmp_path / "site"
     packages = ("nst_core", "tasks", "flows", "deployments")
     for name in ("pyproject.toml", "README.md", "LICENSE", *(f"{p}/__init__.py" for p in packages)):

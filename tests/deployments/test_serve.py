@@ -118,7 +118,7 @@ def test_it_says_what_it_waits_for_without_prefects_banner(served):
     _, address, out, err = served
     said = err.read_text()
     server = f"starting the Prefect server at {address.ui}"
-    steps = [server, "making deployments", "starting 2 workers"]
+    steps = [server, "creating deployments", "starting 2 workers"]
     assert [step in said for step in steps] == [True] * 3
     assert sorted(steps, key=said.index) == steps
     for banner in ("|___|", "prefect config set", "Check out the dashboard"):
@@ -192,7 +192,7 @@ def test_a_schedule_that_is_switched_on_plans_its_runs(
 
 
 def _planned():
-    """Runs that the server has set down for later."""
+    """Return the runs that the server has planned."""
     with get_client(sync_client=True) as client:
         scheduled = {"flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}}}
         return client.request("POST", "/flow_runs/filter", json=scheduled).json()
@@ -328,7 +328,7 @@ NOBODY = 65534
 def test_another_user_of_the_machine_reads_nothing_and_starts_nothing(served, environment):
     _, address, _, _ = served
     home = Path(environment["PREFECT_HOME"])
-    # Only the home itself is to keep others out: pytest's folders above it are opened.
+    # Only the home must keep others out, so pytest's folders above it are opened.
     above = [each for each in home.parents if "/pytest-" in str(each)]
     shut = {each: stat.S_IMODE(each.stat().st_mode) for each in above}
     for folder, mode in shut.items():
@@ -402,7 +402,7 @@ def killed(environment, free_port, tmp_path, eventually):
 
 
 @pytest.mark.slow
-def test_server_and_workers_go_when_serve_is_killed_and_the_next_one_starts(
+def test_server_and_workers_end_when_serve_is_killed_and_the_next_one_starts(
     killed, free_port, tmp_path, eventually
 ):
     own, log, left = killed
@@ -425,7 +425,7 @@ def test_server_and_workers_go_when_serve_is_killed_and_the_next_one_starts(
 
 
 def _is_there(pid):
-    """Whether a process runs: one that nobody has waited for is a zombie."""
+    """Return whether a process runs; one that nobody has waited for is a zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:

@@ -19,7 +19,7 @@ def test_a_workers_name_says_machine_device_and_version():
     assert name == f"{platform.node()}-gpu1-{__version__}"
 
 
-def test_a_shard_has_its_worker_for_itself_and_catalogues_share_theirs():
+def test_a_shard_has_a_worker_to_itself_and_catalogues_share_one():
     assert "--limit 1 " in " ".join(Worker(pool="gpu").command()) + " "
     assert "--limit 8 " in " ".join(Worker(pool="control").command()) + " "
 
@@ -43,13 +43,13 @@ def test_a_catalogue_takes_no_memory_of_a_gpu():
     assert environment["CUDA_VISIBLE_DEVICES"] == ""
 
 
-def test_a_workers_health_page_is_for_its_machine_unless_someone_says_otherwise():
+def test_a_workers_health_page_is_local_by_default():
     host = "PREFECT_WORKER_WEBSERVER_HOST"
     assert Worker(pool="gpu").environment({})[host] == "127.0.0.1"
     assert Worker(pool="gpu").environment({host: "0.0.0.0"})[host] == "0.0.0.0"
 
 
-def test_neither_a_worker_nor_the_server_counts_uses():
+def test_neither_a_worker_nor_the_server_sends_telemetry():
     assert Worker(pool="gpu").environment({})["DO_NOT_TRACK"] == "1"
     assert server_environment(Address(4200), {})["DO_NOT_TRACK"] == "1"
 
@@ -213,7 +213,7 @@ def test_a_worker_keeps_the_secrets_of_shell_and_server_from_its_runs():
     assert not set(others) & set(environment)
 
 
-def test_a_site_names_what_else_its_runs_need():
+def test_a_site_can_pass_further_variables_to_its_runs():
     names = {"AMNST_PASS_ENV": "MODULEPATH, SLURM_*"}
     site = {"MODULEPATH": "/m", "SLURM_JOB_ID": "1", "SLURM_GPUS": "2", "OTHER": "3"}
     environment = Worker(pool="gpu").environment({**names, **site})

@@ -12,7 +12,7 @@ CHROMIUM = Path("/usr/bin/chromium")
 _FLAGS = (
     *("--no-sandbox", "--disable-gpu", "--disable-background-networking"),
     # Newer Chromium asks the person before a page of the internet may call this machine. Others
-    # do not, and a person may agree: the server is to be safe by itself.
+    # do not, and a person may agree, so the server must be safe by itself.
     "--disable-features=LocalNetworkAccessChecks",
 )
 

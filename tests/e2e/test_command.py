@@ -40,7 +40,7 @@ def workplace(tmp_path_factory):
     small, mel = ClassifierConfig(n_filters=16, n_layers=1), MelConfig()
     network = build_classifier(small, n_mels=mel.n_mels, n_classes=len(GENRES))
     with warnings.catch_warnings():
-        # Keras and NumPy 2 have not agreed on how an array is copied.
+        # Keras and NumPy 2 disagree on how an array is copied.
         warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)
         save_classifier(
             network, folder / "small.weights.h5", genres=GENRES, architecture=small, mel=mel,
@@ -60,7 +60,7 @@ def start(folder, manifest="manifest.csv", *options, output="out"):
         "AMNST_STORE_URI": f"store-of-{output}",
         "AMNST_SCRATCH": str(folder / "scratch"),
         "PREFECT_HOME": str(folder / "prefect"),
-        # As a company's machine has it: the server is local all the same.
+        # A proxy as on a company's machine; the server is still local.
         "HTTP_PROXY": "http://127.0.0.1:9",
         "HTTPS_PROXY": "http://127.0.0.1:9",
         "http_proxy": "http://127.0.0.1:9",
@@ -188,7 +188,7 @@ def interrupted(workplace):
     return code, out, err, report, outputs(workplace), hidden
 
 
-def test_an_interrupted_render_ends_with_130_and_says_how_to_go_on(interrupted):
+def test_an_interrupted_render_ends_with_130_and_says_how_to_continue(interrupted):
     code, out, err, *_ = interrupted
     assert (code, out) == (130, "")
     assert "interrupted; run the same command to continue" in err

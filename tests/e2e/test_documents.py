@@ -33,17 +33,17 @@ WHOLE = {
     "curl": "tests/deployments/test_documents.py",
     "openssl": "tests/deployments/test_files.py",
 }
-"""Blocks that are one command, known by a word, and the test that runs each."""
+"""Word in each block that is one command, and the test that runs it."""
 TEXTS = {
     "epoch 8 of 8": "test_the_demo_ends_as_the_document_shows",
     "manifest.csv\n   |": "test_every_stage_in_the_diagram_is_a_function",
 }
-"""How each block begins that is no code, and the test that compares it."""
+"""Start of each block that is not code, and the test that compares it."""
 LASTING = {"amnst serve", "amnst worker"}
-"""Run until they are stopped: the cluster of this folder is made of them."""
+"""Commands that run until they are stopped; the cluster of this folder consists of them."""
 ELSEWHERE = {"make": "CI runs it", "amnst train emotify": "wants 400 tracks"}
 REFUSED = {"amnst cancel": "is Completed", "amnst retry": "is Completed"}
-"""On a run that has ended well."""
+"""For a run that has succeeded."""
 
 
 def holds(text, known):
@@ -61,7 +61,7 @@ def commands(document):
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=str)
-def test_every_block_is_of_a_kind_that_is_tested(block):
+def test_every_block_is_tested_by_its_kind(block):
     assert block.language in {"sh", "python", "text"}
     if block.language == "text":
         test = next((name for begin, name in TEXTS.items() if block.text.startswith(begin)), None)
@@ -210,7 +210,7 @@ def test_the_python_of_the_readme_runs_in_a_fresh_process(workplace, tmp_path):
     assert done.stdout.strip() == str(y.shape)
 
 
-def test_every_name_of_the_package_is_offered_and_there():
+def test_every_public_name_is_listed_and_exists():
     code = """
 import nst_core
 for name in nst_core.__all__:

@@ -111,9 +111,7 @@ def test_the_same_manifest_twice_at_once_is_rendered_to_the_same_bytes(
     working.kill("second")
 
 
-def test_of_two_catalogues_into_one_folder_one_writes_and_the_other_can_be_retried(
-    working, catalogue
-):
+def test_two_catalogues_for_one_folder_write_one_after_the_other(working, catalogue):
     manifest, output = catalogue
     working.kill("gpu")  # the first one waits for its shard until there is a worker again
     first = working.submit(manifest, output)
@@ -211,9 +209,9 @@ def test_a_worker_and_its_flow_may_be_killed(working, catalogue):
     run = working.wait(run_id, timeout_s=420)
     assert_all_is_well(run, catalogue[1])
     after = working.records("transfer")
-    assert {name: after[name] for name in made} == made, "what was finished stays"
+    assert {name: after[name] for name in made} == made, "finished results stay"
     (shard,) = working.shards(run_id).values()
-    assert shard.run_count == 2, "marked as crashed for want of a heartbeat, and started again"
+    assert shard.run_count == 2, "marked as crashed without a heartbeat, and started again"
 
 
 def test_the_secret_of_the_store_is_in_no_log_and_not_in_the_database(working, catalogue):

@@ -104,9 +104,7 @@ def assert_whole(output, strength):
     assert not (output / ".amnst-writer").exists()
 
 
-def test_a_second_render_into_the_folder_is_refused_and_a_killed_one_goes_on_at_once(
-    start, workplace
-):
+def test_a_second_render_is_refused_and_a_killed_one_continues_at_once(start, workplace):
     output = workplace / "out"
     first = start("first", strength=0.3, lease_s=LONG_S)
     freeze_at_the_first_output(first, output)

@@ -41,7 +41,7 @@ class Damaged:
         return self.cluster.run(self.submit().stdout.strip())
 
     def repair(self):
-        # Other bytes than in any other test: its transfer is not to be found in the store.
+        # Bytes that no other test uses, so its transfer is not in the store.
         data = bytearray(self.whole.read_bytes())
         data[-64:] = bytes(byte & 0x0F for byte in os.urandom(64))
         self.damaged.write_bytes(data)
@@ -54,7 +54,7 @@ def damaged(cluster, inputs, pairs, tmp_path):
 
 def assert_one_pair_was_made(cluster, before, output):
     after = cluster.records("transfer")
-    assert {name: after[name] for name in before} == before, "what was finished stays"
+    assert {name: after[name] for name in before} == before, "finished results stay"
     assert len(after) == len(before) + 1
     rows = report(output)
     assert len(rows) == 12
@@ -63,9 +63,7 @@ def assert_one_pair_was_made(cluster, before, output):
     assert len(list(output.glob("*.wav"))) == 12
 
 
-def test_a_damaged_input_fails_its_shard_and_its_catalogue_and_a_retry_makes_it_alone(
-    cluster, damaged
-):
+def test_a_damaged_input_fails_shard_and_catalogue_and_a_retry_renders_only_it(cluster, damaged):
     submitted = damaged.submit()
     run = cluster.run(submitted.stdout.strip())
     assert submitted.returncode == 1
@@ -96,7 +94,7 @@ def test_a_damaged_input_fails_its_shard_and_its_catalogue_and_a_retry_makes_it_
     )
     assert cluster.run(str(run.id)).state.is_completed()
     again = cluster.shards(str(run.id))
-    assert len(again) == 3, "no shard was started anew"
+    assert len(again) == 3, "no shard was started again"
     assert {name for name in again if again[name].run_count > 1} == {
         name for name in shards if shards[name].state.is_failed()
     }
@@ -110,9 +108,7 @@ def test_a_damaged_input_fails_its_shard_and_its_catalogue_and_a_retry_makes_it_
 @pytest.mark.browser
 @pytest.mark.skipif(not CHROMIUM.is_file(), reason="Chromium is not installed")
 @pytest.mark.parametrize("pressed_on", ["shard", "catalogue"])
-def test_retry_pressed_in_the_ui_makes_the_failed_pair_alone(
-    cluster, damaged, pressed_on, tmp_path
-):
+def test_retry_in_the_ui_renders_only_the_failed_pair(cluster, damaged, pressed_on, tmp_path):
     catalogue = damaged.render()
     (shard,) = [s for s in cluster.shards(str(catalogue.id)).values() if s.state.is_failed()]
     before = cluster.records("transfer")

@@ -197,7 +197,7 @@ def test_the_words_on_a_models_card_lose_their_passwords():
     assert request.licence == "from https://***host/x or https://host/x?***"
 
 
-def test_what_signs_a_datasets_url_is_accepted_and_is_not_on_the_card():
+def test_a_datasets_signed_url_is_accepted_and_its_signature_is_not_on_the_card():
     url = f"https://host/sets/genres.zip?X-Amz-Signature={SECRET}"
     meta = {"n_tracks": 4, "n_segments": 9}
     cut = Record(stage="segments", key="k", sha256="0" * 64, size=1, suffix="npz", meta=meta)

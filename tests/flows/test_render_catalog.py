@@ -99,7 +99,7 @@ def test_report_has_every_row_in_the_manifests_order(mixed):
     assert list(report["line"]) == list(range(2, 2 + len(catalogue.rows)))
 
 
-def test_report_says_what_became_of_each_row(mixed):
+def test_report_gives_the_status_of_each_row(mixed):
     report = mixed[0].report().set_index("id")
     columns = ["status", "stage", "error_code"]
     assert {name: tuple(row) for name, row in report[columns].iterrows()} == {
@@ -113,7 +113,7 @@ def test_report_says_what_became_of_each_row(mixed):
     }
 
 
-def test_report_says_what_each_row_was_to_be_made_of(mixed):
+def test_report_gives_the_inputs_of_each_row(mixed):
     catalogue, _ = mixed
     report = catalogue.report()
     for column in ("ambience", "music"):
@@ -131,7 +131,7 @@ def test_error_of_a_row_names_its_file_and_the_rule(mixed):
     assert "outside 0..1" in errors["loud"]
 
 
-def test_report_gives_the_place_and_hash_of_what_was_rendered(mixed, sha256_of):
+def test_report_gives_path_and_hash_of_each_output(mixed, sha256_of):
     report = mixed[0].report().set_index("id")
     for name in ("rain-folk", "fire-folk"):
         output = Path(report.loc[name, "output"])
@@ -241,7 +241,7 @@ def test_a_second_run_renders_nothing(rendered):
     assert (rendered.made(), rendered.work) == (before, [])
 
 
-def test_another_strength_renders_its_row_only_and_transfers_nothing(rendered):
+def test_a_changed_strength_renders_only_its_row_and_transfers_nothing(rendered):
     before = rendered.made()
     first, *others = rendered.rows
     rendered.rows = [{**first, "strength": "1"}, *others]
@@ -275,7 +275,7 @@ def test_a_deleted_output_is_restored_without_rendering(rendered):
 
 
 @pytest.mark.parametrize("stage", ["transfer", "audio"])
-def test_a_deleted_record_is_made_again_alone(rendered, stage):
+def test_only_a_deleted_record_is_written_again(rendered, stage):
     before, records = rendered.made(), rendered.records(stage)
     next(iter(records)).unlink()
     rendered.render()
@@ -284,7 +284,7 @@ def test_a_deleted_record_is_made_again_alone(rendered, stage):
     assert rendered.made() == before  # the same bytes are not written again
 
 
-def test_a_deleted_artefact_is_made_again_alone(rendered):
+def test_only_a_deleted_artefact_is_computed_again(rendered):
     before = rendered.objects()
     audio = next(path for path in before if path.suffix == ".wav")
     audio.unlink()
@@ -353,7 +353,7 @@ def interrupt_at_the_second_row(catalogue):
         catalogue.render()
 
 
-def test_an_interruption_forgets_no_row_that_was_over(make_catalogue, tmp_path, finished):
+def test_an_interruption_keeps_every_finished_row(make_catalogue, tmp_path, finished):
     catalogue = make_catalogue(tmp_path / "interrupted")
     catalogue.rows = [finished.rows[0]]
     catalogue.render()
@@ -363,7 +363,7 @@ def test_an_interruption_forgets_no_row_that_was_over(make_catalogue, tmp_path, 
     assert list(catalogue.statuses().values())[:2] == ["cached", "failed"]
 
 
-def test_an_interruption_leaves_a_report_and_nothing_half_made(make_catalogue, tmp_path, finished):
+def test_an_interruption_leaves_a_report_and_no_partial_file(make_catalogue, tmp_path, finished):
     catalogue = make_catalogue(tmp_path / "interrupted")
 
     interrupt_at_the_second_row(catalogue)

@@ -49,7 +49,7 @@ def test_scratch_folders_of_two_users_are_two(monkeypatch):
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "many"])
-def test_a_number_of_threads_that_is_none_is_refused(monkeypatch, value):
+def test_an_impossible_number_of_threads_is_refused(monkeypatch, value):
     monkeypatch.setenv("AMNST_N_THREADS", value)
     with pytest.raises(ValidationError, match="n_threads"):
         Settings()

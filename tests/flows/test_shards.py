@@ -50,7 +50,7 @@ def test_shards_are_sized_by_the_catalogue_between_25_and_50():
     assert [size(10), size(500), size(1_280), size(100_000)] == [10, 25, 40, 50]
 
 
-def test_a_size_that_is_asked_for_is_kept():
+def test_a_requested_size_is_kept():
     assert shard_bounds(12, size=5, max_in_flight=1) == [(0, 5), (5, 10), (10, 12)]
 
 

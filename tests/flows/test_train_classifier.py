@@ -15,7 +15,7 @@ from nst_core.classifier.saving import load_classifier
 from nst_core.config import ClassifierConfig, TrainingConfig
 from nst_core.synth.sounds import GENRES, music_piece
 
-# Keras and NumPy 2 have not agreed on how an array is copied.
+# Keras and NumPy 2 disagree on how an array is copied.
 pytestmark = [
     pytest.mark.usefixtures("prefect"),
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
@@ -139,7 +139,7 @@ def test_files_without_an_audio_suffix_are_also_counted_in_an_archive(graduated)
     assert graduated[1].passed_over == {".mid": 2, ".pdf": 1}
 
 
-def test_a_second_training_makes_nothing_and_says_the_same(school, graduated):
+def test_a_second_training_computes_nothing_and_reports_the_same(school, graduated):
     assert school.train() == graduated[1].model_copy(
         update={"weights": str(school.output / "classifier.weights.h5")}
     )
@@ -179,7 +179,7 @@ def test_train_prints_where_the_weights_are(amnst_train, tracks, tmp_path):
     assert "per track" in err
     assert "2 tracks)" in err
     assert "skipped: " in err
-    assert "ignored, because their suffix is not that of a sound file: 2 .mid, 1 .pdf" in err
+    assert "ignored, because the suffix is not that of a sound file: 2 .mid, 1 .pdf" in err
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ def test_a_broken_manifest_is_refused_and_the_check_completes(look, inbox):
     assert look().message == "nothing new"
 
 
-def test_a_look_fails_while_the_server_refuses_a_run_and_the_next_one_starts_it(
+def test_a_check_fails_while_the_server_refuses_a_run_and_the_next_one_starts_it(
     look, inbox, deployment
 ):
     (inbox / "broken.csv").write_text("ambience;music\nrain.wav;folk.wav\n")
@@ -55,7 +55,7 @@ def test_a_look_fails_while_the_server_refuses_a_run_and_the_next_one_starts_it(
     assert look().message == "nothing new"
 
 
-def test_a_look_fails_while_the_store_of_manifests_cannot_be_asked(look, inbox):
+def test_a_check_fails_while_the_store_of_manifests_is_unreachable(look, inbox):
     (inbox / "songs.csv.started.json").mkdir()
     state = look()
     assert state.is_failed()

@@ -136,7 +136,7 @@ def test_a_download_appears_whole_and_once(mirror: Mirror, tmp_path: Path) -> No
     assert _names(place.parent) == ["genres"]
     download_archive(mirror.url, place, sha256=_sha256(mirror.data))
     download_archive(mirror.url, place, sha256=_sha256(mirror.data).upper())
-    assert len(mirror.asked) == 1, "what is there is not fetched again"
+    assert len(mirror.asked) == 1, "an existing file is not fetched again"
 
 
 def test_a_broken_download_is_resumed_where_it_stopped(mirror: Mirror, tmp_path: Path) -> None:
@@ -189,7 +189,7 @@ def test_a_server_that_says_no_is_quoted(
     assert (caught.value.code, caught.value.transient) == (code, transient)
 
 
-def test_a_server_that_is_gone_is_worth_another_try(mirror: Mirror, tmp_path: Path) -> None:
+def test_a_lost_server_is_retried(mirror: Mirror, tmp_path: Path) -> None:
     mirror.server_close()
     with pytest.raises(StorageError, match="cannot download") as caught:
         download_archive(mirror.url, tmp_path / "genres", sha256="0" * 64)
@@ -235,7 +235,7 @@ def test_a_folder_is_used_in_place(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["tar.gz", "tgz", "tar", "zip"])
-def test_only_sounds_and_their_papers_are_unpacked(tmp_path: Path, kind: str) -> None:
+def test_only_sounds_tracks_csv_and_licence_are_unpacked(tmp_path: Path, kind: str) -> None:
     archive = tmp_path / f"g.{kind}"
     if kind == "zip":
         _zip(archive, MEMBERS)
@@ -249,7 +249,7 @@ def test_only_sounds_and_their_papers_are_unpacked(tmp_path: Path, kind: str) ->
     assert _names(tmp_path / "out") == ["g"]
 
 
-def test_a_folder_that_an_earlier_version_unpacked_counts_nothing_as_passed_over(
+def test_a_folder_from_an_earlier_version_counts_no_ignored_files(
     tmp_path: Path,
 ) -> None:
     (tmp_path / ".complete.json").write_text('{"members": 2, "bytes": 9, "audio_files": 2}')
@@ -343,7 +343,7 @@ def test_a_folder_with_other_content_is_neither_taken_nor_touched(tmp_path: Path
     assert _names(tmp_path / "mine") == ["thesis.txt"]
 
 
-def test_two_that_unpack_the_same_archive_both_get_the_whole_of_it(tmp_path: Path) -> None:
+def test_two_processes_that_unpack_one_archive_both_get_all_of_it(tmp_path: Path) -> None:
     many = {f"jazz/{number}.wav": os.urandom(2_000) for number in range(100)}
     archive, folder, found = _tar(tmp_path / "g.tar.gz", many), tmp_path / "out" / "g", []
 

@@ -109,7 +109,7 @@ def test_a_broken_manifest_gets_all_its_errors_next_to_it(drop, workspace):
     assert (state, told.message) == ("failed", "not rendered: line 2: no")
 
 
-def test_a_damaged_marker_counts_for_nothing(drop):
+def test_a_damaged_marker_is_ignored(drop):
     ticket = ticket_of(drop("a.csv"))
     drop("a.csv.started.json", "{not json")
     assert state_of(ticket) == (None, ticket)

@@ -82,7 +82,7 @@ def test_unused_carriers_are_replaced_by_newer_ones() -> None:
     assert [not each for each in found] == [True] * 6 + [False] * 4
 
 
-def test_the_file_is_what_the_output_asks_for(rendered: Workspace, pair: PairJob) -> None:
+def test_the_file_has_the_requested_format(rendered: Workspace, pair: PairJob) -> None:
     job = _at(pair, 0.7, format="flac", subtype="PCM_24", sample_rate=44_100, loudness_lufs=-20.0)
     y, info = _sound(job, rendered)
     assert (info.format, info.subtype, info.samplerate) == ("FLAC", "PCM_24", 44_100)
@@ -110,7 +110,7 @@ def test_the_record_holds_levels_and_figures_of_the_file(
     assert all(math.isfinite(value) for value in figures.values())
 
 
-def test_a_key_follows_strength_and_format_only_of_what_the_transfer_leaves_open(
+def test_an_audio_key_adds_only_strength_and_format(
     pair: PairJob,
 ) -> None:
     keys = {

@@ -65,7 +65,7 @@ def test_music_keeps_its_channels_and_an_ambience_does_not(
     assert np.argmax(np.abs(np.fft.rfft(y.reshape(SR, -1)[:, 0]))) == 440
 
 
-def test_what_a_listener_should_know_is_in_the_record(tmp_path: Path, workspace: Workspace) -> None:
+def test_warnings_about_the_sound_are_in_the_record(tmp_path: Path, workspace: Workspace) -> None:
     t = np.arange(16_000) / 16_000
     sf.write(tmp_path / "a.wav", 0.2 + 0.1 * np.sin(440 * math.tau * t), 16_000)
     record = compute_mels.fn(_job(tmp_path / "a.wav"), workspace)
@@ -246,7 +246,7 @@ def away(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], list[float
     s3._client.cache_clear()
 
 
-def test_inputs_whose_server_is_away_are_waited_for_all_together(
+def test_inputs_whose_server_is_unreachable_share_one_wait(
     bucket: str, sounds: Path, workspace: Workspace, away: Callable[[int], list[float]]
 ) -> None:
     for name in ("a", "b"):

@@ -69,7 +69,7 @@ def test_unreadable_tracks_are_listed_and_the_rest_is_used(
     assert "folk.1.wav: " in skipped
 
 
-def test_tracks_of_every_kind_are_taken_and_what_is_passed_over_is_counted(
+def test_tracks_of_every_kind_are_read_and_ignored_files_are_counted(
     dataset: Path, workspace: Workspace
 ) -> None:
     before = _job(dataset)

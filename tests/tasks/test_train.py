@@ -57,7 +57,7 @@ def _prepared(folder: Path, workspace: Workspace, n_tracks: int) -> TrainJob:
 
 def _train(job: TrainJob, workspace: Workspace) -> None:
     with warnings.catch_warnings():
-        # Keras and NumPy 2 have not agreed on how an array is copied.
+        # Keras and NumPy 2 disagree on how an array is copied.
         warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)
         train_cnn.fn(job, workspace)
 

@@ -58,7 +58,7 @@ def test_another_model_transfers_again(
     render(changed, rendered)
     assert made() == ["transfer", "picture", "audio"]
     after = rendered.store.find("transfer", changed.transfer.key)
-    assert after.sha256 != before.sha256, "the network is listened to"
+    assert after.sha256 != before.sha256, "the network affects the result"
 
 
 def test_a_copy_of_the_model_elsewhere_is_the_same_transfer(pair: PairJob) -> None:

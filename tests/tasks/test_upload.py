@@ -26,7 +26,7 @@ def _names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_audio_and_provenance_stand_side_by_side(
+def test_audio_and_provenance_are_next_to_each_other(
     rendered: Workspace, pair: PairJob, sounds: Path
 ) -> None:
     published = upload_pair(pair, rendered)
@@ -68,7 +68,7 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("kind", DAMAGE)
-def test_what_is_wrong_in_the_output_folder_is_put_right(
+def test_a_wrong_output_is_replaced(
     rendered: Workspace, pair: PairJob, kind: str, made: Callable[[], list[str]]
 ) -> None:
     record = rendered.store.find("audio", pair.audio.key)

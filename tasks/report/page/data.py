@@ -15,7 +15,7 @@ from tasks.report.page.places import (
     picture_name,
     url,
 )
-from tasks.report.words import in_words, sounds_as_meant
+from tasks.report.words import doubt, in_words
 
 MOST_ROWS = 20_000
 """A page with more rows would be slow to open; those with trouble come first."""
@@ -60,7 +60,7 @@ def page_rows(table: pa.Table, parts: Parts) -> list[Row]:
     """Return the rows of a report as the page shows them.
 
     Each has the columns of the report, and ``state`` (``meant``, ``look`` or its status),
-    ``words``, ``picture``, and the relative URLs of its three sounds, empty where there is none.
+    ``words``, ``doubt``, ``picture``, and the relative URLs of its three sounds, empty where there is none.
     """
     rows = [{**row, **_told(row), **_sounds(row, parts)} for row in rows_of(table)]
     if len(rows) > MOST_ROWS:
@@ -85,15 +85,17 @@ def _plain(value: Any) -> Any:
 
 
 def _told(row: Row) -> Row:
-    """Return the state of a row, and what it sounds like."""
+    """Return the state of a row, what it sounds like, and what about it is not as meant."""
     if row["status"] not in MADE:
-        return {"state": row["status"], "words": ""}
+        return {"state": row["status"], "words": "", "doubt": ""}
     figures: Mapping[str, float] = {name: row[name] for name in _FIGURES}
     if None in figures.values():
-        return {"state": "look", "words": "its figures are missing"}
+        unknown = "its figures are missing"
+        return {"state": "look", "words": unknown, "doubt": unknown}
     strength = figures["strength"]
-    state = "meant" if sounds_as_meant(figures, strength) else "look"
-    return {"state": state, "words": in_words(figures, strength)}
+    wrong = doubt(figures, strength)
+    state = "look" if wrong else "meant"
+    return {"state": state, "words": in_words(figures, strength), "doubt": wrong}
 
 
 def _sounds(row: Row, parts: Parts) -> Row:

@@ -40,10 +40,9 @@ function drawVerdicts() {
     share.append(part);
   }
   blocks.push(share);
-  const first = (row) => row.words.split("; ").filter((phrase) => !/clear|full of|not a mere|is there/.test(phrase))[0] || row.words.split("; ")[0];
   if (look.length) {
     const worst = [...look].sort((a, b) => Math.min(a.content, a.texture) - Math.min(b.content, b.texture));
-    blocks.push(element("h2", { class: "look" }, `${counted(look.length)} to look at`), listed(worst, first, "look"));
+    blocks.push(element("h2", { class: "look" }, `${counted(look.length)} to look at`), listed(worst, (row) => row.doubt, "look"));
   }
   if (bad.length) {
     blocks.push(element("h2", { class: "failed" }, `${counted(bad.length)} failed`), listed(bad, briefly, bad[0].state),

@@ -255,7 +255,7 @@ def test_a_plan_holds_every_pair_and_passes_the_check(amnst, inputs, monkeypatch
     assert amnst("check", "manifest.csv")[:2] == (0, "")
 
 
-def test_a_plan_of_a_pattern_without_files_ends_with_2(amnst, monkeypatch, tmp_path):
+def test_a_plan_whose_pattern_matches_no_file_ends_with_2(amnst, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     code, out, err = amnst("plan", "--ambience", "*.wav", "--music", "*.wav")
     assert (code, out) == (2, "")
@@ -307,7 +307,7 @@ def test_an_input_root_that_is_not_there_is_a_usage_error(amnst, catalogue, tmp_
     assert err.endswith("[no_input_root]\n")
 
 
-def test_a_first_run_on_a_terminal_neither_counts_nor_says_so(tmp_path):
+def test_a_first_run_on_a_terminal_sends_no_telemetry_and_no_notice(tmp_path):
     code = """
 from flows.server.environment import prepare_prefect
 prepare_prefect(verbose=False)
@@ -350,7 +350,7 @@ except SystemExit as done:
 
 
 @pytest.mark.parametrize("command", ["plan", "check", "render", "submit", "schedule"])
-def test_help_offers_no_way_to_name_nothing(amnst, command):
+def test_help_has_no_empty_options(amnst, command):
     code, out, _ = amnst(command, "--help")
     assert code == 0
     assert "--empty-" not in out

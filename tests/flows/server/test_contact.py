@@ -101,7 +101,7 @@ def test_the_doctor_names_a_server_that_is_away_as_a_fault(
     assert err.startswith("1 of ")
 
 
-def test_wait_says_that_its_server_is_away_and_outlasts_that(completed, monkeypatch, capsys):
+def test_wait_reports_an_unreachable_server_and_keeps_waiting(completed, monkeypatch, capsys):
     monkeypatch.setattr(waiting, "CALM", Pace(poll_s=0.05))
     run = read_run(completed).model_dump_json()
     with (
@@ -128,7 +128,7 @@ def test_wait_says_that_its_server_is_away_and_outlasts_that(completed, monkeypa
         ((503, "busy"), "server_away", "503 busy"),
     ],
 )
-def test_what_is_wrong_with_a_server_is_said_at_the_first_answer(answer, code, said):
+def test_a_wrong_server_is_named_at_its_first_answer(answer, code, said):
     with answering(answer), pytest.raises(ServerError, match=said) as caught:
         first_contact()
     assert caught.value.code == code
@@ -165,7 +165,7 @@ def test_the_login_is_sent(prefect):
         first_contact()
 
 
-def test_a_server_that_accepts_and_is_silent_is_given_up(capsys):
+def test_a_server_that_accepts_but_does_not_answer_is_given_up(capsys):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/api"
         with named(url), pytest.raises(ServerError, match="does not answer") as caught:

@@ -42,7 +42,7 @@ def test_the_environment_decides(monkeypatch, tmp_path):
     assert os.environ["PREFECT_HOME"] == "~/mine"
 
 
-def test_a_relative_home_is_meant_from_the_current_folder(monkeypatch, tmp_path):
+def test_a_relative_home_is_relative_to_the_current_folder(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PREFECT_HOME", "mine")
     assert private_prefect_home() == tmp_path / "mine"
@@ -69,7 +69,7 @@ def test_the_profile_of_another_project_names_no_server_of_ours(tmp_path):
     assert done.stdout.split() == [str(prefect_home()), "None"], done.stderr
 
 
-def test_it_is_made_for_its_owner_alone():
+def test_only_its_owner_can_read_it():
     home = private_prefect_home()
     assert home == prefect_home()
     assert mode(home) == 0o700

@@ -49,7 +49,7 @@ def logged_in(home, url, **environment):
     return environment
 
 
-def test_a_login_is_made_once_and_is_for_its_owner_alone(tmp_path):
+def test_a_login_is_created_once_and_only_its_owner_can_read_it(tmp_path):
     login = make_login(tmp_path)
     assert make_login(tmp_path) == login
     assert login.startswith("amnst:")
@@ -124,7 +124,7 @@ def test_a_lock_that_others_can_hold_or_change_names_no_server(served, rights):
     assert AUTH not in logged_in(home, f"{ADDRESS}/api")
 
 
-def test_the_lock_file_is_for_its_owner_alone(tmp_path):
+def test_only_its_owner_can_open_the_lock_file(tmp_path):
     lock_file(tmp_path).touch(mode=0o644)  # as earlier versions made it
     with open_lock(tmp_path):
         assert stat.S_IMODE(lock_file(tmp_path).stat().st_mode) == 0o600

@@ -25,7 +25,7 @@ def test_stored_results_are_read_by_the_functions_that_are_given(monkeypatch):
     assert CompressedSerializer(serializer="json").loads(b"1") == b"1 refused"
 
 
-def test_a_flows_parameters_have_a_schema_that_is_kept_to():
+def test_a_flows_parameters_are_checked_against_their_schema():
     schema = parameter_schema(render_catalog).model_dump()
     good = {"request": {"manifest": "m.csv", "output": "out"}}
     assert validate(good, schema) == []

@@ -27,7 +27,7 @@ def test_without_a_proxy_nothing_is_set(environment):
 
 
 @pytest.mark.parametrize("name", ["http_proxy", "HTTPS_PROXY", "ALL_PROXY"])
-def test_with_a_proxy_this_machine_is_left_out(environment, name):
+def test_with_a_proxy_this_machine_is_reached_directly(environment, name):
     environment[name] = DEAD
     reach_local_servers_directly()
     assert (environment["NO_PROXY"], environment["no_proxy"]) == (OURS, OURS)
@@ -49,7 +49,7 @@ def test_what_the_user_has_listed_stays(environment, own, upper, lower):
     assert environment["no_proxy"] == (lower or upper)
 
 
-def test_a_local_server_is_reached_though_the_proxy_is_dead(monkeypatch):
+def test_a_local_server_is_reached_even_if_the_proxy_is_dead(monkeypatch):
     for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy"):
         monkeypatch.setenv(name, DEAD)
     monkeypatch.delenv("no_proxy", raising=False)

@@ -245,7 +245,7 @@ def set_times(cron, *, output="out", active=False):
     return schedule(request, cron=cron, timezone="UTC", name="nightly", active=active)
 
 
-def test_a_second_schedule_of_a_name_takes_the_place_of_the_first(deployment):
+def test_a_second_schedule_of_a_name_replaces_the_first(deployment):
     deployment()
     assert set_times("0 3 * * *", active=True) is None
     (first,) = schedules()

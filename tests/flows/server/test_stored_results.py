@@ -83,7 +83,7 @@ def test_without_the_guard_the_attack_works(attack, tmp_path):
     assert marker.exists()
 
 
-def made_anew(stored, folder):
+def made_again(stored, folder):
     """Run a stage whose receipt is `stored`; return whether its result is made and kept there."""
     computed = []
 
@@ -107,7 +107,7 @@ def made_anew(stored, folder):
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_a_poisoned_record_counts_as_missing_and_runs_nothing(attack, guarded, tmp_path):
     marker = tmp_path / "ran"
-    assert made_anew(poisoned(attack, marker), tmp_path / "results")
+    assert made_again(poisoned(attack, marker), tmp_path / "results")
     assert not marker.exists()
 
 
@@ -118,7 +118,7 @@ def test_a_receipt_of_a_class_that_has_moved_counts_as_missing(name, guarded, tm
     stored = ResultRecord(metadata=metadata, result=RECORD).serialize().decode()
     written_before = stored.replace(f"{type(RECORD).__module__}.Record", name)
     assert name in written_before
-    assert made_anew(written_before.encode(), tmp_path / "results")
+    assert made_again(written_before.encode(), tmp_path / "results")
 
 
 @pytest.mark.parametrize(
@@ -154,6 +154,6 @@ def test_our_own_results_are_read_as_they_were_written(result, guarded):
         "tasks.storage.files.os",
     ],
 )
-def test_our_modules_lend_nothing_they_import(name, guarded):
+def test_a_name_that_our_modules_import_is_not_ours(name, guarded):
     with pytest.raises((ValueError, AttributeError, ImportError)):
         JSONSerializer().loads(json.dumps({"__class__": name, "data": ["x"]}).encode())

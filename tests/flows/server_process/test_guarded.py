@@ -101,7 +101,7 @@ def test_the_servers_own_start_is_let_through():
     assert ask(kind="lifespan") == [{"type": "through"}]
 
 
-def test_it_ends_with_its_stdin_while_it_starts_and_aborts_nothing(tmp_path, monkeypatch):
+def test_it_ends_with_its_stdin_even_while_it_starts(tmp_path, monkeypatch):
     """The process that has the other end may be killed at any moment."""
     monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
     with socket.socket() as bound:

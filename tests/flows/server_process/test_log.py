@@ -41,7 +41,7 @@ ERROR:    Application startup failed. Exiting.
         ("ModuleNotFoundError: No module named 'flows'\n", "No module named 'flows'"),
         ("ERROR:    [Errno 98] address in use\n\n", "[Errno 98] address in use"),
         ("/usr/bin/python: No module named flows\n", "/usr/bin/python: No module named flows"),
-        ("", "it said nothing"),
+        ("", "it logged nothing"),
     ],
 )
 def test_the_line_that_helps_is_found(log, reason):

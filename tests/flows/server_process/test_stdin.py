@@ -45,7 +45,7 @@ def test_a_process_is_asked_to_end_when_stdin_is_closed(start):
     assert process.wait(120) == 7
 
 
-def test_a_process_that_does_not_do_as_it_is_asked_ends_all_the_same(start):
+def test_a_process_that_ignores_the_request_ends_anyway(start):
     process = start("end_when_stdin_closes(print, grace_s=0.1)", "time.sleep(600)")
     process.stdin.close()
     assert process.wait(120) == 1

@@ -191,7 +191,7 @@ def test_a_page_of_another_origin_opens_no_websocket(held):
         connect(url, origin="http://evil.example", proxy=None, open_timeout=60)
 
 
-def test_no_page_of_a_run_is_named_where_no_ui_shows_one(held):
+def test_without_a_ui_no_page_of_a_run_is_named(held):
     assert held.page is None
 
 

@@ -68,7 +68,7 @@ def test_a_strange_sound_is_rendered_at_the_musics_length_and_level(
     assert y.shape == music.shape
     assert np.isfinite(y).all()
     assert 0.5 * rms(music - music.mean()) < rms(y) < 1.02 * rms(music - music.mean())
-    assert abs(y.mean()) < 0.1 * rms(y), "an offset is no sound"
+    assert abs(y.mean()) < 0.1 * rms(y), "an offset is not a sound"
 
 
 @pytest.mark.parametrize("name", ["music", "ambience"])
@@ -82,7 +82,7 @@ def test_a_strange_sound_is_rendered_at_the_musics_length_and_level(
     ],
     ids=["constant", "stereo constant", "absurd", "0.05 s"],
 )
-def test_what_holds_no_sound_is_refused_by_name(transfer, sounds, name, bad, code):
+def test_a_file_without_sound_is_refused_by_name(transfer, sounds, name, bad, code):
     with pytest.raises(SignalError, match=name) as caught:
         transfer(*(sounds | {name: bad}).values())
     assert caught.value.code == code
@@ -103,11 +103,11 @@ def test_any_rate_is_rendered(transfer, sr):
     assert rms(y) == pytest.approx(rms(music), rel=0.05)
 
 
-def test_two_hours_of_ambience_cost_and_give_what_five_minutes_do(transfer, sounds):
+def test_two_hours_of_ambience_cost_and_give_no_more_than_five_minutes(transfer, sounds):
     rate, music = 8_000, music_piece("folk", 3.0, seed=0, sr=8_000)
     minute = ambience("rain", 60.0, seed=0, sr=rate)
     hours = np.tile(minute, 120)
-    hours[-1] = np.nan  # nobody looks
+    hours[-1] = np.nan  # nobody reads it
     tracemalloc.start()
     y = transfer(music, hours, sr=rate)
     peak = tracemalloc.get_traced_memory()[1]
@@ -116,7 +116,7 @@ def test_two_hours_of_ambience_cost_and_give_what_five_minutes_do(transfer, soun
     np.testing.assert_array_equal(y, transfer(music, np.tile(minute, 5), sr=rate))
 
 
-def test_of_a_file_over_the_limit_an_ambiences_stretch_is_read_with_a_warning(tmp_path):
+def test_only_a_stretch_of_an_ambience_over_the_limit_is_read_with_a_warning(tmp_path):
     path, rate = tmp_path / "rain.flac", 8_000
     minute = ambience("rain", 60.0, seed=0, sr=rate)
     with sf.SoundFile(path, "w", rate, 1) as file:
@@ -138,7 +138,7 @@ def test_the_warning_names_the_second_at_which_the_duration_limit_cuts(tmp_path,
     assert audio.warnings == ("cut_at=0.5s",)
 
 
-def test_a_file_shorter_than_what_is_wanted_at_most_is_read_whole(tmp_path, sounds):
+def test_a_file_shorter_than_the_maximum_is_read_whole(tmp_path, sounds):
     sf.write(tmp_path / "a.wav", sounds["ambience"], SR)
     for at_most_s in (3.0, 300.0):
         audio = read_audio(tmp_path / "a.wav", at_most_s=at_most_s)

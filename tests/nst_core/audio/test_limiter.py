@@ -48,7 +48,7 @@ def test_no_true_peak_is_above_the_ceiling(make, gain_db, sr):
 
 
 @pytest.mark.parametrize("ceiling_dbtp", [-1.0, -6.0])
-def test_noise_that_is_limited_all_the_time_keeps_to_the_ceiling(ceiling_dbtp):
+def test_constantly_limited_noise_stays_below_the_ceiling(ceiling_dbtp):
     # Its loudest points are where the meter reads lowest, so its error shows in full.
     y = limit(0.3 * band_noise((2 * SR,)), SR, ceiling_dbtp=ceiling_dbtp).y
     assert ceiling_dbtp - 0.1 < fine_peak_dbtp(y) < ceiling_dbtp + 0.1

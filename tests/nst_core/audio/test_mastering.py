@@ -66,7 +66,7 @@ def test_a_peaky_sound_gets_as_loud_as_its_music_below_the_ceiling(
 
 
 @pytest.mark.parametrize("asked", [-30.0, -16.0])
-def test_the_loudness_that_is_asked_for_goes_before_the_musics(tmp_path, music, asked):
+def test_a_requested_loudness_overrides_the_musics(tmp_path, music, asked):
     levels, heard = master(tmp_path / "a.wav", peaky(), music=music, loudness_lufs=asked)
     reached = pyloudnorm.Meter(SR).integrated_loudness(heard)
     assert reached == pytest.approx(asked, abs=0.3)
@@ -96,7 +96,7 @@ def test_without_music_a_sound_keeps_its_own_loudness(tmp_path):
     assert levels.loudness_lufs == pytest.approx(loudness_lufs(y, SR), abs=0.2)
 
 
-def test_pulses_that_cannot_be_as_loud_are_limited_no_further_than_6_db_more(tmp_path, music):
+def test_pulses_that_cannot_be_as_loud_get_at_most_6_db_of_gain(tmp_path, music):
     pulses = 1e-4 * band_noise((4 * SR,))
     pulses[:: SR // 2] += 1.0
     levels, heard = master(tmp_path / "a.wav", pulses, music=music)
@@ -117,7 +117,7 @@ def test_a_sound_shorter_than_a_gating_block_is_as_loud_as_its_music(tmp_path, m
         assert levels.loudness_lufs == pytest.approx(levels.music_lufs, abs=0.5)
 
 
-def test_silence_stays_silent_and_has_no_loudness_that_was_asked(tmp_path, music):
+def test_silence_stays_silent_and_refuses_a_requested_loudness(tmp_path, music):
     silence = np.zeros(SR, "f4")
     levels, heard = master(tmp_path / "a.wav", silence, music=music)
     assert not heard.any()
@@ -130,7 +130,7 @@ def test_silence_stays_silent_and_has_no_loudness_that_was_asked(tmp_path, music
 
 
 @pytest.mark.parametrize("ceiling", [-9.0, 0.0])
-def test_the_ceiling_is_the_outputs(tmp_path, music, ceiling):
+def test_the_output_sets_the_ceiling(tmp_path, music, ceiling):
     _, heard = master(tmp_path / "a.wav", peaky(), music=music, max_true_peak_dbtp=ceiling)
     assert fine_peak_dbtp(heard) == pytest.approx(ceiling, abs=0.1)
 

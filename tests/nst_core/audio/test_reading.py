@@ -52,7 +52,7 @@ def test_long_files_are_read_with_the_same_parameters_and_defaults():
 
 @pytest.mark.parametrize(("sr_in", "sr_out"), [(44_100, SR), (48_000, SR), (8_000, SR), (SR, SR)])
 @pytest.mark.parametrize("channels", [1, 2])
-def test_a_rate_converted_in_stretches_is_that_of_the_whole_to_the_bit(sr_in, sr_out, channels):
+def test_resampling_in_stretches_equals_resampling_the_whole_bit_for_bit(sr_in, sr_out, channels):
     y = np.random.default_rng(0).standard_normal((2 * sr_in + 77, channels)).astype("f4")
     y = y[:, 0] if channels == 1 else y
     found = resampled(np.split(y, [1, 1000, 30_000]), sr_in, sr_out)
@@ -68,7 +68,7 @@ def test_a_tone_keeps_its_frequency_and_level_through_resampling(sr_out):
     assert rms(y[200:-200]) == pytest.approx(0.5 / np.sqrt(2), rel=2e-3)
 
 
-def test_what_the_lower_rate_cannot_hold_is_removed_and_not_folded_back():
+def test_frequencies_above_the_lower_rate_are_removed_and_not_folded_back():
     assert rms(resample(tone(9_000.0), SR, 16_000)[500:-500]) < 1e-4
 
 
@@ -90,7 +90,7 @@ def test_stereo_channels_are_resampled_apart():
         ("ogg", None, 0.05),
     ],
 )
-def test_what_is_written_comes_back(tmp_path, kind, subtype, error):
+def test_a_written_file_is_read_back_the_same(tmp_path, kind, subtype, error):
     path = tmp_path / "sound"
     y = np.stack([tone(440.0), tone(660.0, level=0.2)], axis=1)
     assert write_audio(path, y, SR, format=kind, subtype=subtype) == 1.0
@@ -132,7 +132,7 @@ def test_minutes_of_vorbis_are_written(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["wav", "flac", "ogg"])
-def test_a_disk_that_is_full_fails_the_write(tmp_path, kind):
+def test_a_full_disk_fails_the_write(tmp_path, kind):
     """libsndfile itself does not report it."""
     with full_disk(20_000), pytest.raises(OSError, match="too large"):
         write_audio(tmp_path / "x", noise(duration_s=10.0), SR, format=kind)
@@ -370,7 +370,7 @@ def test_a_short_sound_is_as_loud_as_the_long_one_it_was_cut_from():
 
 
 @pytest.mark.parametrize("duration_s", [0.5, 3.7, 60.2])
-def test_loudness_is_pyloudnorms_whatever_is_read_at_a_time(monkeypatch, duration_s):
+def test_loudness_equals_pyloudnorms_for_any_block_size(monkeypatch, duration_s):
     y = np.stack([noise(duration_s=duration_s), np.roll(noise(duration_s=duration_s), 5)], axis=1)
     y[: len(y) // 3] *= 0.01
     whole = pyloudnorm.Meter(SR).integrated_loudness(y.astype(float))

@@ -42,7 +42,7 @@ def test_noise_and_pulses_read_as_a_finer_meter_reads_them(channels):
 
 
 @pytest.mark.parametrize("floor", [0.0, 0.15, 0.3])
-def test_what_is_left_out_is_below_the_level_asked_about(floor):
+def test_skipped_points_are_below_the_requested_level(floor):
     y = (0.1 * np.random.default_rng(1).standard_normal(20_000)).astype("f4")
     y[:8000] *= 0.1
     every, found = (envelope(y, slice(0, len(y)), level) for level in (0.0, floor))

@@ -109,7 +109,7 @@ def test_refocusing_at_weight_zero_changes_nothing():
     np.testing.assert_allclose(y, noise(), atol=1e-6)
 
 
-def test_the_notes_of_a_chord_stand_clearer_for_refocusing():
+def test_refocusing_makes_the_notes_of_a_chord_stand_out():
     chord, rain = tone(440.0) + tone(554.4), ambience("rain", 2.0, seed=0)
     without = dataclasses.replace(CONFIG, refocus_full_hz=20.0, refocus_none_hz=21.0)
     (y,), (smeared,) = (carrier(chord, rain, SR, config) for config in (CONFIG, without))

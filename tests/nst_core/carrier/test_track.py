@@ -23,14 +23,14 @@ def track():
 
 
 @pytest.mark.parametrize("weight", [0.5, 1.0])
-def test_a_track_in_stretches_is_the_track_carried_whole(track, weight):
+def test_a_track_in_stretches_equals_the_track_carried_whole(track, weight):
     (whole,), (parts,) = (
         carry(*track, SR, CONFIG, weights=(weight,), longest=n) for n in (13 * SR, 3 * SR + 1000)
     )
     assert np.abs(parts - whole).max() < 1e-4 * rms(whole)
 
 
-def test_two_shares_at_once_are_each_share_alone(track):
+def test_two_shares_at_once_equal_each_share_alone(track):
     n = 4 * SR
     both = carry(*track, SR, CONFIG, weights=(1.0, 0.5), longest=n)
     for y, weight in zip(both, (1.0, 0.5), strict=True):

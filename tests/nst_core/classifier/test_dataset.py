@@ -56,7 +56,7 @@ def data(cut):
 def test_every_track_gives_its_audible_seconds(cut):
     names = [track.path.as_posix() for track in cut.tracks]
     assert names == ["folk/0.wav", "folk/1.wav", "rock/0.wav", "rock/1.wav"]
-    # 3.2 s are three whole segments: the fifth of one that is left is too little to keep.
+    # 3.2 s are three whole segments; the remaining fifth is too short to keep.
     assert np.bincount(cut.track_of).tolist() == [3, 1, 3, 3]
     assert cut.y.shape == (10, SR)
     assert cut.y.dtype == np.float16

@@ -71,7 +71,7 @@ def mel_of_a_piece():
     return power_mel(music_piece("rock", 1.0, seed=0), MEL)
 
 
-def test_what_is_loaded_answers_as_what_was_saved(saved, mel_of_a_piece):
+def test_a_loaded_classifier_answers_like_the_saved_one(saved, mel_of_a_piece):
     network, path = saved
     classifier = load_classifier(path)
     assert classifier.genres == GENRES
@@ -144,7 +144,7 @@ def test_weights_of_another_wiring_are_refused(weights, version):
     assert refusal(weights) == "model_architecture"
 
 
-def test_another_number_of_genres_is_another_architecture(weights):
+def test_a_different_number_of_genres_is_a_different_architecture(weights):
     change_card(weights, genres=["folk", "rock"])
     assert refusal(weights) == "model_architecture"
 

@@ -25,7 +25,7 @@ def test_thirty_seconds_give_ten_segments_that_are_the_track():
     np.testing.assert_array_equal(segments.ravel(), y)
 
 
-def test_overlapping_segments_repeat_the_share_asked_for():
+def test_overlapping_segments_repeat_the_requested_share():
     segments = cut_segments(signal(30 * SR), SR, SegmentConfig(overlap=0.5))
     assert len(segments) == 19
     np.testing.assert_array_equal(segments[0, 33_075:], segments[1, :33_075])
@@ -74,7 +74,7 @@ def test_stereo_windows_can_be_joined():
 
 
 @pytest.mark.parametrize("n", [1001, 5000, 99_999])
-def test_windows_are_nearly_equal_and_never_longer_than_asked(n):
+def test_windows_are_nearly_equal_and_never_longer_than_the_maximum(n):
     lengths = [b - a for a, b in window_bounds(n, 1000, 100)]
     assert max(lengths) <= 1000
     assert max(lengths) - min(lengths) < len(lengths)

@@ -31,7 +31,7 @@ def test_no_artist_is_on_both_sides_even_across_genres():
             assert len(split.train) + len(split.validation) == len(tracks)
 
 
-def test_what_is_linked_through_a_copy_stays_together():
+def test_tracks_linked_by_a_copy_stay_together():
     tracks = tracks_of(blues=[None] * 8, metal=[None] * 8)
     copy = Track(Path("data/metal/copy.wav"), "metal", "Lemmy", tracks[0].sha256)
     other = Track(Path("data/metal/other.wav"), "metal", "lemmy", "other")

@@ -123,7 +123,7 @@ MADE = {
     "WAV of no stated length": lambda: wav(halves())[:40] + bytes(4) + wav(halves())[44:],
 }
 PADDING_S = 0.06
-"""At most, of a codec that works in frames and whose header does not say how many are heard."""
+"""Most padding by a codec with frames whose header does not state the number of audible ones."""
 EXACT = ("with one", "two tags", "ALAC", "Opus", "FLAC", "WavPack", "TTA", "CAF",
          "W64", "BW64", "20 bits", "GSM", "no stated")  # fmt: skip
 
@@ -141,7 +141,7 @@ def assert_whole(audio, duration_s, *, tolerance_s=PADDING_S):
 
 
 @pytest.mark.parametrize("kind", MADE)
-def test_a_sound_comes_whole_whatever_it_is_called(tmp_path, kind):
+def test_a_sound_is_read_whole_whatever_its_name(tmp_path, kind):
     path = tmp_path / "sound.raw"
     path.write_bytes(MADE[kind]())
     assert_whole(read_audio(path), 2.0, tolerance_s=1e-9 if kind.endswith(EXACT) else PADDING_S)
@@ -303,7 +303,7 @@ def test_a_playlist_opens_no_other_file(tmp_path):
     assert refusal(tmp_path / "list.txt") == "not_audio"
 
 
-def test_a_film_is_its_sound(tmp_path):
+def test_a_film_gives_its_sound(tmp_path):
     with av.open(str(tmp_path / "film.mkv"), "w") as output:
         picture = output.add_stream("mpeg4", rate=25, width=64, height=64)
         sound = output.add_stream("aac", rate=SR, layout="stereo")
@@ -318,7 +318,7 @@ def test_a_film_is_its_sound(tmp_path):
     assert_whole(read_audio(tmp_path / "film.mkv"), 2.0)
 
 
-def test_of_a_file_over_the_byte_limit_a_section_is_read(tmp_path):
+def test_a_section_of_a_file_over_the_byte_limit_is_read(tmp_path):
     """The rest of the file is a hole, which needs no space on disk."""
     n_bytes = 3 << 30
     path = tmp_path / "night.wav"

@@ -79,9 +79,7 @@ def bad(tmp_path, monkeypatch):
         ("surprise", "decoder_crashed", "KeyError: 'a bug of its own'"),
     ],
 )
-def test_what_a_decoder_does_to_its_process_costs_its_file_and_no_other(
-    bad, good, wish, code, reason
-):
+def test_a_misbehaving_decoder_fails_only_its_file(bad, good, wish, code, reason):
     before = read_audio(good).y
     with pytest.raises(AudioError, match=f"{wish}.wav: .*{reason}.*convert it") as caught:
         read_audio(bad(wish), limits=STRICT)
@@ -187,7 +185,7 @@ def _exchange(path, versions, way, stop):
 
 
 @pytest.mark.parametrize("way", ["rename", "in place"])
-def test_what_is_decoded_is_what_was_hashed_whoever_writes_meanwhile(tmp_path, way):
+def test_the_decoded_bytes_are_the_hashed_bytes_even_if_the_file_changes(tmp_path, way):
     path = tone(tmp_path / "a.wav", 440.0, 60.0)
     digest, y = sha256_of(path), read_audio(path).y
     versions = [path.read_bytes(), tone(tmp_path / "b.wav", 880.0, 60.0).read_bytes()]
@@ -222,7 +220,7 @@ def test_a_long_file_that_is_rewritten_after_it_was_hashed_is_refused(tmp_path):
         assert source.read_at(late, 100) == bytes(100)
         os.pwrite(file.fileno(), b"x", late)
         os.pwrite(file.fileno(), b"x", 5)
-        assert source.read_at(0, 10) == bytes(10), "what is kept is what was hashed"
+        assert source.read_at(0, 10) == bytes(10), "the kept bytes are the hashed bytes"
         assert source.open().read(10) == bytes(10)
         source.check()
         assert source.read_at(late, 100) == b""

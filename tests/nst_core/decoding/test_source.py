@@ -37,7 +37,7 @@ def assert_same_if_hashed(path):
     return found
 
 
-def test_a_read_across_blocks_gives_all_that_was_asked_for(tmp_path):
+def test_a_read_across_blocks_returns_all_requested_bytes(tmp_path):
     data = np.random.default_rng(0).bytes(34 * MIB + 5)  # of the last ones digests are kept
     path = tmp_path / "long"
     path.write_bytes(data)

@@ -17,7 +17,7 @@ from tests.demodulation import demodulated_texture_moved
 SR = 22_050
 DURATION_S = 4.0
 REQUIRED = {"content": 0.65, "texture": 0.75, "dt2": 0.60, "carrier_db": 4.0, "follow": 0.40}
-"""Of the mean of a set at full strength; the knob and the onsets are judged elsewhere."""
+"""Limits for the mean of a set at full strength; other tests judge strength and onsets."""
 
 
 def synthesised():

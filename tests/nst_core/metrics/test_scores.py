@@ -187,7 +187,7 @@ def test_the_verdict_names_every_gate_that_is_missed(changed, verdict):
     assert Metrics(**{**fields, **good, **changed}).verdict == verdict
 
 
-def test_of_a_long_piece_as_much_is_judged_as_of_four_minutes_from_end_to_end():
+def test_a_long_piece_is_judged_by_four_minutes_spread_over_it():
     assert metrics._excerpts(240 * SR, SR) == [slice(0, 240 * SR)]
     heard = metrics._excerpts(1000 * SR, SR)
     assert [part.stop - part.start for part in heard] == [30 * SR] * 8

@@ -46,5 +46,5 @@ def test_twelve_threads_share_two_arenas():
     assert count_arenas("limit") == 2
 
 
-def test_what_the_environment_says_holds():
+def test_the_environment_overrides_the_limit():
     assert count_arenas("limit", MALLOC_ARENA_MAX="5") == 5

@@ -103,7 +103,7 @@ def test_two_threads_and_a_second_run_change_no_bit():
     np.testing.assert_array_equal(round_trip(y, inversion), once)
 
 
-def test_more_steps_come_closer_to_the_spectrum_that_was_asked_for():
+def test_more_steps_come_closer_to_the_given_spectrum():
     M = power_mel(music_piece("chamber", 1.5, seed=1), MEL)
     goal = mel_to_magnitude(M, MEL)
     errors_db = [
@@ -114,7 +114,7 @@ def test_more_steps_come_closer_to_the_spectrum_that_was_asked_for():
 
 
 @pytest.mark.parametrize("n_samples", [None, 0, 1, 5000, 9983, 9984, 10_300, 20_000])
-def test_any_length_may_be_asked_for(n_samples):
+def test_any_length_can_be_requested(n_samples):
     y = tone(440, duration_s=9984 / SR)
     found = mel_to_audio(power_mel(y, MEL), MEL, FAST, n_samples=n_samples)
     assert len(found) == (9984 if n_samples is None else n_samples)

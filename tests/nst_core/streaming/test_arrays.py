@@ -46,7 +46,7 @@ def spooled(y, scratch, cuts=(1, 5000, 5001)):
 
 @pytest.mark.parametrize("shape", [(20_000,), (20_000, 2), (600, 384)])
 @pytest.mark.parametrize("dtype", ["f4", "f2"])
-def test_what_is_long_is_on_disk_and_the_same_in_every_stretch(tmp_path, shape, dtype):
+def test_a_long_array_is_on_disk_and_the_same_in_every_stretch(tmp_path, shape, dtype):
     y = signal(*shape, dtype=dtype)
     found = spooled(y, tmp_path, cuts=range(0, len(y), len(y) // 7))
     assert isinstance(found, DiskArray) == (y.nbytes > 1 << 16)
@@ -56,13 +56,13 @@ def test_what_is_long_is_on_disk_and_the_same_in_every_stretch(tmp_path, shape, 
         np.testing.assert_array_equal(found[part], y[part], strict=True)
 
 
-def test_nothing_of_it_is_to_be_seen_in_the_folder_or_left_behind(tmp_path):
+def test_its_file_has_no_name_and_leaves_nothing_behind(tmp_path):
     found = spooled(signal(100_000), tmp_path)
     assert isinstance(found, DiskArray)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_is_short_or_has_no_folder_stays_in_memory(tmp_path):
+def test_a_short_array_or_one_without_a_folder_stays_in_memory(tmp_path):
     assert isinstance(spooled(signal(10_000), tmp_path), np.ndarray)
     assert isinstance(spooled(signal(100_000), None), np.ndarray)
 
@@ -91,7 +91,7 @@ def test_a_full_disk_says_so(tmp_path, monkeypatch):
         whole.add(signal(100_000))
 
 
-def test_what_is_derived_is_what_all_of_it_would_be(tmp_path):
+def test_a_derived_array_equals_the_array_computed_at_once(tmp_path):
     y = signal(20_000, 2)
     on_disk = derive(to_mono, spooled(y, tmp_path))
     assert isinstance(on_disk, Derived)
@@ -206,7 +206,7 @@ def test_a_piece_on_disk_is_rendered_as_one_in_memory(tmp_path, short_stretches)
 def test_memory_does_not_grow_with_the_length_of_a_piece(tmp_path, short_stretches):
     def peak(duration_s, scratch):
         piece(tmp_path / "music.wav", duration_s)
-        whole_way(tmp_path, scratch)  # what is kept of a length, windows for one, is there
+        whole_way(tmp_path, scratch)  # fills the caches, such as those of windows
         tracemalloc.start()
         try:
             whole_way(tmp_path, scratch)

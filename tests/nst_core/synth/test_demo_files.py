@@ -67,7 +67,7 @@ def test_files_are_made_once(folder, small):
     assert written(folder) == before
 
 
-def test_what_was_lost_is_made_again_to_the_same_bytes(folder, small):
+def test_a_lost_file_is_made_again_with_the_same_bytes(folder, small):
     archive = folder / "genres.tar"
     tracks = sorted((folder / "dataset").rglob("*.wav"))
     content = tracks[0].read_bytes()

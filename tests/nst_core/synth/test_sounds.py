@@ -51,7 +51,7 @@ def chroma(y):
 
 
 @pytest.mark.parametrize(("make", "kind"), SOUNDS)
-def test_a_sound_is_repeatable_levelled_and_another_with_another_seed(make, kind):
+def test_a_sound_is_repeatable_levelled_and_depends_on_its_seed(make, kind):
     y = make(kind, 5.0, seed=1)
     assert y.shape == (5 * SR,)
     assert y.dtype == np.float32
@@ -95,7 +95,7 @@ def test_fire_rumbles_and_crackles(seed):
     f = np.fft.rfftfreq(1024, 1 / SR)
     high = spectrum[:, f > 1500].sum(axis=1)
     assert spectrum[:, f < 300].sum() > high.sum() / 4
-    # Sparse: a twentieth of the time holds most of what is high.
+    # Sparse: a twentieth of the time has most of the high energy.
     assert np.sort(high)[-len(high) // 20 :].sum() > 0.5 * high.sum()
     assert np.median(high) < 0.15 * high.mean()
 

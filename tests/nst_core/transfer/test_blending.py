@@ -64,7 +64,7 @@ def test_the_powers_of_textures_add_by_their_shares(textures):
         assert np.median(deviation_db) < 0.5, share
 
 
-def test_the_levels_of_the_files_do_not_weigh(textures):
+def test_the_levels_of_the_files_do_not_matter(textures):
     rain, wind = textures
     loud = analysed(30 * rain.y)
     np.testing.assert_allclose(

@@ -145,7 +145,7 @@ def test_the_moving_mean_keeps_a_constant_up_to_the_edges():
 
 
 @pytest.mark.parametrize("n_frames", [1, 5, 21])
-def test_the_moving_means_gradient_is_exact(n_frames):
+def test_the_gradient_of_the_moving_mean_is_exact(n_frames):
     x = features(60)
     weights = random_like([x])
     np.testing.assert_allclose(
@@ -156,7 +156,7 @@ def test_the_moving_means_gradient_is_exact(n_frames):
 
 
 @pytest.mark.parametrize("lags", [(), (1,), (1, 2, 4, 8)])
-def test_the_statistics_gradient_is_that_of_their_definition(lags):
+def test_the_gradient_of_the_statistics_is_that_of_their_definition(lags):
     x, figures = features(100), whitening(features(100, seed=3), 0.3)
 
     def by_definition(x):
@@ -182,7 +182,7 @@ def test_the_statistics_gradient_is_that_of_their_definition(lags):
     np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
 
 
-def test_local_normalisation_hides_slow_swells_and_keeps_the_grain(u_rain):
+def test_local_normalisation_removes_slow_swells_and_keeps_the_grain(u_rain):
     swell = np.linspace(0, 3, u_rain.shape[1], dtype="f4")[None, :, None]
     means = u_rain.mean(axis=1, keepdims=True)
     plain = local_normalise(u_rain, means, 21).numpy()

@@ -58,7 +58,7 @@ def test_strength_0_returns_the_music_bit_for_bit_and_needs_no_classifier(music,
 
 @pytest.mark.parametrize("strength", [0.5, 1.0])
 @pytest.mark.parametrize("gains", [None, (1.0, 0.4)])
-def test_a_carrier_at_hand_is_the_one_an_inversion_would_make(
+def test_a_handed_over_carrier_equals_the_one_an_inversion_makes(
     classifier, music, rain, strength, gains
 ):
     y = (
@@ -195,7 +195,7 @@ def test_a_start_from_the_ambience_sounds_like_it_and_one_from_the_music_does_no
     assert distance("ambience") < distance("mix") < distance("music")
 
 
-def test_the_seed_acts_on_noise_and_on_nothing_else(transfer, music, rain):
+def test_the_seed_affects_only_noise(transfer, music, rain):
     music = music[:SR]
     for start, differs in (("noise", True), ("mix", False)):
         first, second = (transfer(music, rain, start=start, seed=seed) for seed in (0, 1))
@@ -214,7 +214,7 @@ def test_levels_and_a_second_channel_change_only_the_level(transfer, music, rain
 def test_an_ambience_shorter_than_the_music_loops_without_a_click(transfer):
     music = 0.1 * np.sin(2 * np.pi * 440 * np.arange(9 * SR) / SR).astype("f4")
     y = transfer(music, ambience("rain", 2.5, seed=0), strength=1.0)
-    # The loop of 2.5 s less a quarter for the fade starts anew at these frames.
+    # The loop of 2.5 s, less a quarter for the fade, starts again at these frames.
     period = (2.5 - 2.5 / 4) * SR / 256
     rises = flux(y)
     seams = [round(k * period) + i for k in range(1, 5) for i in range(-2, 3)]
@@ -271,7 +271,7 @@ def test_without_steps_windows_change_nothing(transfer, rain):
     assert np.abs(one - several).max() < 1e-4 * rms(one)
 
 
-def test_a_mel_is_inverted_whole_whatever_the_windows(classifier, rain):
+def test_a_mel_is_inverted_whole_despite_windows(classifier, rain):
     analysed = (
         analyse(music_piece("folk", 13.0, seed=0), MEL, name="music"),
         analyse(rain, MEL, name="ambience"),
@@ -314,7 +314,7 @@ def test_the_curves_of_a_stylisation_are_those_of_its_steps(classifier, music, r
 
 
 def test_lengths_weights_and_steps_cost_no_second_trace(classifier, music, rain):
-    # Layers that no other test listens with, so that the first trace is seen here.
+    # Layers that no other test uses, so that the first trace happens here.
     config = dataclasses.replace(FEW, style_layers=("conv1", "conv2"), style_lags=(1, 3))
     descent = compiled_descent(MEL.n_mels, classifier.taps, config)
     assert descent.experimental_get_tracing_count() == 0

@@ -47,7 +47,7 @@ def quiet_then_loud():
     return analyse(music, MEL, name="music"), analyse(rain, MEL, name="ambience")
 
 
-def test_an_analysis_holds_the_sound_as_it_is_and_its_mel_at_one_level(tmp_path):
+def test_an_analysis_keeps_the_sound_and_has_its_mel_at_one_level(tmp_path):
     y = 3 * music_piece("rock", 1.0, seed=0)
     analysis = analyse(y, MEL, name="music")
     np.testing.assert_array_equal(analysis.y, y)
@@ -186,7 +186,7 @@ def test_a_stylisation_of_another_length_is_refused(pair):
         render(*sounds(pair), gain_of(0.0, short), MEL, CONFIG, strength=1.0)
 
 
-def test_a_gain_that_is_not_finite_does_not_reach_a_listener(pair):
+def test_a_gain_that_is_not_finite_is_refused(pair):
     with pytest.raises(SignalError, match="NaN or infinity") as caught:
         render(*sounds(pair), gain_of(np.nan, pair[0]), MEL, CONFIG, strength=1.0)
     assert caught.value.code == "non_finite"

@@ -108,7 +108,7 @@ def test_channels_that_cancel_are_refused_for_that_reason():
     assert caught.value.code == "silent"
 
 
-def test_a_stereo_ambience_shorter_than_the_music_will_do():
+def test_a_stereo_ambience_may_be_shorter_than_the_music():
     both = np.stack([music_piece(genre, 3.0, seed=0) for genre in ("folk", "rock")], axis=1)
     music = analyse(both, MEL, name="music")
     texture = np.stack([ambience("rain", 0.5, seed=s) for s in (0, 1)], axis=1)

@@ -43,7 +43,7 @@ def _job(row: ManifestRow, identities: Mapping[str, object] = IDENTITIES) -> Pai
     return job
 
 
-def test_a_row_becomes_a_job_that_holds_all_of_it() -> None:
+def test_a_row_becomes_a_job_with_all_its_values() -> None:
     job = _job(_row(output="sub/a.wav", strength="0.4", start_s="1.5", duration_s="2"))
     assert (job.row_id, job.output_uri) == ("rain-tune", "/out/sub/a.wav")
     assert (job.music.uri, job.music.sha256) == ("/in/tune.wav", "b" * 64)
@@ -55,7 +55,7 @@ def test_a_row_becomes_a_job_that_holds_all_of_it() -> None:
     assert _job(_row()).strength == 0.2, "the catalogue's"
 
 
-def test_the_row_wins_over_the_catalogue_and_that_over_the_preset() -> None:
+def test_the_row_overrides_the_catalogue_which_overrides_the_preset() -> None:
     assert transfer_config(_row(), DEFAULTS) == PRESETS["real"]
     catalogue = dataclasses.replace(DEFAULTS, preset="mel")
     assert transfer_config(_row(), catalogue) == PRESETS["mel"]
@@ -88,7 +88,7 @@ def test_values_that_only_clash_together_are_the_reason_of_their_row() -> None:
 
 def test_an_output_cannot_lead_out_of_its_folder() -> None:
     row = _row()
-    object.__setattr__(row, "output", "../a.wav")  # as no manifest's rules let it
+    object.__setattr__(row, "output", "../a.wav")  # no manifest may do so
     with pytest.raises(StorageError, match="leads out"):
         plan_job(row, IDENTITIES, DEFAULTS)
 
@@ -157,7 +157,7 @@ def test_several_ambiences_become_one_blend_with_their_shares() -> None:
     assert plan_job(_row(ambience=BLENDED), OF_BLEND | {"/in/wind.wav": error}, DEFAULTS) is error
 
 
-def test_keys_hold_the_proportions_of_the_weights_and_no_more() -> None:
+def test_keys_depend_only_on_the_proportions_of_the_weights() -> None:
     def key(ambience: str) -> str:
         return _job(_row(ambience=ambience), OF_BLEND).transfer.key
 

@@ -39,7 +39,7 @@ def refusal(tmp_path: Path) -> Callable[[bytes], ManifestError]:
     [("OGG", "OGG"), ("FLAC", "FLAC"), ("WAV", "WAV"), ("AIFF", "AIFF"), ("MP3", "MP3"),
      ("CAF", "CAF"), ("W64", "Wave64")],
 )  # fmt: skip
-def test_a_sound_is_named_and_leads_to_plan(
+def test_a_sound_is_named_and_the_way_out_is_plan(
     refusal: Callable[[bytes], ManifestError], container: str, name: str
 ) -> None:
     sound = io.BytesIO()

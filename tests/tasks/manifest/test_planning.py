@@ -51,7 +51,7 @@ def test_a_written_plan_is_read_back_the_same(root: Path) -> None:
     assert str(manifest.rows[1].ambience) == str(root / "wind, strong.wav")
 
 
-def test_settings_survive_being_written(root: Path) -> None:
+def test_written_settings_are_read_back(root: Path) -> None:
     before = _read(root, "id,ambience,music,output,strength,enabled,seed,x_mood",
                    "a,rain.wav,waltz.wav,q/r.ogg,0.25,false,0,calm").rows  # fmt: skip
     text = io.StringIO()

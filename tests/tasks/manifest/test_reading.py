@@ -26,12 +26,12 @@ def _read(root: Path, *lines: str, **options: object) -> Manifest:
 
 def _only_problem(root: Path, header: str, row: str, **options: object) -> tuple[str, str]:
     manifest = _read(root, header, row, "rain.wav,waltz.wav" + "," * (header.count(",") - 1))
-    assert len(manifest.rows) == 1, "the good row stands"
+    assert len(manifest.rows) == 1, "the good row remains"
     (problem,) = manifest.problems
     return problem.code, str(problem)
 
 
-def test_a_row_names_two_files_and_leaves_the_rest_to_the_configuration(root: Path) -> None:
+def test_two_files_are_enough_for_a_row(root: Path) -> None:
     manifest = _read(root, "ambience,music", "rain.wav,sub/waltz.flac")
     (row,) = manifest.rows
     assert row == ManifestRow(
@@ -375,7 +375,7 @@ def test_an_input_root_that_is_not_a_folder_is_named(tmp_path: Path, name: str) 
     assert caught.value.code == "no_input_root"
 
 
-def test_bytes_without_a_root_are_a_mistake_of_the_caller() -> None:
+def test_bytes_without_a_root_are_refused() -> None:
     with pytest.raises(ValueError, match="input root"):
         read_manifest(b"ambience,music\na,b\n")
 

@@ -29,7 +29,7 @@ def test_every_column_of_a_row_comes_back(
     assert read_rows(place, there) == list(manifest.rows)
 
 
-def test_rows_of_two_cuts_exist_together(tmp_path: Path, workspace: Workspace) -> None:
+def test_the_rows_of_two_cuts_coexist(tmp_path: Path, workspace: Workspace) -> None:
     manifest = read_manifest(CELLS.encode(), input_roots=[str(tmp_path)])
     cuts = [manifest.rows[:1], manifest.rows[1:]]
     places = [ShardRows("run-1", "shard-000000", rows_sha256(rows)) for rows in cuts]
@@ -38,7 +38,7 @@ def test_rows_of_two_cuts_exist_together(tmp_path: Path, workspace: Workspace) -
     assert [read_rows(place, workspace) for place in places] == [list(rows) for rows in cuts]
 
 
-def test_rows_that_are_gone_or_damaged_are_an_error_that_says_what_to_do(
+def test_missing_or_damaged_rows_are_an_error_with_a_way_out(
     tmp_path: Path, workspace: Workspace
 ) -> None:
     rows = read_manifest(CELLS.encode(), input_roots=[str(tmp_path)]).rows

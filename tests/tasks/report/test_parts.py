@@ -33,7 +33,7 @@ def report(workspace, tmp_path):
     return [(row["id"], row["status"], row["run_id"]) for row in rows]
 
 
-def test_a_log_gives_back_what_it_was_given(workspace):
+def test_a_log_returns_what_was_added(workspace):
     given = [result(2, facts={"x_note": "é", "strength": 0.5}), result(3, "failed", error="no")]
     with result_log(workspace) as log:
         for each in given:

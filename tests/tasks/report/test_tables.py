@@ -51,7 +51,7 @@ def _sentence(results: list[RowResult]) -> str:
     return Tally(results).sentence()
 
 
-def test_rows_stand_in_the_order_of_the_manifest(workspace: Workspace, tmp_path: Path) -> None:
+def test_rows_are_in_the_order_of_the_manifest(workspace: Workspace, tmp_path: Path) -> None:
     rows = _written([_result(n) for n in (7, 2, 10, 3)], workspace, tmp_path / "out")
     assert [row["line"] for row in rows] == ["2", "3", "7", "10"]
     assert {row["run_id"] for row in rows} == {"run-1"}
@@ -80,7 +80,7 @@ def test_the_result_of_a_rendered_row_holds_its_figures(rendered: Workspace, pai
 
 
 @pytest.mark.parametrize(("asked", "short"), [(None, False), (-30.0, False), (0.0, True)])
-def test_a_row_says_how_far_it_stays_below_the_loudness_it_is_to_have(
+def test_a_row_reports_how_far_it_is_below_its_target_loudness(
     rendered: Workspace, pair: PairJob, asked: float | None, short: bool
 ) -> None:
     output = dataclasses.replace(pair.output, loudness_lufs=asked)
@@ -93,7 +93,9 @@ def test_a_row_says_how_far_it_stays_below_the_loudness_it_is_to_have(
     assert (facts["loudness_short_db"] > 0.5) == short
 
 
-def test_a_finished_row_is_reported_as_when_it_was_made(rendered: Workspace, pair: PairJob) -> None:
+def test_a_finished_row_is_reported_with_its_original_figures(
+    rendered: Workspace, pair: PairJob
+) -> None:
     finished = find_finished(pair, rendered)
     assert finished is not None
     now, then = cached(_row(), pair, finished), success(_row(), pair, rendered, "ok")
@@ -102,7 +104,9 @@ def test_a_finished_row_is_reported_as_when_it_was_made(rendered: Workspace, pai
     assert dataclasses.replace(now, status="ok", facts=now.facts | same) == then
 
 
-def test_a_record_that_is_gone_is_not_reported_as_done(workspace: Workspace, pair: PairJob) -> None:
+def test_a_row_whose_record_is_missing_is_not_reported_as_done(
+    workspace: Workspace, pair: PairJob
+) -> None:
     with pytest.raises(LookupError, match="rain-tune"):
         success(_row(), pair, workspace, "ok")
 
@@ -121,7 +125,7 @@ def test_an_unexpected_error_is_internal_and_names_its_type() -> None:
     assert result.error == "ZeroDivisionError: division by zero"
 
 
-def test_a_row_without_an_output_says_what_it_was_to_be_made_of() -> None:
+def test_a_row_without_an_output_has_its_inputs() -> None:
     row = _row(extra={"note": "for Anna"})
     given = {"ambience": "/in/rain.wav", "music": "/in/tune.wav", "note": "for Anna"}
     late = failure(row, "mels", AudioError("too_short", "/in/rain.wav", "lasts 0.1 s"))
@@ -142,7 +146,7 @@ def test_a_refused_row_is_one_line_with_all_its_problems() -> None:
     assert (second.line, second.error_code) == (5, "duplicate_id")
 
 
-def test_a_refused_row_says_what_it_was_to_be_made_of() -> None:
+def test_a_refused_row_has_its_inputs() -> None:
     cells = {"ambience": "rain.wav", "music": "../tune.wav", "note": "for Anna"}
     problem = RowProblem(3, "a", "music", "../tune.wav", "holds ..", "unsafe_path", cells)
     (result,) = invalid([problem])
@@ -186,7 +190,7 @@ def test_a_catalogue_in_which_nothing_worked_has_a_report(
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
-def test_no_text_is_a_formula_in_the_csv(workspace: Workspace, tmp_path: Path, start: str) -> None:
+def test_no_text_in_the_csv_is_a_formula(workspace: Workspace, tmp_path: Path, start: str) -> None:
     text = f"{start}HYPERLINK(1)"
     results = [_result(2, error=text, facts={"note": text, "loudness_lufs": -14.5})]
     write_report(results, workspace, str(tmp_path / "out"))
@@ -194,9 +198,9 @@ def test_no_text_is_a_formula_in_the_csv(workspace: Workspace, tmp_path: Path, s
         (row,) = csv.DictReader(stream)
     shown = f"'{text}".replace("\r", "\n")
     assert (row["error"], row["note"]) == (shown, shown)
-    assert row["loudness_lufs"] == "-14.5", "a number is no formula"
+    assert row["loudness_lufs"] == "-14.5", "a number is not a formula"
     (line,) = read_report_lines(str(tmp_path / "out" / "results.csv")).splitlines()
-    assert json.loads(line)["note"] == text, "nothing else is in need of it"
+    assert json.loads(line)["note"] == text, "nothing else needs it"
 
 
 def test_parquet_and_csv_say_the_same(rendered: Workspace, pair: PairJob, tmp_path: Path) -> None:
@@ -253,8 +257,8 @@ def test_pairs_that_were_not_run_are_not_over() -> None:
     assert (some.n_asked, some.n_over) == (3, 2)
 
 
-def test_the_first_reasons_stand_below_the_sentence_and_are_short() -> None:
-    assert Tally([_result(2)]).message() == "1 pairs: 1 rendered, 0 already done"
+def test_the_first_reasons_follow_the_sentence_and_are_short() -> None:
+    assert Tally([_result(2)]).message() == "1 pair: 1 rendered, 0 already done"
     bad = [_result(n, "failed", error=f"/in/{n}.wav: does not exist") for n in range(2, 7)]
     tally = Tally([_result(7, "not_run"), *bad])
     assert tally.message().splitlines() == [

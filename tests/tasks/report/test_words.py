@@ -2,14 +2,14 @@
 
 import pytest
 
-from tasks.report.words import in_words
+from tasks.report.words import doubt, in_words
 
 GOOD = {"content": 0.8, "texture": 0.8, "carrier_db": 4.0, "follow": 0.6}
 
 
-def test_a_good_transfer_is_told_as_one() -> None:
+def test_a_good_transfer_is_described_as_one() -> None:
     assert in_words(GOOD, 1.0) == (
-        "the tune is clear; it is full of the ambience's texture; it is not a mere mix"
+        "the tune is clear; it is full of the ambience's texture; it is more than a mix of the two"
     )
 
 
@@ -18,15 +18,32 @@ def test_a_good_transfer_is_told_as_one() -> None:
     [(0.7, "the tune is clear"), (0.6, "the tune is there"), (0.4, "the tune is faint"),
      (0.1, "the tune is lost"), (float("nan"), "the tune is lost")],
 )  # fmt: skip
-def test_the_tune_is_told_by_its_content(content: float, words: str) -> None:
+def test_content_decides_what_is_said_of_the_tune(content: float, words: str) -> None:
     assert in_words({**GOOD, "content": content}, 1.0).startswith(words)
 
 
 @pytest.mark.parametrize("missed", [{"carrier_db": 2.0}, {"follow": 0.1}])
-def test_a_mix_is_a_fault_at_full_strength_and_meant_below(missed: dict[str, float]) -> None:
+def test_a_mix_is_a_fault_only_at_full_strength(missed: dict[str, float]) -> None:
     assert in_words({**GOOD, **missed}, 1.0).endswith("it is close to a mix of the two")
-    assert in_words({**GOOD, **missed}, 0.7).endswith("as the strength of 0.7 asks")
+    assert in_words({**GOOD, **missed}, 0.7).endswith("as expected at a strength of 0.7")
 
 
 def test_strength_0_is_the_music() -> None:
     assert in_words(GOOD, 0) == "this is the music itself"
+
+
+@pytest.mark.parametrize(
+    ("missed", "strength", "words"),
+    [
+        ({}, 1.0, ""),
+        ({"content": 0.4}, 0.7, "the tune is faint"),
+        ({"texture": 0.4}, 0.7, ""),
+        ({"texture": 0.4}, 1.0, "it has a little of the ambience's texture"),
+        ({"follow": 0.1}, 0.7, ""),
+        ({"follow": 0.1}, 1.0, "it is close to a mix of the two"),
+        ({"texture": float("nan")}, 0.7, "it has hardly any of the ambience's texture"),
+        ({"content": 0.0}, 0.0, ""),
+    ],
+)
+def test_a_doubt_is_relative_to_the_strength(missed: dict, strength: float, words: str) -> None:
+    assert doubt({**GOOD, **missed}, strength) == words

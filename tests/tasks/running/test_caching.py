@@ -164,7 +164,7 @@ def test_a_second_run_needs_neither_inputs_nor_model(
 
 
 @pytest.mark.parametrize("stage", ["mels", "transfer", "audio"])
-def test_a_deleted_artefact_is_the_only_one_made_again(
+def test_only_a_deleted_artefact_is_made_again(
     rendered: Workspace, pair: PairJob, render: Render, made: Made, stage: str
 ) -> None:
     job = {"mels": pair.music, "transfer": pair.transfer, "audio": pair.audio}[stage]

@@ -23,7 +23,7 @@ from tasks.storage.files import describe, read_bytes
         TimeoutError("late"),
     ],
 )
-def test_what_may_pass_is_tried_again(error: BaseException) -> None:
+def test_a_temporary_error_is_retried(error: BaseException) -> None:
     assert is_transient(error)
     assert retry_transient(None, None, Failed(data=error))
 
@@ -38,12 +38,12 @@ def test_what_may_pass_is_tried_again(error: BaseException) -> None:
         FileNotFoundError("gone"),
     ],
 )
-def test_what_will_not_change_fails_at_once(error: BaseException) -> None:
+def test_a_permanent_error_fails_at_once(error: BaseException) -> None:
     assert not is_transient(error)
     assert not retry_transient(None, None, Failed(data=error))
 
 
-def test_a_state_without_an_exception_is_not_tried_again() -> None:
+def test_a_state_without_an_exception_is_not_retried() -> None:
     assert not retry_transient(None, None, Completed(data=1))
 
 
@@ -68,7 +68,7 @@ def test_a_flow_waits_for_a_store_that_comes_back(waits) -> None:
     assert waits == DELAYS_S[:2]
 
 
-def test_a_flow_gives_up_a_store_that_stays_away_after_four_minutes(waits) -> None:
+def test_a_flow_waits_four_minutes_for_a_store_and_then_gives_up(waits) -> None:
     def call() -> None:
         raise ConnectionResetError("away")
 
@@ -77,7 +77,7 @@ def test_a_flow_gives_up_a_store_that_stays_away_after_four_minutes(waits) -> No
     assert 200 < sum(waits) < 240
 
 
-def test_a_flow_does_not_wait_for_what_stays_wrong(waits) -> None:
+def test_a_flow_does_not_wait_on_a_permanent_error(waits) -> None:
     def call() -> None:
         raise ConfigError("strength = 3")
 

@@ -33,7 +33,7 @@ UNSEEN_IN_A_TEXT = (
     "s3:\\\\user:hunter2@bucket",
     "s3://user:my hunter2/x@bucket",
 )
-"""Nobody can say where these end, so only a whole cell is known for what it is."""
+"""Nobody can say where these end, so only a whole cell is recognised."""
 NAMES = (
     "s3://bucket/live@home.wav",
     "s3://bucket/12:30 @ the club.wav",
@@ -59,7 +59,7 @@ def test_a_place_with_a_login_is_refused_without_being_repeated(place):
 
 
 @pytest.mark.parametrize("place", LOGINS)
-def test_a_text_is_freed_of_logins(place):
+def test_logins_are_removed_from_a_text(place):
     for text in (place, f"cannot read {place}: try later", f'("{place}",)', f"{place} {place}"):
         assert SECRET not in scrub(text)
     assert scrub(f"cannot read {place}: try later").endswith(": try later")
@@ -69,7 +69,7 @@ def test_a_text_is_freed_of_logins(place):
     "place",
     ["s3://hunter2%%34%30b/x", "s3://u:hunter2%%34%30b/x", "s3://u:pa@hunter2%%34%30b/x"],
 )
-def test_a_login_whose_end_shows_only_when_decoded_takes_the_rest_of_the_place_along(place):
+def test_a_login_with_an_encoded_end_is_removed_with_the_rest_of_the_place(place):
     assert holds_login(place)
     assert scrub(f"cannot read {place} now") == "cannot read s3://*** now"
 
@@ -95,7 +95,7 @@ def test_the_rest_of_a_text_stays():
         "s3://bucket/x.zip?X-Amz-Signature=hunter2",
     ],
 )
-def test_what_signs_a_url_is_taken_out(url):
+def test_the_signature_of_a_url_is_removed(url):
     assert not holds_login(url)
     assert SECRET not in scrub(f"cannot download {url}: it has expired")
     assert "/x.zip?***" in scrub(url)

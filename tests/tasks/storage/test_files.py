@@ -55,7 +55,7 @@ def test_an_output_is_published_and_described(root_uri: str, sound: Path) -> Non
     files.publish(sound, place)
     assert files.describe(place).size == len(SOUND)
     assert abs(files.describe(place).modified_s - time.time()) < 60
-    assert files.describe(join(root_uri, "outputs")) is None, "a folder is no file"
+    assert files.describe(join(root_uri, "outputs")) is None, "a folder is not a file"
     assert files.read_bytes(place) == SOUND
 
 

@@ -163,7 +163,9 @@ def test_a_run_that_ends_leaves_nothing_behind(root_uri, tmp_path):
     assert list(tmp_path.rglob(FOLDER)) == []
 
 
-def test_a_run_whose_process_was_killed_on_this_machine_loses_at_once(folder, start_holder):
+def test_a_run_whose_process_was_killed_on_this_machine_loses_its_folder_at_once(
+    folder, start_holder
+):
     holder = start_holder(folder, lease_s=10_000.0)
     holder.signal(signal.SIGKILL)  # and not waited for: it stays a zombie
     while Path(f"/proc/{holder.process.pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
@@ -177,7 +179,7 @@ def test_a_run_of_another_machine_is_believed_alive_while_it_renews(folder, star
     assert holder.go_on() == ("left\n", "")
 
 
-def test_a_dead_run_of_another_machine_keeps_its_folder_for_the_time_of_its_lease(
+def test_a_dead_run_of_another_machine_keeps_its_folder_until_its_lease_expires(
     root_uri, start_holder, caplog
 ):
     holder = start_holder(root_uri, lease_s=3.0, machine="elsewhere")
@@ -209,7 +211,7 @@ def test_a_frozen_run_finds_that_another_run_took_its_folder(root_uri, start_hol
     assert records(root_uri) == []
 
 
-def test_a_run_that_slept_through_all_of_another_run_has_lost(folder, start_holder):
+def test_a_run_that_slept_through_another_run_has_lost(folder, start_holder):
     holder = start_holder(folder, lease_s=2.0, machine="elsewhere")
     holder.signal(signal.SIGSTOP)
     assert takes(folder)
@@ -264,7 +266,7 @@ def test_a_process_that_knows_that_all_others_have_ended_removes_the_record(root
     assert records(root_uri) == []
 
 
-def test_what_the_last_process_of_a_run_may_not_remove_is_open_to_the_next_process_of_it(folder):
+def test_the_next_process_of_a_run_takes_a_record_that_the_last_one_left(folder):
     of_run = Writer(run_id="first", name="night", shared=True)
     with hold(folder, of_run) as first, hold(folder, of_run):
         pass
@@ -286,7 +288,7 @@ def test_an_unreadable_record_is_taken_over_when_it_stays_the_same(folder, monke
 def test_a_folder_that_cannot_be_written_is_an_error(tmp_path):
     (tmp_path / "file").write_text("no folder", "utf-8")
     with pytest.raises(StorageError, match="cannot"), hold(str(tmp_path / "file"), second()):
-        pytest.fail("a file is no folder")
+        pytest.fail("a file is not a folder")
 
 
 def test_two_names_of_one_folder_are_one_folder(tmp_path):

@@ -21,7 +21,7 @@ def verdicts(found):
     return {promise.name: promise.holds for promise in found.promises}
 
 
-def test_a_disk_and_a_faithful_server_keep_every_promise(root_uri):
+def test_a_disk_and_a_correct_server_keep_every_promise(root_uri):
     found = probe_store(root_uri)
     assert verdicts(found) == {
         "P1": True, "P2": True, "P3": True, "P4": True, "P5": True, "P6": None, "P7": True,
@@ -38,7 +38,7 @@ def test_nothing_is_left_behind(root_uri):
         assert list(Path(root_uri).iterdir()) == []
 
 
-def test_a_place_that_cannot_be_written_is_an_error_and_no_verdict(bucket, tmp_path):
+def test_an_unwritable_place_is_an_error_and_no_verdict(bucket, tmp_path):
     with pytest.raises(StorageError, match="cannot write"):
         probe_store(f"s3://no-such-{uuid.uuid4().hex[:8]}")
     (tmp_path / "file").write_text("not a folder", "utf-8")

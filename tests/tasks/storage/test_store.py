@@ -238,7 +238,7 @@ def test_a_store_holds_no_secret_and_survives_pickling(bucket: str, sound: Path)
 
 
 @pytest.mark.parametrize("uri", ["gs://bucket/x", "s3://key:secret@bucket/x"])
-def test_a_uri_we_cannot_or_must_not_use_is_refused(uri: str) -> None:
+def test_an_unusable_uri_is_refused(uri: str) -> None:
     with pytest.raises(StorageError) as caught:
         Store(uri)
     assert caught.value.code == "bad_uri"
@@ -255,9 +255,7 @@ def test_a_relative_root_does_not_follow_the_current_folder(
     assert shelf.exists("mels", KEY)
 
 
-def test_a_disk_that_refuses_is_a_clear_error_and_old_results_stay(
-    tmp_path: Path, sound: Path
-) -> None:
+def test_a_disk_error_is_clear_and_old_results_stay(tmp_path: Path, sound: Path) -> None:
     shelf = Store(str(tmp_path / "store"))
     record = shelf.commit("mels", KEY, sound, "wav", {})
     sound.write_bytes(b"new")

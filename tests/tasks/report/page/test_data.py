@@ -84,7 +84,10 @@ def test_outputs_are_found_where_the_folder_is_now() -> None:
     ],
 )
 def test_a_row_is_judged_by_what_its_strength_asks_for(figures: dict, state: str) -> None:
-    assert rows(result(**figures))[0]["state"] == state
+    (row,) = rows(result(**figures))
+    assert row["state"] == state
+    assert bool(row["doubt"]) == (state == "look")
+    assert row["doubt"] in row["words"]
 
 
 def test_rows_without_an_output_keep_their_reason() -> None:
