@@ -60,7 +60,8 @@ def page_rows(table: pa.Table, parts: Parts) -> list[Row]:
     """Return the rows of a report as the page shows them.
 
     Each has the columns of the report, and ``state`` (``meant``, ``look`` or its status),
-    ``words``, ``doubt``, ``picture``, and the relative URLs of its three sounds, empty where there is none.
+    ``words``, ``doubt``, ``picture``, and the relative URLs of its three sounds. A text is empty
+    where there is none.
     """
     rows = [{**row, **_told(row), **_sounds(row, parts)} for row in rows_of(table)]
     if len(rows) > MOST_ROWS:
