@@ -266,6 +266,13 @@ def test_inputs_are_played_from_where_the_setting_says(
     assert sounds(page)["chosen"] == "result"
 
 
+class WholeFiles(http.server.SimpleHTTPRequestHandler):
+    """Python's own server, which knows no byte ranges, without its log."""
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
 def test_a_server_that_sends_only_whole_files_can_be_listened_to(
     tmp_path: Path, visit: Open
 ) -> None:
@@ -274,7 +281,7 @@ def test_a_server_that_sends_only_whole_files_can_be_listened_to(
     long.unlink()
     write_audio(long, np.resize(noise(5.0), (60 * 44_100, 2)), 44_100, format="wav")
     catalogue.write()
-    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=tmp_path)
+    handler = functools.partial(WholeFiles, directory=tmp_path)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         page = visit(f"http://127.0.0.1:{server.server_port}/night/index.html")

@@ -62,7 +62,8 @@ class Track {
     const from = this.url;
     const isHeard = !this.audio.paused;
     try {
-      const blob = await (await fetch(from)).blob();
+      // Through the cache, it would wait for the player's own request, which stands still.
+      const blob = await (await fetch(from, { cache: "no-store" })).blob();
       if (from !== this.url) return;
       this.audio.src = URL.createObjectURL(blob);
       if (isHeard) this.audio.play().catch(() => {});
