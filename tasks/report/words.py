@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from nst_core.metrics.scores import GATES
+from nst_core.config.gates import GATES
 
 _TUNE = ((0.7, "the tune is clear"), (GATES["content"], "the tune is there"),
          (0.35, "the tune is faint"))  # fmt: skip
