@@ -39,6 +39,7 @@ class Batch:
             model_sha256=self.model.sha256,
             output_uri=request.output,
             claim=self.claim,
+            listen=request.listen,
         )
 
     def is_forced(self) -> bool:

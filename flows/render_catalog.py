@@ -8,6 +8,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.catalog import open_catalog
 from flows.dispatch import render_on_workers
+from flows.meanwhile import MeanwhilePage
 from flows.progress import listener
 from flows.requests import RenderRequest
 from flows.rows import THREADS, render_rows, verdict
@@ -15,9 +16,9 @@ from flows.server.environment import refuse_pickles
 from flows.settings import Settings
 from flows.summary import CatalogPage
 from flows.writing import writing
+from tasks.report.page.writing import write_report_and_page
 from tasks.report.parts import CATALOG, ResultLog, forget_part, report_run, result_log
 from tasks.report.results import RowResult
-from tasks.report.tables import write_report
 from tasks.running.retry import patiently
 from tasks.running.workspace import Workspace
 from tasks.storage.files import check_writable
@@ -50,10 +51,14 @@ def render_catalog(request: RenderRequest) -> Any:
         result_log(workspace) as log,
         writing(catalog, run_id, shared=bool(deployment)) as (catalog, lease),
     ):
+        meanwhile = MeanwhilePage(
+            workspace, request, run_id, n_asked=catalog.n_asked, before=lease.claim.check
+        )
 
         def tell(result: RowResult) -> None:
             log.add(result)
             page.show(log.tally)
+            meanwhile.show(log)
             if result.status != "skipped":
                 name = result.id or f"line {result.line}"
                 listener().pair(name, result.status, result.error)
@@ -70,7 +75,9 @@ def render_catalog(request: RenderRequest) -> Any:
         finally:
             listener().stage("write report")
             report = patiently(
-                lambda: _report(log, workspace, run_id, claim=lease.claim, shards=bool(deployment))
+                lambda: _report(
+                    log, workspace, request, run_id, lease.claim, shards=bool(deployment)
+                )
             )
             listener().ended(log.tally.sentence(), report)
         page.end(log.tally, report)
@@ -78,10 +85,18 @@ def render_catalog(request: RenderRequest) -> Any:
 
 
 def _report(
-    log: ResultLog, workspace: Workspace, run_id: str, *, claim: Claim, shards: bool
+    log: ResultLog,
+    workspace: Workspace,
+    request: RenderRequest,
+    run_id: str,
+    claim: Claim,
+    *,
+    shards: bool,
 ) -> str:
     output_uri = claim.folder_uri
     if not shards:
-        return write_report(log, workspace, output_uri, run_id=run_id, before=claim.check)
+        return write_report_and_page(
+            log, workspace, output_uri, run_id=run_id, inputs=request.listen, before=claim.check
+        )
     log.publish(run_id, CATALOG)
-    return report_run(workspace, run_id, output_uri, before=claim.check)
+    return report_run(workspace, run_id, output_uri, inputs=request.listen, before=claim.check)

@@ -47,7 +47,13 @@ def _tell(shard: Shard, log: ResultLog, workspace: Workspace, lease: Lease) -> N
     log.publish(shard.catalog_run_id, shard.name)
     if is_over(workspace, shard.catalog_run_id):
         # The shard was retried alone, so no catalogue run will write the report.
-        report_run(workspace, shard.catalog_run_id, shard.request.output, before=lease.claim.check)
+        report_run(
+            workspace,
+            shard.catalog_run_id,
+            shard.request.output,
+            inputs=shard.request.listen,
+            before=lease.claim.check,
+        )
 
 
 def _opened(shard: Shard, workspace: Workspace) -> Batch:

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field
 
 from flows.parameters import Parameters, Place
 from nst_core.config import DEFAULT_PRESET, DEFAULT_STRENGTH, PRESETS, OutputConfig, preset
+from tasks.jobs.listen import DEFAULT_INPUTS, Inputs
 
 
 def _known_preset(name: str) -> str:
@@ -62,6 +63,16 @@ SkipInvalid = Annotated[
 ]
 
 
+Listen = Annotated[
+    Inputs,
+    Field(
+        title="Listening page",
+        description="How the listening page plays the inputs: links to their files where a browser "
+        "can reach them (else previews), previews (copies of at most 10 s), or none",
+    ),
+]
+
+
 class RenderRequest(Parameters):
     """Request to render a manifest: which rows, and how."""
 
@@ -92,6 +103,7 @@ class RenderRequest(Parameters):
         bool, Field(title="Force", description="Compute everything again, even if it is cached")
     ] = False
     skip_invalid: SkipInvalid = False
+    listen: Listen = DEFAULT_INPUTS
     shard_size: Annotated[
         int | None,
         Field(

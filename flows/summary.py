@@ -9,14 +9,17 @@ from uuid import UUID
 import httpx
 from jinja2 import Environment
 from prefect.artifacts import (
+    create_link_artifact,
     create_markdown_artifact,
     create_progress_artifact,
     update_progress_artifact,
 )
 
 from flows.requests import RenderRequest
+from tasks.report.page.places import page_beside
 from tasks.report.results import Tally
 from tasks.storage.credentials import scrub
+from tasks.storage.uris import absolute, is_remote, local
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +37,8 @@ _PAGE = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_
  {{ counts.not_run }} | {{ counts.skipped }} |
 
 Report: `{{ report }}`
+
+Listen: `{{ page }}`
 
 {% if failures %}
 ## Failures{{ " (the first %d)" % failures|length if n_bad > failures|length }}
@@ -105,9 +110,16 @@ class CatalogPage:
                     failures=tally.first_failures,
                     workers=sorted(tally.workers.items()),
                     report=scrub(report),
+                    page=scrub(page_beside(report)),
                 ),
                 key=self._key,
                 description=tally.sentence(),
+            )
+            create_link_artifact(
+                scrub(_browsable(page_beside(report))),
+                link_text="Listen",
+                key=f"{self._key}-listen",
+                description=f"{self._manifest}: listening page",
             )
 
     def _move(self, tally: Tally) -> None:
@@ -116,6 +128,11 @@ class CatalogPage:
             if self._progress:
                 update_progress_artifact(self._progress, progress=done)
         self._shown_at = time.monotonic()
+
+
+def _browsable(place: str) -> str:
+    """Return a place as a URL that a browser can open, as far as there is one."""
+    return place if is_remote(place) else local(absolute(place)).as_uri()
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from flows.catalog import accepted_manifest
 from flows.parameters import Parameters, Place
 from flows.requests import (
     InputPlaces,
+    Listen,
     ModelPlace,
     PresetName,
     RenderRequest,
@@ -58,6 +59,7 @@ class InboxRequest(Parameters):
     sound: Sound = default_of("sound")
     input_roots: InputPlaces = default_of("input_roots")
     skip_invalid: SkipInvalid = default_of("skip_invalid")
+    listen: Listen = default_of("listen")
 
     def of(self, manifest: str) -> RenderRequest:
         """Return the request to render one manifest into its own folder."""

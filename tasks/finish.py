@@ -13,6 +13,7 @@ from prefect.cache_policies import NO_CACHE
 
 from tasks.invert import invert_pair
 from tasks.jobs.pair import PairJob
+from tasks.listen import share_pair
 from tasks.running.retry import RETRIES
 from tasks.running.workspace import Workspace
 from tasks.upload import Published, upload_pair
@@ -32,7 +33,9 @@ def finish_pair(job: PairJob, workspace: Workspace) -> Published:
     with _stage("invert"):
         invert_pair(job, workspace)
     with _stage("upload"):
-        return upload_pair(job, workspace)
+        published = upload_pair(job, workspace)
+        share_pair(job, workspace)
+    return published
 
 
 @contextmanager

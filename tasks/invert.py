@@ -5,6 +5,7 @@ from pathlib import Path
 
 from nst_core.arrays import FloatArray
 from nst_core.audio.loudness import to_mono
+from nst_core.metrics.small_picture import draw_small
 from nst_core.runtime.memory import return_freed_memory
 from nst_core.streaming.arrays import Sliceable
 from nst_core.transfer.analysis import load_waveform
@@ -26,6 +27,7 @@ def invert_pair(job: PairJob, workspace: Workspace) -> Record:
         scratch = path.parent
         y, music, ambience = _rendered(job, workspace, scratch)
         return_freed_memory()
+        _draw(job, (ambience, music, y), workspace)
         return write_and_judge(
             path,
             y,
@@ -42,6 +44,18 @@ def invert_pair(job: PairJob, workspace: Workspace) -> Record:
     finally:
         # Drop the carrier: it is not needed once the result is stored.
         carriers.forget(job.transfer.key, job.strength)
+
+
+def _draw(
+    job: PairJob, sounds: tuple[Sliceable, Sliceable, Sliceable], workspace: Workspace
+) -> None:
+    """Draw the picture for the listening page while the sounds are at hand."""
+
+    def make(path: Path) -> dict[str, Json]:
+        draw_small(path, sounds, job.music.mel.sr)
+        return {}
+
+    produce(job.picture, workspace, "webp", make)
 
 
 def _rendered(

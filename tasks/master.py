@@ -4,6 +4,7 @@ import dataclasses
 from pathlib import Path
 
 from nst_core.arrays import FloatArray
+from nst_core.audio.loudness import spread_lufs
 from nst_core.audio.mastering import write_master
 from nst_core.config import OutputConfig
 from nst_core.metrics.scores import evaluate
@@ -46,6 +47,7 @@ def write_and_judge(
         "duration_s": len(y) / sr,
         "sample_rate": output.sample_rate,
         **dataclasses.asdict(levels),
+        "ambience_lufs": spread_lufs(ambience, sr, n_channels=max(y.shape[1:], default=1)),
         **{name: round(value, 4) for name, value in dataclasses.asdict(figures).items()},
         "verdict": figures.verdict,
     }

@@ -14,6 +14,7 @@ from flows.cli.exit_codes import DATA, STORAGE, USAGE
 from flows.cli.interruption import exit_code, heed_ctrl_c, heed_sigterm, heeding_sigterm
 from flows.cli.options import Ids, RenderOptions
 from flows.cli.pair_commands import transfer
+from flows.cli.report_commands import report
 from flows.cli.run_commands import cancel, retry, schedule, schedules, submit, unschedule, wait
 from flows.cli.server_commands import deploy, doctor, serve, worker
 from flows.server.environment import prepare_prefect
@@ -224,6 +225,7 @@ def demo(folder: Path = Path("demo"), *, verbose: bool = False) -> int:
 
 
 app.command(transfer)
+app.command(report)
 for _command in (submit, wait, retry, cancel, schedule, schedules, unschedule):
     app.command(_command)
 for _server_command in (serve, deploy, worker, doctor):
@@ -249,8 +251,8 @@ def _render(request: "RenderRequest", *, json: bool, verbose: bool) -> int:
         state: State[Any] = heeding_sigterm(render_catalog)(request, return_state=True)
         if error := _error(state):
             raise error
-    report = join(request.output, "results.csv")
-    sys.stdout.write(read_report_lines(report) if json else f"{report}\n")
+    written = join(request.output, "results.csv")
+    sys.stdout.write(read_report_lines(written) if json else f"{written}\n")
     return 0 if state.is_completed() else 1
 
 

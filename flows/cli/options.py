@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from flows.requests import RenderRequest, default_of
 from nst_core.config import AudioFormat, OutputConfig
+from tasks.jobs.listen import DEFAULT_INPUTS, Inputs
 
 _REQUEST = RenderRequest.model_fields
 _SOUND = {each.name: each for each in fields(OutputConfig)}
@@ -45,6 +46,7 @@ class RenderOptions:
     limit: Annotated[int | None, field_help("limit")] = default_of("limit")
     force: Annotated[bool, field_help("force")] = default_of("force")
     skip_invalid: Annotated[bool, field_help("skip_invalid")] = default_of("skip_invalid")
+    listen: Annotated[Inputs, field_help("listen")] = DEFAULT_INPUTS
     input_root: Annotated[list[str] | None, field_help("input_roots", many=True)] = None
 
     def absolute(self) -> "RenderOptions":

@@ -233,7 +233,9 @@ def _waited(run_id: str) -> int:
         return INTERRUPTED
     sys.stderr.write(f"{state.name}: {state.message or ''}\n")
     if report := report_of(run):
-        sys.stderr.write(f"report: {report}\n")
+        from tasks.report.page.places import page_beside
+
+        sys.stderr.write(f"report: {report}\nlisten: {page_beside(report)}\n")
     if state.is_completed():
         return 0
     to_do = "to continue" if state.is_cancelled() else "fix the problem, then"

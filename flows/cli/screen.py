@@ -17,6 +17,7 @@ from rich.progress import (
 )
 
 from flows.progress import listening
+from tasks.report.page.places import page_beside
 
 _LOGGERS = ("nst_core", "tasks", "flows")
 
@@ -73,9 +74,10 @@ class Screen:
             self._console.print(line, highlight=False, soft_wrap=True)
 
     def ended(self, summary: str, report: str) -> None:
-        """Print the summary and the place of the report."""
+        """Print the summary, and the places of the report and of the listening page."""
         self.say(summary)
         self.say(f"report: {report}")
+        self.say(f"listen: {page_beside(report)}")
 
 
 @contextmanager

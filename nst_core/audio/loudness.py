@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyloudnorm
 from scipy.signal import sosfilt
 
-from nst_core.arrays import Waveform
+from nst_core.arrays import FloatArray, Waveform
 from nst_core.config import LEVEL, AudioLimits
 from nst_core.errors import SignalError
 from nst_core.streaming import block_sizes
@@ -18,6 +18,7 @@ from nst_core.streaming.arrays import Sliceable, blocks, derive
 _HOPS_PER_S, _HOPS_PER_BLOCK = 10, 4
 _GATE_LUFS = -70.0
 _CLIPPED = 0.999
+_SPREAD_S = 60
 
 
 def to_mono(y: Waveform) -> Waveform:
@@ -74,6 +75,23 @@ def loudness_lufs(y: Sliceable, sr: int) -> float:
     if not len(passed):
         return -math.inf
     return _lufs(power[power > max(absolute, passed.mean() / 10)].mean())
+
+
+def spread_lufs(y: FloatArray, sr: int, *, n_channels: int) -> float:
+    """Return the loudness of a mono sound that is played on several channels, in LUFS.
+
+    A minute of it is measured: it is for a sound whose loudness hardly changes.
+
+    Parameters
+    ----------
+    y : shape (n_samples,), float32
+    sr
+        Hz.
+    n_channels
+        Each adds its power, as in the loudness of a sound with several equal channels.
+    """
+    measured = loudness_lufs(y[: _SPREAD_S * sr], sr) + 10 * math.log10(n_channels)
+    return max(round(measured, 2), _GATE_LUFS)
 
 
 def _gate_block_power(y: Sliceable, sr: int) -> npt.NDArray[np.float64]:

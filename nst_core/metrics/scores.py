@@ -14,15 +14,13 @@ import numpy as np
 from nst_core.arrays import FloatArray
 from nst_core.audio.loudness import rms, to_mono
 from nst_core.config import LEVEL
+from nst_core.config.gates import GATES
 from nst_core.metrics.content import chroma_similarity, content_features, correlation, onset_f1
 from nst_core.metrics.gates import carrier_deviation, follow
 from nst_core.metrics.texture import texture_moved
 from nst_core.runtime.threads import side_by_side, thread_budget
 from nst_core.spectral.stft import power_spectrogram
 from nst_core.streaming.arrays import Sliceable
-
-GATES = {"content": 0.55, "texture": 0.55, "carrier_db": 3.4, "follow": 0.25}
-"""Limits that a pair at strength 1 must all reach to count as a transfer and not as a mix."""
 
 _HIGH_HZ = 6000
 _EXCERPTS, _EXCERPT_S = 8, 30.0

@@ -9,6 +9,7 @@ from typing import Any
 from nst_core.config import OutputConfig, TransferConfig, preset
 from nst_core.errors import NSTError
 from nst_core.transfer.blending import shares
+from tasks.jobs.listen import DEFAULT_INPUTS, Inputs
 from tasks.jobs.pair import AnalysisJob, BlendJob, PairJob
 from tasks.manifest.row import ManifestRow
 from tasks.storage.errors import StorageError
@@ -28,6 +29,7 @@ class RenderDefaults:
     output_uri: str
     claim: Claim | None = None
     """The run's claim to the output folder."""
+    listen: Inputs = DEFAULT_INPUTS
 
 
 def plan_job(
@@ -70,6 +72,9 @@ def plan_job(
         output=output,
         output_uri=join(defaults.output_uri, row.output),
         claim=defaults.claim,
+        output_folder=defaults.output_uri,
+        preset=row.preset or defaults.preset,
+        listen=defaults.listen,
     )
 
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from nst_core import ALGORITHM_VERSION
-from nst_core.config import MelConfig, OutputConfig, TransferConfig
+from nst_core.config import DEFAULT_PRESET, MelConfig, OutputConfig, TransferConfig
 from tasks.jobs.keys import ResultKey, artefact_key, parameters
+from tasks.jobs.listen import DEFAULT_INPUTS, Inputs
 from tasks.storage.lease import Claim
 
 _ANALYSIS_VERSION = 7
@@ -65,6 +66,7 @@ def parts_of(ambience: AnalysisJob | BlendJob) -> Sequence[tuple[AnalysisJob, fl
 
 
 _AUDIO_VERSION = 2
+_PICTURE_VERSION = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +77,12 @@ class PairJob:
     ----------
     claim
         Claim of the run to the folder of `output_uri`; None if nobody else writes there.
+    output_folder
+        Folder of the catalogue, which has the listening page; empty if there is none.
+    preset
+        Name that `config` was made from; the report shows it.
+    listen
+        How the listening page plays the inputs.
     """
 
     row_id: str
@@ -87,6 +95,9 @@ class PairJob:
     output: OutputConfig
     output_uri: str
     claim: Claim | None = None
+    output_folder: str = ""
+    preset: str = DEFAULT_PRESET
+    listen: Inputs = DEFAULT_INPUTS
 
     @cached_property
     def transfer(self) -> ResultKey:
@@ -112,6 +123,14 @@ class PairJob:
             [self.transfer.key],
         )
         return ResultKey("audio", key)
+
+    @cached_property
+    def picture(self) -> ResultKey:
+        """Key of the small picture, which shows what is heard, whatever the file's format."""
+        identity = artefact_key(
+            "picture", _PICTURE_VERSION, {"strength": self.strength}, [self.transfer.key]
+        )
+        return ResultKey("picture", identity)
 
     @property
     def provenance_uri(self) -> str:

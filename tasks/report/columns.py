@@ -30,9 +30,11 @@ COLUMNS = (
     Column("ambience", "text", "", "path or URI of the ambience; for an `invalid` row, the cell"),
     Column("music", "text", "", "path or URI of the music; for an `invalid` row, the cell"),
     Column("strength", "number", "", "0 (the music itself) to 1 (the ambience plays it)"),
+    Column("preset", "text", "", "preset that the settings were taken from"),
     Column("start", "text", "", "starting point of the optimisation"),
     Column("iterations", "integer", "", "steps of the optimisation"),
     Column("seed", "integer", "", "seed of a start from noise"),
+    Column("start_s", "number", "s", "where the section of the music begins"),
     Column("duration_s", "number", "s", "length of the file"),
     Column("sample_rate", "integer", "Hz", "sample rate of the file"),
     Column(
@@ -40,6 +42,12 @@ COLUMNS = (
         "number",
         "LUFS",
         "integrated loudness (ITU-R BS.1770-4) of the section of the music that was rendered",
+    ),
+    Column(
+        "ambience_lufs",
+        "number",
+        "LUFS",
+        "integrated loudness of the ambience, in mono, played on as many channels as the file has",
     ),
     Column("loudness_lufs", "number", "LUFS", "integrated loudness of the file"),
     Column(

@@ -13,8 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import TextIO
 
+from tasks.jobs.listen import DEFAULT_INPUTS, Inputs
+from tasks.report.page.writing import write_report_and_page
 from tasks.report.results import RowResult, Tally
-from tasks.report.tables import write_report
 from tasks.running.workspace import Workspace
 from tasks.storage.errors import StorageError
 from tasks.storage.files import copy_to_local, delete, describe, list_files, publish
@@ -89,20 +90,31 @@ def report_run(
     run_id: str,
     output_uri: str,
     *,
+    inputs: Inputs = DEFAULT_INPUTS,
     before: Callable[[], None] = lambda: None,
 ) -> str:
-    """Write the report of all parts and return its place.
+    """Write the report of all parts, and its listening page; return the place of the report.
 
     Two shards that are retried at once both write it: if a part has changed in the meantime,
-    the report is written again. `before` is that of `write_report`.
+    the report is written again. `before` is as for `tasks.report.tables.write_report`.
     """
     while True:
         parts = _parts(workspace, run_id)
-        report = write_report(
-            _all(workspace, run_id, parts), workspace, output_uri, run_id=run_id, before=before
+        report = write_report_and_page(
+            _all(workspace, run_id, parts),
+            workspace,
+            output_uri,
+            run_id=run_id,
+            inputs=inputs,
+            before=before,
         )
         if _parts(workspace, run_id) == parts:
             return report
+
+
+def results_so_far(workspace: Workspace, run_id: str) -> Iterator[RowResult]:
+    """Yield the results that the processes of a run have published until now."""
+    return _all(workspace, run_id, _parts(workspace, run_id))
 
 
 def _all(workspace: Workspace, run_id: str, parts: Iterable[Entry]) -> Iterator[RowResult]:

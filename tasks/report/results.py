@@ -151,9 +151,11 @@ def _facts(
     return {
         **_given(row),
         "strength": job.strength,
+        "preset": job.preset,
         "start": job.config.start,
         "iterations": job.config.n_iterations,
         "seed": job.config.seed,
+        "start_s": job.music.start_s,
         **{name: value for name, value in figures.items() if name != "seconds"},
         **{name: value for name, value in neural.items() if name != "seconds"},
         "loudness_short_db": _short_db(job.output.loudness_lufs, figures),

@@ -4,12 +4,14 @@ Rows are kept as columns of their declared types: a hundred thousand rows take a
 """
 
 import io
+import os
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 from pyarrow import parquet
@@ -22,6 +24,8 @@ from tasks.storage.uris import join
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 _CHUNK = 1_000
+_OUTPUT = b"amnst.output"
+"""Name of the output folder in the Parquet file's metadata."""
 _ARROW = {"text": pa.string(), "integer": pa.int64(), "number": pa.float64()}
 _PANDAS = {"text": "object", "integer": "Int64", "number": "float64"}
 _TYPES = {each.name: each.type for each in COLUMNS}
@@ -42,10 +46,27 @@ def write_report(
     if it raises, the file does not appear.
     """
     with workspace.scratch_folder() as folder:
-        _write_tables(_table(results, run_id), folder)
+        _write_tables(_table(results, run_id), folder, output_uri)
         for name in ("results.parquet", "results.csv"):
             publish(folder / name, join(output_uri, name), before=before)
     return join(output_uri, "results.csv")
+
+
+def report_table(results: Iterable[RowResult], run_id: str = "") -> pa.Table:
+    """Return the rows of a report, sorted by line, without writing it."""
+    table = _table(results, run_id)
+    return table.take(_order(table))
+
+
+def output_of(table: pa.Table) -> str | None:
+    """Return the output folder as the run that wrote a report named it; outputs begin with it."""
+    named = (table.schema.metadata or {}).get(_OUTPUT)
+    return None if named is None else os.fsdecode(named)
+
+
+def read_report(output_uri: str) -> pa.Table:
+    """Read the report in an output folder; raise StorageError ``not_found`` if there is none."""
+    return parquet.read_table(io.BytesIO(read_bytes(join(output_uri, "results.parquet"))))
 
 
 def _table(results: Iterable[RowResult], run_id: str) -> pa.Table:
@@ -71,16 +92,23 @@ def _chunk(rows: list[dict[str, Any]]) -> pa.Table:
 
 def _in_order(table: pa.Table) -> Iterator[pa.Table]:
     """Yield the last result of each line, sorted by line, some thousands at a time."""
-    lines = table["line"].to_numpy()
-    order = np.argsort(lines, kind="stable")
-    is_last = np.diff(lines[order], append=-1) != 0
-    chosen = order[is_last]
+    chosen = _order(table)
     for first in range(0, len(chosen), _CHUNK):
         yield table.take(chosen[first : first + _CHUNK])
 
 
-def _write_tables(table: pa.Table, folder: Path) -> None:
+def _order(table: pa.Table) -> npt.NDArray[np.int64]:
+    """Return the index of the last result of each line, sorted by line."""
+    lines = table["line"].to_numpy()
+    order = np.argsort(lines, kind="stable")
+    is_last = np.diff(lines[order], append=-1) != 0
+    chosen: npt.NDArray[np.int64] = order[is_last]
+    return chosen
+
+
+def _write_tables(table: pa.Table, folder: Path, output_uri: str) -> None:
     schema = _with_pandas_types(table.schema)
+    schema = schema.with_metadata({**schema.metadata, _OUTPUT: os.fsencode(output_uri)})
     with (
         parquet.ParquetWriter(folder / "results.parquet", schema) as writer,
         (folder / "results.csv").open("w", encoding="utf-8", newline="") as csv,

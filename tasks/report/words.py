@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from nst_core.metrics.scores import GATES
+from nst_core.config.gates import GATES
 
 _TUNE = ((0.7, "the tune is clear"), (GATES["content"], "the tune is there"),
          (0.35, "the tune is faint"))  # fmt: skip
@@ -23,9 +23,34 @@ def in_words(figures: Mapping[str, float], strength: float) -> str:
     """
     if strength == 0:
         return "this is the music itself"
-    tune = _first(_TUNE, figures["content"], "the tune is lost")
-    grain = _first(_GRAIN, figures["texture"], "it has hardly any of the ambience's texture")
-    return f"{tune}; {grain}; {_carrier(figures, strength)}"
+    return "; ".join([_tune(figures), _grain(figures), _carrier(figures, strength)])
+
+
+def doubt(figures: Mapping[str, float], strength: float) -> str:
+    """Say what about a result is not as its strength asks; empty if it sounds as meant.
+
+    The tune must be there, and the ambience's texture as far as the strength asks. Only at
+    strength 1 must nothing of the music itself remain.
+    """
+    if strength == 0:
+        return ""
+    if not figures["content"] >= GATES["content"]:
+        return _tune(figures)
+    if not figures["texture"] >= GATES["texture"] * strength:
+        return _grain(figures)
+    return "" if strength < 1 or _is_new(figures) else _carrier(figures, strength)
+
+
+def _tune(figures: Mapping[str, float]) -> str:
+    return _first(_TUNE, figures["content"], "the tune is lost")
+
+
+def _grain(figures: Mapping[str, float]) -> str:
+    return _first(_GRAIN, figures["texture"], "it has hardly any of the ambience's texture")
+
+
+def _is_new(figures: Mapping[str, float]) -> bool:
+    return all(figures[name] >= GATES[name] for name in ("carrier_db", "follow"))
 
 
 def _first(steps: tuple[tuple[float, str], ...], value: float, otherwise: str) -> str:
@@ -33,9 +58,7 @@ def _first(steps: tuple[tuple[float, str], ...], value: float, otherwise: str) -
 
 
 def _carrier(figures: Mapping[str, float], strength: float) -> str:
-    is_new = figures["carrier_db"] >= GATES["carrier_db"]
-    follows = figures["follow"] >= GATES["follow"]
-    if is_new and follows:
+    if _is_new(figures):
         return "it is more than a mix of the two"
     if strength < 1:
         return f"part of the music itself remains, as expected at a strength of {strength:g}"

@@ -37,9 +37,12 @@ def pairs() -> Callable[[Path, int], Path]:
     return write
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """A server on SQLite, one worker for catalogues and two for shards."""
+    """A server on SQLite, one worker for catalogues and two for shards.
+
+    Not for the whole session: idle, its processes would slow all later tests down.
+    """
     installation = Cluster(tmp_path_factory.mktemp("cluster"))
     try:
         installation.begin()

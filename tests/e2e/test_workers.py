@@ -69,6 +69,7 @@ def test_a_damaged_input_fails_shard_and_catalogue_and_a_retry_renders_only_it(c
     assert submitted.returncode == 1
     assert submitted.stderr.endswith(
         f"Failed: {run.state.message}\nreport: {damaged.output}/results.csv\n"
+        f"listen: {damaged.output}/index.html\n"
         f"fix the problem, then: amnst retry {run.id}\n"
     )
     assert "\n- p05: " in run.state.message
@@ -88,7 +89,9 @@ def test_a_damaged_input_fails_shard_and_catalogue_and_a_retry_renders_only_it(c
     damaged.repair()
     done = cluster.amnst("retry", run.id, "--wait")
     assert done.returncode == 0, done.stderr
-    assert done.stderr.endswith(f"\nreport: {damaged.output}/results.csv\n")
+    assert done.stderr.endswith(
+        f"\nreport: {damaged.output}/results.csv\nlisten: {damaged.output}/index.html\n"
+    )
     assert cluster.run(str(run.id)).state.is_completed()
     again = cluster.shards(str(run.id))
     assert len(again) == 3, "no shard was started again"

@@ -178,7 +178,7 @@ def test_listener_gets_the_end_of_every_selected_row(mixed):
 
 
 def test_an_input_of_several_rows_is_analysed_once(finished):
-    assert Counter(finished.work) == {"mels": 4, "transfer": 3, "audio": 3}
+    assert Counter(finished.work) == {"mels": 4, "transfer": 3, "picture": 3, "audio": 3}
     assert len(finished.records("mels")) == 4
 
 
@@ -222,6 +222,16 @@ def test_the_ui_shows_two_task_runs_a_pair_and_one_an_input(make_catalogue, tmp_
     assert task_runs(state) == expected
 
 
+def test_a_catalogue_ends_with_its_listening_page(finished):
+    page = (finished.output / "index.html").read_text("utf-8")
+    assert all(row["id"] in page for row in finished.rows)
+    pictures = {path.stem for path in (finished.output / "listen").glob("*.webp")}
+    assert pictures == {
+        sha256[: len(next(iter(pictures)))] for sha256 in finished.report()["sha256"]
+    }
+    assert all(f"listen/{name}.webp" in page for name in pictures)
+
+
 def test_a_second_run_renders_nothing(rendered):
     before = rendered.made()
     state = rendered.render()
@@ -237,7 +247,7 @@ def test_a_changed_strength_renders_only_its_row_and_transfers_nothing(rendered)
     rendered.rows = [{**first, "strength": "1"}, *others]
     rendered.render()
     after = rendered.made()
-    assert rendered.work == ["audio"]
+    assert rendered.work == ["picture", "audio"]
     assert rendered.statuses() == {
         "rain-folk": "ok", "fire-folk": "cached", "rain-rock": "cached",
     }  # fmt: skip
@@ -248,7 +258,7 @@ def test_another_model_renders_every_row_again(rendered, finished, make_model):
     rendered.model = make_model(4)
     rendered.render()
     assert set(rendered.statuses().values()) == {"ok"}
-    assert Counter(rendered.work) == {"transfer": 3, "audio": 3}
+    assert Counter(rendered.work) == {"transfer": 3, "picture": 3, "audio": 3}
     assert not set(rendered.report()["sha256"]) & set(finished.report()["sha256"])
 
 
@@ -326,7 +336,11 @@ def test_the_next_run_renders_only_the_corrected_row(rendered):
     assert rendered.render().message.startswith(sentence)
     shutil.copy(rendered.root / "inputs" / "rock.wav", rendered.root / "inputs" / "late.wav")
     assert rendered.render().message == "4 pairs: 1 rendered, 3 already done"
-    assert rendered.work == ["transfer", "audio"]  # its sounds were analysed for other rows
+    assert rendered.work == [
+        "transfer",
+        "picture",
+        "audio",
+    ]  # its sounds were analysed for other rows
 
 
 def interrupt_at_the_second_row(catalogue):

@@ -32,7 +32,7 @@ def test_a_blend_is_rendered_and_reported_with_all_its_ambiences(
     transfer_pair.fn(blended, rendered)
     invert_pair(blended, rendered)
     upload_pair(blended, rendered)
-    assert made() == ["mels", "blend", "transfer", "audio"]
+    assert made() == ["mels", "blend", "transfer", "picture", "audio"]
     with (
         artefact(job, rendered) as path,
         artefact(rain, rendered) as a,

@@ -56,6 +56,28 @@ def test_a_finished_catalogue_ends_with_0_and_the_reports_place(render, catalogu
     code, out, err = render()
     assert (code, out) == (0, f"{catalogue.output}/results.csv\n")
     assert "3 pairs: 0 rendered, 3 already done" in err
+    assert f"\nlisten: {catalogue.output}/index.html\n" in err
+
+
+def test_the_page_is_made_again_from_the_report_even_in_another_place(amnst, catalogue, tmp_path):
+    moved = shutil.copytree(catalogue.output, tmp_path / "moved")
+    (moved / "index.html").unlink()
+    before = (moved / "results.csv").read_bytes()
+    code, out, err = amnst("report", moved, "--listen", "none")
+    assert (code, out) == (0, f"{moved}/index.html\n")
+    assert err.endswith(f"listen: {moved}/index.html\n")
+    page = (moved / "index.html").read_text("utf-8")
+    assert '"rain-folk.wav"' in page, "the link to a result"
+    assert 'inputs/rain.wav"' in page, "the place of an input, as text"
+    assert "../inputs" not in page
+    assert (moved / "results.csv").read_bytes() == before
+
+
+def test_a_folder_without_a_report_has_no_page(amnst, catalogue, tmp_path):
+    code, out, err = amnst("report", tmp_path)
+    assert (code, out) == (3, "")
+    assert "results.parquet" in err
+    assert list(tmp_path.glob("index.html")) == []
 
 
 def test_a_failed_row_ends_with_1_and_says_which_and_why(render, catalogue):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tasks.report.words import in_words
+from tasks.report.words import doubt, in_words
 
 GOOD = {"content": 0.8, "texture": 0.8, "carrier_db": 4.0, "follow": 0.6}
 
@@ -30,3 +30,20 @@ def test_a_mix_is_a_fault_only_at_full_strength(missed: dict[str, float]) -> Non
 
 def test_strength_0_is_the_music() -> None:
     assert in_words(GOOD, 0) == "this is the music itself"
+
+
+@pytest.mark.parametrize(
+    ("missed", "strength", "words"),
+    [
+        ({}, 1.0, ""),
+        ({"content": 0.4}, 0.7, "the tune is faint"),
+        ({"texture": 0.4}, 0.7, ""),
+        ({"texture": 0.4}, 1.0, "it has a little of the ambience's texture"),
+        ({"follow": 0.1}, 0.7, ""),
+        ({"follow": 0.1}, 1.0, "it is close to a mix of the two"),
+        ({"texture": float("nan")}, 0.7, "it has hardly any of the ambience's texture"),
+        ({"content": 0.0}, 0.0, ""),
+    ],
+)
+def test_a_doubt_is_relative_to_the_strength(missed: dict, strength: float, words: str) -> None:
+    assert doubt({**GOOD, **missed}, strength) == words

@@ -1,0 +1,1 @@
+"""Listening page of a catalogue: one HTML file that needs nothing else but the sounds."""
