@@ -29,8 +29,8 @@ PresetName = Annotated[
     str,
     Field(
         title="Preset",
-        description="Preset for rows without one: real (the default), fast (fewer steps), "
-        "quality (more steps), closed (no steps); mel and original (from a mel alone)",
+        description="Preset for rows without one: real (the default), closed (no steps, "
+        "faster); mel and original (from a mel alone)",
         json_schema_extra={"enum": list(PRESETS)},
     ),
     AfterValidator(_known_preset),

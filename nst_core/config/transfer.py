@@ -162,10 +162,8 @@ DEFAULT_PRESET = "real"
 
 PRESETS: dict[str, TransferConfig] = {
     DEFAULT_PRESET: TransferConfig(),
-    "fast": TransferConfig(n_iterations=4, learning_rate=0.25),
-    "quality": TransferConfig(n_iterations=24, learning_rate=0.08),
     "closed": TransferConfig(n_iterations=0),
-    "mel": TransferConfig(start="music", n_iterations=30, learning_rate=0.25),
+    "mel": TransferConfig(start="music", content_weight=0.75, n_iterations=30, learning_rate=0.25),
     "original": TransferConfig(
         start="music",
         content_layers=("input", "conv1"),
@@ -175,7 +173,7 @@ PRESETS: dict[str, TransferConfig] = {
         n_iterations=100,
     ),
 }
-"""``fast`` and ``quality`` use fewer and more steps, ``closed`` uses none. ``mel`` and
+"""``closed`` uses no steps: it is faster, and keeps a little less of the music. ``mel`` and
 ``original`` change the music's own mel-spectrogram and then retrieve its phase. ``original`` has
 the weights (50 and 10) and the 100 steps of the project that this one started from, with the
 nearest layers of our classifier and with our losses, which do not diverge."""

@@ -23,7 +23,7 @@ PAIRS = (
     ("rain", "guitar"), ("waves", "piano"), ("fireplace", "vocal_pop"),
     ("wind", "orchestra"), ("storm", "percussion"), ("city", "techno"),
 )  # fmt: skip
-PRESETS = ("fast", "closed", "mel")
+PRESETS = ("closed", "mel")
 HOPS = (64, 256, 512)
 FAULTS = (
     "clicks_per_s", "crest_db", "flatness", "high_share", "hop_modulation",

@@ -153,8 +153,6 @@ def methods():
         "real, random net": ours("real", random),
         "real, no net": ours("real", style_layers=("input",)),
         "real, no excitation": ours("real", carrier=CarrierConfig(excitation=0.0)),
-        "fast": ours("fast"),
-        "quality": ours("quality"),
         "mel": ours("mel"),
         "original": ours("original"),
         "EQ + mix": peer(cheats.eq_mix),

@@ -157,7 +157,7 @@ def test_skip_invalid_renders_the_good_rows_and_ends_with_1(render, catalogue):
         (("--strength", "7"), "strength = 7.0"),
         (("--limit", "0"), "limit = 0"),
         (("--sample-rate", "5"), "sample_rate = 5"),
-        (("--preset", "fake"), "preset 'fake' is not one of real, fast"),
+        (("--preset", "fake"), "preset 'fake' is not one of real, closed"),
         (("--format", "mp3"), "mp3"),
         (("--lowdness", "3"), "--lowdness"),
     ],
