@@ -79,7 +79,8 @@ def render_catalog(request: RenderRequest) -> Any:
                     log, workspace, request, run_id, lease.claim, shards=bool(deployment)
                 )
             )
-            listener().ended(log.tally.sentence(), report)
+            said = filter(None, (log.tally.sentence(), log.tally.impression()))
+            listener().ended("\n".join(said), report)
         page.end(log.tally, report)
     return verdict(log.tally)
 

@@ -31,6 +31,8 @@ _PAGE = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_
 
 {{ sentence }}
 
+{{ impression }}
+
 | rendered | already done | failed | invalid | not run | skipped |
 |---|---|---|---|---|---|
 | {{ counts.ok }} | {{ counts.cached }} | {{ counts.failed }} | {{ counts.invalid }} |\
@@ -105,6 +107,7 @@ class CatalogPage:
                 _PAGE.render(
                     manifest=self._manifest,
                     sentence=tally.sentence(),
+                    impression=tally.impression(),
                     counts=tally.counts,
                     n_bad=tally.n_bad,
                     failures=tally.first_failures,

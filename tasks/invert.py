@@ -35,6 +35,7 @@ def invert_pair(job: PairJob, workspace: Workspace) -> Record:
             job.output,
             music=music,
             ambience=ambience,
+            strength=job.strength,
             n_threads=workspace.n_threads,
             scratch=scratch,
         )

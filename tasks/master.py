@@ -9,6 +9,7 @@ from nst_core.audio.mastering import write_master
 from nst_core.config import OutputConfig
 from nst_core.metrics.scores import evaluate
 from nst_core.streaming.arrays import Sliceable
+from tasks.report.words import verdict
 from tasks.storage.store import Json
 
 
@@ -20,6 +21,7 @@ def write_and_judge(
     *,
     music: Sliceable,
     ambience: FloatArray,
+    strength: float,
     n_threads: int,
     scratch: Path,
 ) -> dict[str, Json]:
@@ -33,6 +35,8 @@ def write_and_judge(
         Result and music at the rate `sr`, in Hz.
     ambience : shape (any,), float32
         In mono.
+    strength
+        Of the result: the verdict is relative to it.
     scratch
         Folder for long arrays.
 
@@ -49,5 +53,5 @@ def write_and_judge(
         **dataclasses.asdict(levels),
         "ambience_lufs": spread_lufs(ambience, sr, n_channels=max(y.shape[1:], default=1)),
         **{name: round(value, 4) for name, value in dataclasses.asdict(figures).items()},
-        "verdict": figures.verdict,
+        "verdict": verdict(dataclasses.asdict(figures), strength),
     }

@@ -91,8 +91,9 @@ def render_single(pair: SinglePair, workspace: Workspace) -> RenderedPair:
         path = scratch / f"result.{pair.sound.format}"
         texture = to_mono(ambience.y[:])
         figures = write_and_judge(
-            path, y, mel.sr, pair.sound, music=music.y, ambience=texture, scratch=scratch, **options
-        )
+            path, y, mel.sr, pair.sound, music=music.y, ambience=texture,
+            strength=pair.strength, scratch=scratch, **options,
+        )  # fmt: skip
         publish(path, pair.output)
         if pair.picture:
             from nst_core.metrics.picture import draw_mels  # noqa: PLC0415  # matplotlib takes a second

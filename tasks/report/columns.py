@@ -109,9 +109,8 @@ COLUMNS = (
         "verdict",
         "text",
         "",
-        "`transfer`, or the limits that the row misses: content 0.55, texture 0.55, carrier "
-        "3.4 dB, follow 0.25; some pairs are expected to miss one at the default strength of 0.7, "
-        "as are the demo's synthesised sounds",
+        "`as meant`, or what is not as the row's strength asks. The limits are content 0.55 and "
+        "texture 0.55 times the strength; at strength 1 also carrier 3.4 dB and follow 0.25",
     ),
     Column(
         "content_loss",

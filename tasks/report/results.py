@@ -16,6 +16,7 @@ from tasks.jobs.pair import PairJob, parts_of
 from tasks.manifest.cells import SEPARATOR
 from tasks.manifest.problems import RowProblem
 from tasks.manifest.row import ManifestRow
+from tasks.report.words import AS_MEANT
 from tasks.running.workspace import Workspace
 from tasks.storage.credentials import scrub
 from tasks.storage.store import Record
@@ -182,6 +183,9 @@ class Tally:
     def __init__(self, results: Iterable[RowResult] = ()) -> None:
         self.counts: Counter[str] = Counter()
         self._n_quiet = 0
+        self._n_judged = 0
+        self._n_doubtful = 0
+        self._doubtful: list[str] = []
         self._failures: list[RowResult] = []
         self.workers: dict[str, WorkerTally] = {}
         for result in results:
@@ -191,6 +195,11 @@ class Tally:
         """Count one more result."""
         self.counts[result.status] += 1
         self._n_quiet += (result.facts.get("loudness_short_db") or 0) > _QUIET_DB
+        if judged := result.facts.get("verdict"):
+            self._n_judged += 1
+            if judged != AS_MEANT:
+                self._n_doubtful += 1
+                self._doubtful = [*self._doubtful, _name(result)][:_NAMED]
         if result.status in _BAD and len(self._failures) < _KEPT:
             self._failures.append(result)
         if result.status == "ok":
@@ -228,6 +237,19 @@ class Tally:
         more = f" and {self.n_bad - _NAMED} more" if self.n_bad > _NAMED else ""
         word = "failed" if not self.counts["not_run"] else "failed or were not run"
         return f"{self.n_bad} of {self.n_asked} pairs {word}: {named}{more}; {done}"
+
+    def impression(self) -> str:
+        """Return a sentence that counts the results that sound as meant and names the others.
+
+        Empty if no result has been judged.
+        """
+        if not self._n_judged:
+            return ""
+        counted = f"{self._n_judged - self._n_doubtful} of {self._n_judged} sound as meant"
+        if not self._n_doubtful:
+            return counted
+        more = f" and {self._n_doubtful - _NAMED} more" if self._n_doubtful > _NAMED else ""
+        return f"{counted}; listen to: {', '.join(sorted(self._doubtful))}{more}"
 
     def message(self) -> str:
         """Return the sentence, followed by the reasons of the first few failures."""

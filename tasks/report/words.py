@@ -26,6 +26,14 @@ def in_words(figures: Mapping[str, float], strength: float) -> str:
     return "; ".join([_tune(figures), _grain(figures), _carrier(figures, strength)])
 
 
+AS_MEANT = "as meant"
+
+
+def verdict(figures: Mapping[str, float], strength: float) -> str:
+    """Return `AS_MEANT`, or `doubt` about a result."""
+    return doubt(figures, strength) or AS_MEANT
+
+
 def doubt(figures: Mapping[str, float], strength: float) -> str:
     """Say what about a result is not as its strength asks; empty if it sounds as meant.
 

@@ -281,6 +281,17 @@ def test_the_sentence_counts_rows_that_are_quieter_than_they_should_be() -> None
     )
 
 
+def test_the_impression_names_the_results_that_may_not_sound_as_meant() -> None:
+    assert Tally([_result(2, "failed")]).impression() == ""
+    well = [_result(n, facts={"verdict": "as meant"}) for n in (2, 3)]
+    assert Tally(well).impression() == "2 of 2 sound as meant"
+    lost = [_result(n, facts={"verdict": "the tune is lost"}) for n in range(10, 35)]
+    assert Tally([*well, lost[0]]).impression() == "2 of 3 sound as meant; listen to: row-10"
+    many = Tally([*lost, *well]).impression()
+    assert many.startswith("2 of 27 sound as meant; listen to: row-10, row-11, ")
+    assert many.endswith("row-29 and 5 more")
+
+
 @pytest.mark.parametrize(
     ("status", "well"),
     [("ok", 1), ("cached", 1), ("skipped", 1), ("failed", 0), ("invalid", 0), ("not_run", 0)],
