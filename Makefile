@@ -14,9 +14,9 @@ LOCK = uv pip compile pyproject.toml --universal --python-version 3.11 --upgrade
 demo: $(RUNTIME)  ## train and render with synthesised sounds
 	AMNST_STORE_URI=demo/store PREFECT_HOME="$$PWD/demo/prefect" $(BIN)/amnst demo demo
 
-# Two files at a time, because many tests wait for servers. Folders in order: the slow ones come first.
+# Three files at a time on two cores, because many tests wait for servers. Folders in order: the slow ones come first.
 test: $(TOOLS)  ## all tests
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations=10 --durations-min=1
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder --durations=10 --durations-min=1
 
 quick: $(TOOLS)  ## tests that need no server and no long computation; about a minute
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m 'not server and not heavy and not faults and not browser and not slow'

@@ -174,7 +174,10 @@ def test_listener_gets_the_end_of_every_selected_row(mixed):
     ]  # fmt: skip
     report = str(catalogue.output / "results.csv")
     sentence = state.message.partition("\n")[0]
-    assert catalogue.listener.heard[-1] == ("ended", sentence, report)
+    kind, summary, place = catalogue.listener.heard[-1]
+    assert (kind, place) == ("ended", report)
+    assert summary.splitlines()[0] == sentence
+    assert " of 2 sound as meant" in summary.splitlines()[1]
 
 
 def test_an_input_of_several_rows_is_analysed_once(finished):
