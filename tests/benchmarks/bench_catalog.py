@@ -1,4 +1,4 @@
-"""Large catalogues: 100,000 rows planned, 10,000 finished ones recognised."""
+"""Large catalogues: 100,000 rows planned, one shard opened, 10,000 finished rows recognised."""
 
 import json
 import os
@@ -19,13 +19,34 @@ def memory_mb():
 
 before, started = memory_mb(), time.perf_counter()
 request = RenderRequest(manifest=sys.argv[1], output=sys.argv[2])
-catalog = open_catalog(request, Settings().workspace())
-shards = list(catalog.shards("run"))
+workspace = Settings().workspace()
+catalog = open_catalog(request, workspace)
+shards = [shard for shard, _ in catalog.shards("run")]
 seconds = time.perf_counter() - started
 peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
 print(json.dumps({
     "rows": len(catalog.rows), "shards": len(shards), "seconds": seconds,
     "peak_mb": peak_mb, "bytes_per_row": 1e6 * (memory_mb() - before) / len(catalog.rows),
+}))
+catalog.hand_rows(shards[0], workspace)
+open(sys.argv[3], "w").write(shards[0].model_dump_json())
+"""
+
+SHARD = """
+import json, resource, sys, time
+from pathlib import Path
+from flows.render_shard import _opened
+from flows.settings import Settings
+from flows.shards import Shard
+
+def peak_mb():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+
+before, started = peak_mb(), time.perf_counter()
+batch = _opened(Shard.model_validate_json(Path(sys.argv[1]).read_text()), Settings().workspace())
+print(json.dumps({
+    "rows": len(batch.rows), "seconds": time.perf_counter() - started,
+    "peak_mb": peak_mb(), "more_mb": peak_mb() - before,
 }))
 """
 
@@ -46,7 +67,10 @@ defaults, artefact = catalog.defaults(), Path(workspace.scratch) / "made"
 for number, row in enumerate(catalog.rows):
     job = plan_job(row, identities, defaults)
     artefact.write_bytes(b"%08d" % number * 1000)
-    workspace.store.commit("audio", job.audio.key, artefact, "wav", {"seconds": 1.0})
+    levels = {"music_lufs": -20.0, "loudness_lufs": -20.0, "ambience_lufs": -20.0}
+    figures = {"content": 0.7, "texture": 0.9, "carrier_db": 4.0, "follow": 0.5}
+    facts = {"seconds": 1.0, "duration_s": 1.0, "verdict": "as meant", **levels, **figures}
+    workspace.store.commit("audio", job.audio.key, artefact, "wav", facts)
     workspace.store.commit("transfer", job.transfer.key, artefact, "npz", {"seconds": 1.0})
     upload_pair(job, workspace)
 """
@@ -77,11 +101,17 @@ def run(data: Path) -> dict:
     with tempfile.TemporaryDirectory(prefix="bench-catalog-") as name:
         folder = Path(name)
         large = _manifest(folder / "large.csv", N_PLANNED, "music/{}.flac")
-        plan = _run(folder, PLAN, large, folder / "out")
+        plan = _run(folder, PLAN, large, folder / "out", folder / "shard.json")
         print(
             f"{plan['rows']:,} rows read, checked and cut into {plan['shards']:,} shards in "
             f"{plan['seconds']:.1f} s; peak {plan['peak_mb']:.0f} MB, "
             f"{plan['bytes_per_row']:.0f} bytes a row",
+            flush=True,
+        )
+        shard = _run(folder, SHARD, folder / "shard.json")
+        print(
+            f"a shard of {shard['rows']} of these rows is opened in {shard['seconds']:.2f} s and "
+            f"{shard['more_mb']:.0f} MB beyond the process's {shard['peak_mb']:.0f} MB",
             flush=True,
         )
         for number in range(int(N_FINISHED**0.5) + 1):
@@ -99,7 +129,7 @@ def run(data: Path) -> dict:
             f"peak {again['peak_mb']:.0f} MB, which grows by {growth:.0f} bytes a row from "
             f"{N_SMALL:,} rows on"
         )
-    return {"plan": plan, "finished": again}
+    return {"plan": plan, "shard": shard, "finished": again}
 
 
 def _manifest(path: Path, n_rows: int, music: str, *, stop: int | None = None) -> Path:
