@@ -119,12 +119,13 @@ def floors(music, classifier, config: TransferConfig) -> dict[str, tuple[float, 
     own = mel.n_fft, mel.hop_length
     # Of the carrier at full strength and of the one to be rendered, which starts with one more.
     refocused, imposed = 4 * (carrier.n_impositions - 1), 4 * carrier.n_impositions + 2
+    blended = 3, carrier.blend_n_fft, carrier.blend_n_fft // 4
     n_steps, duration_s = config.n_iterations + 1, len(music.y) / sr
     loop = np.array([flops_per_iteration(music.M.shape[1], classifier), PASSES * music.M.nbytes])
     judged = [(4096, 1024), (1024, 256), (1024, 256), (2048, 512), (512, 64), (2048, 2048)]
     found = {
         "compute mels": transforms((1, *own)),
-        "carrier": transforms((3 + refocused, *long), (2 + imposed, *short)),
+        "carrier": transforms((3 + refocused, *long), (2 + imposed + 4, *short), blended),
         "loop": n_steps * loop / duration_s,
         "invert": transforms((2, *own)),
         "judge": transforms(*((2, *size) for size in judged)),
