@@ -277,10 +277,10 @@ def _plot_mels(path: Path, pairs: list[Pair], rendered: list[np.ndarray]) -> Non
 
     mel = load_classifier().mel
     figure, axes = plt.subplots(3, len(pairs), figsize=(5 * len(pairs), 8), layout="constrained")
-    for column, (i, pair) in enumerate(zip(PICTURED, pairs, strict=True)):
-        sounds = {"ambience": pair.ambience, "music": pair.music, "real, strength 1": rendered[i]}
-        for row, (title, y) in enumerate(sounds.items()):
-            M = analyse(y, mel, name=title).M[:, : 4 * mel.sr // mel.hop_length]
+    for column, (pair, y) in enumerate(zip(pairs, rendered, strict=True)):
+        sounds = {"ambience": pair.ambience, "music": pair.music, "real, strength 1": y}
+        for row, (title, sound) in enumerate(sounds.items()):
+            M = analyse(sound, mel, name=title).M[:, : 4 * mel.sr // mel.hop_length]
             axes[row, column].imshow(
                 10 * np.log10(M + 1e-7), origin="lower", aspect="auto", vmin=-60, vmax=0
             )
