@@ -18,7 +18,7 @@ demo: $(RUNTIME)  ## train and render with synthesised sounds
 test: $(TOOLS)  ## all tests
 	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder --durations=10 --durations-min=1
 
-quick: $(TOOLS)  ## tests that need no server and no long computation; about a minute
+quick: $(TOOLS)  ## tests that need no server and no long computation; a minute and a half
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m 'not server and not heavy and not faults and not browser and not slow'
 
 test-faults: $(TOOLS)  ## slow tests that kill servers and workers or press Retry in a browser; needs postgresql, redis-server and chromium

@@ -15,8 +15,12 @@ SERVERS = {"prefect", "running", "held", "s3_server", "weak_bucket", "cluster"}
 """Fixtures that start a server; a test that uses one gets the marker `server`."""
 HEAVY = {"classifier", "make_model", "shared_data"}
 """Fixtures that run networks or read long recordings; their tests get the marker `heavy`."""
-HEAVY_FOLDERS = {"classifier", "transfer"}
-"""Folders of tests that run networks nearly everywhere; these get it as well."""
+HEAVY_PLACES = {
+    "classifier", "transfer", "runtime", "streaming", "server_process", "test_install.py",
+    "test_isolation.py", "test_serve.py", "test_contact.py", "test_lease.py", "test_controls.py",
+    "test_worker.py", "test_train.py", "test_mel_inversion.py",
+}  # fmt: skip
+"""Folders and files of tests that run networks or start processes nearly everywhere."""
 
 # Prefect reads its environment when it is imported, and the test modules import it.
 _PREFECT_HOME = tempfile.mkdtemp(prefix="amnst-prefect-")
@@ -34,9 +38,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what needs a server or much time, so that `make quick` can leave it out."""
     for item in items:
         fixtures = getattr(item, "fixturenames", ())
-        if item.get_closest_marker("e2e") or SERVERS.intersection(fixtures):
+        values = getattr(getattr(item, "callspec", None), "params", {}).values()
+        uses_s3 = any(isinstance(value, str) and value == "s3" for value in values)
+        if item.get_closest_marker("e2e") or SERVERS.intersection(fixtures) or uses_s3:
             item.add_marker(pytest.mark.server)
-        if HEAVY.intersection(fixtures) or item.path.parent.name in HEAVY_FOLDERS:
+        places = {item.path.name, item.path.parent.name}
+        if HEAVY.intersection(fixtures) or places & HEAVY_PLACES:
             item.add_marker(pytest.mark.heavy)
 
 

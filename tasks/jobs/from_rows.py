@@ -2,8 +2,10 @@
 
 import dataclasses
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from nst_core.config import OutputConfig, TransferConfig, preset
@@ -101,7 +103,8 @@ def outputs_on_inputs(
     output_uri
         Output folder.
     """
-    taken = frozenset(map(_place_of, inputs))
+    real_folder = cache(os.path.realpath)  # for this call alone: links may change
+    taken = frozenset(_place_of(uri, real_folder) for uri in inputs)
     outputs = ((row.line, join(output_uri, row.output)) for row in rows)
     return {
         line: StorageError(
@@ -111,13 +114,17 @@ def outputs_on_inputs(
             code="output_is_input",
         )
         for line, uri in outputs
-        if _place_of(uri) in taken
+        if _place_of(uri, real_folder) in taken
     }
 
 
-def _place_of(uri: str) -> str:
+def _place_of(uri: str, real_folder: Callable[[str], str]) -> str:
     """Return one canonical name per place."""
-    return uri if is_remote(uri) else os.path.realpath(local_text(uri))
+    if is_remote(uri):
+        return uri
+    folder, name = os.path.split(local_text(uri))
+    path = Path(real_folder(folder)) / name
+    return os.path.realpath(path) if path.is_symlink() else str(path)
 
 
 def transfer_config(row: ManifestRow, defaults: RenderDefaults) -> TransferConfig:

@@ -147,7 +147,7 @@ def test_the_default_preset_is_real_and_carried_by_the_ambience():
 
 
 def test_an_unknown_preset_or_a_bad_override_is_refused():
-    with pytest.raises(ConfigError, match="'polka' is not one of real, fast"):
+    with pytest.raises(ConfigError, match="'polka' is not one of real, closed"):
         preset("polka")
     with pytest.raises(ConfigError, match="seed = -3"):
         preset("real", seed=-3)
