@@ -5,7 +5,6 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from nst_core.config import OutputConfig, TransferConfig, preset
@@ -103,8 +102,10 @@ def outputs_on_inputs(
     output_uri
         Output folder.
     """
-    real_folder = cache(os.path.realpath)  # for this call alone: links may change
-    taken = frozenset(_place_of(uri, real_folder) for uri in inputs)
+    folders = cache(_real_and_links)  # for this call alone, as links may change
+    taken = frozenset(
+        uri if is_remote(uri) else os.path.realpath(local_text(uri)) for uri in inputs
+    )
     outputs = ((row.line, join(output_uri, row.output)) for row in rows)
     return {
         line: StorageError(
@@ -114,17 +115,28 @@ def outputs_on_inputs(
             code="output_is_input",
         )
         for line, uri in outputs
-        if _place_of(uri, real_folder) in taken
+        if _place_of(uri, folders) in taken
     }
 
 
-def _place_of(uri: str, real_folder: Callable[[str], str]) -> str:
-    """Return one canonical name per place."""
+def _place_of(uri: str, folders: Callable[[str], tuple[str, frozenset[str]]]) -> str:
+    """Return one canonical name per place, without a look at the disk for each file."""
     if is_remote(uri):
         return uri
-    folder, name = os.path.split(local_text(uri))
-    path = Path(real_folder(folder)) / name
-    return os.path.realpath(path) if path.is_symlink() else str(path)
+    path = local_text(uri)
+    folder, name = os.path.split(path)
+    real, links = folders(folder)
+    return os.path.realpath(path) if name in links else f"{real.rstrip(os.sep)}{os.sep}{name}"
+
+
+def _real_and_links(folder: str) -> tuple[str, frozenset[str]]:
+    """Return a folder's canonical name, and the names in it that are symbolic links."""
+    real = os.path.realpath(folder)
+    try:
+        with os.scandir(real) as entries:
+            return real, frozenset(entry.name for entry in entries if entry.is_symlink())
+    except OSError:  # it does not exist yet, or says so when it is written to
+        return real, frozenset()
 
 
 def transfer_config(row: ManifestRow, defaults: RenderDefaults) -> TransferConfig:

@@ -102,6 +102,21 @@ def test_an_output_never_takes_the_place_of_an_input() -> None:
     assert outputs_on_inputs([row], inputs, "/elsewhere") == {}
 
 
+def test_a_link_to_an_input_or_to_its_folder_is_seen_through(tmp_path: Path) -> None:
+    inputs = tmp_path / "in"
+    inputs.mkdir()
+    (inputs / "tune.wav").touch()
+    (tmp_path / "same").symlink_to(inputs)
+    outputs = tmp_path / "out"
+    outputs.mkdir()
+    (outputs / "linked.wav").symlink_to(inputs / "tune.wav")
+    taken = [str(inputs / "tune.wav")]
+    for output, folder in (("tune.wav", "same"), ("linked.wav", "out")):
+        row = _row(output=output)
+        assert {*outputs_on_inputs([row], taken, str(tmp_path / folder))} == {row.line}
+    assert outputs_on_inputs([_row(output="tune.wav")], taken, str(outputs)) == {}
+
+
 def test_rows_share_keys_by_content_and_not_by_name() -> None:
     other = _row(id="other", output="other.wav", line=3, ambience="/b/rain.wav", music="/b/t.wav")
     moved = {"/b/rain.wav": "a" * 64, "/b/t.wav": "b" * 64}
