@@ -13,7 +13,6 @@ class Column(NamedTuple):
 
 
 COLUMNS = (
-    Column("line", "integer", "", "line of the manifest on which the row starts"),
     Column("id", "text", "", "id of the row"),
     Column(
         "status",
@@ -22,14 +21,22 @@ COLUMNS = (
         "`ok` (rendered now), `cached` (already done), `failed`, `skipped` (disabled or not "
         "selected), `invalid` (breaks a rule of the manifest) or `not_run` (interrupted)",
     ),
+    Column(
+        "verdict",
+        "text",
+        "",
+        "`as meant`, or what is not as the row's strength asks. The limits are content 0.55 and "
+        "texture 0.55 times the strength; at strength 1 also carrier 3.4 dB and follow 0.25",
+    ),
+    Column("output", "text", "", "path or URI of the file"),
+    Column("strength", "number", "", "0 (the music itself) to 1 (the ambience plays it)"),
+    Column("loudness_lufs", "number", "LUFS", "integrated loudness of the file"),
     Column("stage", "text", "", "first stage that failed"),
     Column("error_code", "text", "", "code of the reason; codes never change"),
     Column("error", "text", "", "reason why the row has no output"),
-    Column("output", "text", "", "path or URI of the file"),
-    Column("sha256", "text", "", "sha256 of the file"),
+    Column("line", "integer", "", "line of the manifest on which the row starts"),
     Column("ambience", "text", "", "path or URI of the ambience; for an `invalid` row, the cell"),
     Column("music", "text", "", "path or URI of the music; for an `invalid` row, the cell"),
-    Column("strength", "number", "", "0 (the music itself) to 1 (the ambience plays it)"),
     Column("preset", "text", "", "preset that the settings were taken from"),
     Column("start", "text", "", "starting point of the optimisation"),
     Column("iterations", "integer", "", "steps of the optimisation"),
@@ -49,7 +56,6 @@ COLUMNS = (
         "LUFS",
         "integrated loudness of the ambience, in mono, played on as many channels as the file has",
     ),
-    Column("loudness_lufs", "number", "LUFS", "integrated loudness of the file"),
     Column(
         "true_peak_dbtp",
         "number",
@@ -106,13 +112,6 @@ COLUMNS = (
     ),
     Column("high_share", "number", "", "share of the energy above 6 kHz"),
     Column(
-        "verdict",
-        "text",
-        "",
-        "`as meant`, or what is not as the row's strength asks. The limits are content 0.55 and "
-        "texture 0.55 times the strength; at strength 1 also carrier 3.4 dB and follow 0.25",
-    ),
-    Column(
         "content_loss",
         "number",
         "",
@@ -127,12 +126,13 @@ COLUMNS = (
     Column("best_iteration", "integer", "", "step of the optimisation whose result was kept"),
     Column("transfer_seconds", "number", "s", "time to compute the transfer (not from the cache)"),
     Column("invert_seconds", "number", "s", "time to compute the audio (not from the cache)"),
-    Column("music_sha256", "text", "", "sha256 of the music file"),
-    Column("ambience_sha256", "text", "", "sha256 of each ambience file, joined by ` + `"),
-    Column("model_sha256", "text", "", "sha256 of the classifier's weights file"),
     Column("worker", "text", "", "host and process that reported the row"),
     Column("ended_at", "text", "", "when the row was reported, UTC, ISO 8601"),
     Column("run_id", "text", "", "id of the catalogue's flow run"),
+    Column("sha256", "text", "", "sha256 of the file"),
+    Column("music_sha256", "text", "", "sha256 of the music file"),
+    Column("ambience_sha256", "text", "", "sha256 of each ambience file, joined by ` + `"),
+    Column("model_sha256", "text", "", "sha256 of the classifier's weights file"),
 )
 """In the order of the tables. The manifest's `note`, `tags` and `x_*` follow them, as text."""
 

@@ -226,7 +226,7 @@ def test_ids_are_texts_in_the_json_lines(workspace: Workspace, tmp_path: Path) -
 
 def test_a_report_goes_to_a_bucket(workspace: Workspace, bucket: str) -> None:
     report = write_report([_result(2)], workspace, join(bucket, "out"))
-    assert read_bytes(report).startswith(b"line,id,status")
+    assert read_bytes(report).startswith(b"id,status,verdict")
     assert json.loads(read_report_lines(report))["id"] == "row-2"
 
 
