@@ -6,21 +6,21 @@ Exit codes: 0 success, 1 some rows failed, 2 usage, manifest or server error, 3 
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 from cyclopts import App, CycloptsError, CycloptsPanel, Parameter
 
 from flows.cli.exit_codes import DATA, STORAGE, USAGE
 from flows.cli.interruption import exit_code, heed_ctrl_c, heed_sigterm, heeding_sigterm
-from flows.cli.options import Ids, RenderOptions
-from flows.cli.pair_commands import transfer
+from flows.cli.options import Globs, Ids, RenderOptions
+from flows.cli.pair_commands import plan, plan_here, transfer
 from flows.cli.report_commands import report
 from flows.cli.run_commands import cancel, retry, schedule, schedules, submit, unschedule, wait
 from flows.cli.server_commands import deploy, doctor, serve, worker
 from flows.server.environment import prepare_prefect
 from flows.server.proxies import reach_local_servers_directly
 from nst_core import __version__
-from nst_core.config import AudioFormat, OutputConfig
+from nst_core.errors import ConfigError
 from nst_core.runtime.memory import limit_arenas
 
 if TYPE_CHECKING:
@@ -39,25 +39,37 @@ app = App(
     suppress_keyboard_interrupt=False,  # `main` tells the user what to do next
 )
 
-Globs = Annotated[list[str], Parameter(consume_multiple=True)]
-
 
 @app.command
 def render(
-    manifest: str, *, options: RenderOptions, json: bool = False, verbose: bool = False
+    manifest: str | None = None,
+    *,
+    ambience: Globs | None = None,
+    music: Globs | None = None,
+    options: RenderOptions,
+    json: bool = False,
+    verbose: bool = False,
 ) -> int:
-    """Render the pairs of a manifest on this machine.
+    """Render the pairs of a manifest on this machine, or every ambience with every music.
 
     Parameters
     ----------
     manifest
         CSV file, as a path or s3:// URI; the README describes its columns.
+    ambience
+        In place of a manifest: files, folders or quoted patterns, as for `plan`.
+    music
+        In place of a manifest: files, folders or quoted patterns.
     json
         Print one line of JSON per row to stdout.
     verbose
         Show Prefect's own log.
     """
     prepare_prefect(verbose=verbose)
+    if manifest is None:
+        manifest, options = plan_here(ambience, music, options)
+    elif ambience or music:
+        raise ConfigError("give a manifest, or --ambience and --music, not both")
     return _render(options.request(manifest), json=json, verbose=verbose)
 
 
@@ -173,30 +185,6 @@ def _checked(manifest: str, input_roots: tuple[str, ...]) -> tuple[int, list[str
 
 
 @app.command
-def plan(*, ambience: Globs, music: Globs, format: AudioFormat = OutputConfig.format) -> int:  # noqa: A002
-    """Write a manifest to stdout that pairs every ambience with every piece of music.
-
-    Save it in the current folder, because its paths are relative to that folder.
-
-    Parameters
-    ----------
-    ambience
-        Files or quoted patterns such as 'rain/*.wav'. Ambiences joined by ' + ' sound at
-        once; each match of one pattern is combined with each match of the next.
-        'rain/*.wav*2 + wind/*.wav' gives twice as much rain as wind.
-    music
-        Files or quoted patterns such as 'songs/*.flac'.
-    format
-        Format of the output files.
-    """
-    from tasks.manifest.planning import expand_ambiences, expand_globs, plan_rows, write_manifest
-
-    rows = plan_rows(expand_ambiences(ambience), expand_globs(music), default_format=format)
-    write_manifest(rows, sys.stdout)
-    return 0
-
-
-@app.command
 def demo(folder: Path = Path("demo"), *, verbose: bool = False) -> int:
     """Train and render with synthesised sounds.
 
@@ -224,6 +212,7 @@ def demo(folder: Path = Path("demo"), *, verbose: bool = False) -> int:
     return code or render(str(files.manifest), options=options, verbose=verbose)
 
 
+app.command(plan)
 app.command(transfer)
 app.command(report)
 for _command in (submit, wait, retry, cancel, schedule, schedules, unschedule):

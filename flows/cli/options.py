@@ -27,6 +27,7 @@ def _sound_help(name: str) -> Parameter:
     return Parameter(help=_SOUND[name].metadata["description"])
 
 
+Globs = Annotated[list[str], Parameter(consume_multiple=True)]
 Ids = Annotated[list[str] | None, Parameter(consume_multiple=True)]
 
 

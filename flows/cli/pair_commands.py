@@ -1,16 +1,19 @@
-"""The command for one pair of files: no manifest, no server."""
+"""The commands that start from sound files: one pair, or a plan of every pair."""
 
+import dataclasses
+import io
 import json as to_json
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from flows.cli.options import field_help
+from flows.cli.options import Globs, RenderOptions, field_help
 from nst_core.config import (
     DEFAULT_PRESET,
     DEFAULT_STRENGTH,
     SUBTYPES,
+    AudioFormat,
     OutputConfig,
     check_strength,
 )
@@ -20,7 +23,7 @@ from nst_core.config import (
 from nst_core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from nst_core.config import AudioFormat
+    from tasks.manifest.row import ManifestRow
 
 
 def transfer(
@@ -51,7 +54,7 @@ def transfer(
     strength
         0 (the music) to 1 (the ambience plays it).
     preset
-        real, fast (fewer steps), quality (more steps), closed (no steps), mel or original.
+        real, closed (no steps, faster), mel or original.
     seed
         Seed of a start from noise.
     start
@@ -84,7 +87,65 @@ def transfer(
     return 0
 
 
-def _format_of(output: str) -> "AudioFormat":
+def plan(*, ambience: Globs, music: Globs, format: AudioFormat = OutputConfig.format) -> int:  # noqa: A002
+    """Write a manifest to stdout that pairs every ambience with every piece of music.
+
+    Save it in the current folder, because its paths are relative to that folder.
+
+    Parameters
+    ----------
+    ambience
+        Files, folders or quoted patterns such as 'rain/*.wav'. A folder means all its sounds.
+        Ambiences joined by ' + ' sound at once; each match of one pattern is combined with each
+        match of the next. 'rain/*.wav*2 + wind/*.wav' gives twice as much rain as wind.
+    music
+        Files, folders or quoted patterns such as 'songs/*.flac'.
+    format
+        Format of the output files.
+    """
+    from tasks.manifest.planning import write_manifest
+
+    write_manifest(_planned(ambience, music, format), sys.stdout)
+    return 0
+
+
+def plan_here(
+    ambience: list[str] | None, music: list[str] | None, options: RenderOptions
+) -> tuple[str, RenderOptions]:
+    """Write the plan of these pairs to the output folder; return its path, and the options.
+
+    The folders of the inputs, which the user has named, become input roots.
+    """
+    if not ambience or not music:
+        raise ConfigError("name a manifest, or both --ambience and --music")
+    from tasks.manifest.planning import write_manifest
+    from tasks.storage.files import write_bytes
+    from tasks.storage.uris import absolute, join
+
+    rows = _planned(ambience, music, options.format, absolutely=True)
+    text = io.StringIO()
+    write_manifest(rows, text)
+    manifest = join(absolute(options.output), "manifest.csv")
+    write_bytes(manifest, text.getvalue().encode())
+    places = {place for row in rows for place in (*row.ambience.places, row.music)}
+    folders = sorted({place.rpartition("/")[0] or "/" for place in places})
+    roots = [*(options.input_root or []), *folders]
+    return manifest, dataclasses.replace(options, input_root=roots)
+
+
+def _planned(
+    ambience: list[str], music: list[str], format_: AudioFormat, *, absolutely: bool = False
+) -> "list[ManifestRow]":
+    from tasks.manifest.planning import expand_ambiences, expand_globs, plan_rows
+
+    return plan_rows(
+        expand_ambiences(ambience, absolutely=absolutely),
+        expand_globs(music, absolutely=absolutely),
+        default_format=format_,
+    )
+
+
+def _format_of(output: str) -> AudioFormat:
     suffix = output.rpartition(".")[2].lower()
     for each in SUBTYPES:
         if suffix == each:

@@ -9,9 +9,10 @@ import os
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
-from pathlib import PurePath, PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import TextIO
 
+from nst_core.classifier.genres import SOUND_SUFFIXES
 from nst_core.config import AudioFormat, OutputConfig
 from tasks.manifest.cells import SEPARATOR, Ambiences, CellError, read_ambiences, split_ambiences
 from tasks.manifest.problems import ManifestError
@@ -66,7 +67,7 @@ def write_manifest(rows: Iterable[ManifestRow], stream: TextIO) -> None:
     writer.writerows(cells)
 
 
-def expand_ambiences(patterns: Iterable[str]) -> list[Ambiences]:
+def expand_ambiences(patterns: Iterable[str], *, absolutely: bool = False) -> list[Ambiences]:
     """Return the ambiences that match patterns; raise ManifestError if a pattern matches no file.
 
     ``rain/*.wav*2 + wind/*.wav`` pairs every rain with every wind, weighted as in a manifest's
@@ -78,25 +79,59 @@ def expand_ambiences(patterns: Iterable[str]) -> list[Ambiences]:
         # A single ambience has no weight: the star belongs to the pattern.
         parts = split_ambiences(pattern) if SEPARATOR in pattern else [(pattern, 1.0)]
         weights = tuple(weight for _, weight in parts)
-        choices = itertools.product(*(expand_globs([part]) for part, _ in parts))
+        matches = (expand_globs([part], absolutely=absolutely) for part, _ in parts)
+        choices = itertools.product(*matches)
         found.update(dict.fromkeys(Ambiences(places, weights) for places in choices))
     return list(found)
 
 
-def expand_globs(patterns: Iterable[str]) -> list[str]:
-    """Return the files that match patterns, sorted per pattern; raise ManifestError for none."""
+def expand_globs(patterns: Iterable[str], *, absolutely: bool = False) -> list[str]:
+    """Return the files that match patterns, sorted per pattern; raise ManifestError for none.
+
+    A path that exists is itself before it is a pattern, and a folder means its sounds.
+
+    Parameters
+    ----------
+    patterns
+        Paths of files and folders, and patterns.
+    absolutely
+        Return absolute paths; by default they are relative where the pattern is.
+    """
     found: dict[str, None] = {}
     for pattern in patterns:
         refuse_login("a pattern", pattern)
-        # Path.glob accepts no absolute pattern.
-        matches = sorted(filter(os.path.isfile, glob.iglob(pattern, recursive=True)))  # noqa: PTH207
-        if not matches:
-            raise ManifestError(
-                f'no file matches "{pattern}"; quote patterns, so that the shell leaves them alone',
-                code="no_match",
-            )
-        found.update(dict.fromkeys(PurePath(path).as_posix() for path in matches))
+        paths = _matches(pattern)
+        if absolutely:
+            paths = [path.absolute() for path in paths]
+        found.update(dict.fromkeys(path.as_posix() for path in paths))
     return list(found)
+
+
+def _matches(pattern: str) -> list[Path]:
+    path = Path(pattern)
+    if path.is_file():
+        return [path]
+    if path.is_dir():
+        return _sounds_in(path)
+    # Path.glob accepts no absolute pattern.
+    matches = sorted(filter(os.path.isfile, glob.iglob(pattern, recursive=True)))  # noqa: PTH207
+    if not matches:
+        raise ManifestError(
+            f'no file matches "{pattern}"; quote patterns, so that the shell leaves them alone',
+            code="no_match",
+        )
+    return [Path(match) for match in matches]
+
+
+def _sounds_in(folder: Path) -> list[Path]:
+    """Return the sound files of a folder and of the folders in it."""
+    named = (path for path in folder.rglob("*") if path.suffix.lower() in SOUND_SUFFIXES)
+    sounds = sorted(path for path in named if path.is_file())
+    if not sounds:
+        raise ManifestError(
+            f'folder "{folder}" contains no {", ".join(SOUND_SUFFIXES)} file', code="no_match"
+        )
+    return sounds
 
 
 def default_id(ambience: str, music: str) -> str:

@@ -255,6 +255,33 @@ def test_a_plan_holds_every_pair_and_passes_the_check(amnst, inputs, monkeypatch
     assert amnst("check", "manifest.csv")[:2] == (0, "")
 
 
+def test_every_ambience_is_rendered_with_every_music_without_a_manifest(
+    amnst, catalogue, inputs, monkeypatch, tmp_path
+):
+    monkeypatch.chdir(shutil.copytree(inputs, tmp_path / "inputs"))
+    options = ("--output", "out", "--model", catalogue.model, "--preset", "closed")
+    pairs = ("--ambience", "rain.wav", "--music", "[fr]o*.wav")
+    code, out, err = amnst("render", *pairs, *options)
+    assert (code, out) == (0, "out/results.csv\n"), err
+    assert {path.name for path in Path("out").glob("*.wav")} == {"rain__folk.wav", "rain__rock.wav"}
+    assert "2 pairs: 2 rendered, 0 already done" in err
+    assert "2 pairs: 0 rendered, 2 already done" in amnst("render", *pairs, *options)[2]
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ((), "name a manifest, or both --ambience and --music"),
+        (("--music", "x.wav"), "name a manifest, or both --ambience and --music"),
+        (("m.csv", "--music", "x.wav"), "give a manifest, or --ambience and --music, not both"),
+    ],
+)
+def test_a_render_without_pairs_or_with_two_kinds_of_them_is_refused(amnst, given, reason):
+    code, out, err = amnst("render", *given, "--output", "out")
+    assert (code, out) == (2, "")
+    assert reason in err
+
+
 def test_a_plan_whose_pattern_matches_no_file_ends_with_2(amnst, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     code, out, err = amnst("plan", "--ambience", "*.wav", "--music", "*.wav")

@@ -135,8 +135,29 @@ def test_patterns_become_files_each_once_and_in_order(
     assert expand_globs([str(root / "c*")]) == [str(root / "c.flac")]
 
 
-def test_a_pattern_that_names_no_file_is_refused(root: Path) -> None:
-    (root / "folder.wav").mkdir()
-    with pytest.raises(ManifestError, match=r'no file matches ".*folder\.wav"') as caught:
-        expand_globs([str(root / "folder.wav")])
-    assert caught.value.code == "no_match"
+def test_a_folder_means_its_sounds_and_those_of_its_folders(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(root)
+    (root / "songs" / "album").mkdir(parents=True)
+    for name in ("b.flac", "a.MP3", "cover.jpg", "notes.txt", "album/c.ogg"):
+        (root / "songs" / name).write_bytes(b"")
+    assert expand_globs(["songs"]) == ["songs/a.MP3", "songs/album/c.ogg", "songs/b.flac"]
+    assert expand_globs(["songs/b.flac"], absolutely=True) == [str(root / "songs/b.flac")]
+
+
+def test_a_path_that_exists_is_itself_before_it_is_a_pattern(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(root)
+    for name in ("take [1].wav", "take 1.wav"):
+        (root / name).write_bytes(b"")
+    assert expand_globs(["take [1].wav"]) == ["take [1].wav"]
+
+
+def test_a_pattern_or_a_folder_without_a_sound_is_refused(root: Path) -> None:
+    (root / "folder").mkdir()
+    for pattern, words in (("f*.wav", "no file matches"), ("folder", "contains no .wav, ")):
+        with pytest.raises(ManifestError, match=words) as caught:
+            expand_globs([str(root / pattern)])
+        assert caught.value.code == "no_match"
