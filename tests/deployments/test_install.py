@@ -5,6 +5,7 @@ import importlib.metadata
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import sysconfig
@@ -174,11 +175,17 @@ def test_a_package_that_was_cut_off_is_installed_again(environment, lock):
 
 
 def test_an_interrupted_installation_ends_pip_and_says_how_to_continue(environment, lock):
+    silent = socket.create_server(("127.0.0.1", 0))  # an index that never answers, so pip waits
+    slow = {
+        **{k: v for k, v in environment.index.environment.items() if not k.startswith("PIP_")},
+        "PIP_CONFIG_FILE": os.devnull,
+        "PIP_INDEX_URL": f"http://127.0.0.1:{silent.getsockname()[1]}/simple",
+    }
     process = subprocess.Popen(
-        environment.command(lock), env=environment.index.environment, text=True,
+        environment.command(lock), env=slow, text=True,
         stdout=subprocess.PIPE, start_new_session=True,
     )  # fmt: skip
-    with process:
+    with silent, process:
         assert "20 packages" in process.stdout.readline()
         assert "0 of 20" in process.stdout.readline()  # pip is running
         process.send_signal(signal.SIGINT)
