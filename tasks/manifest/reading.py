@@ -29,6 +29,7 @@ from tasks.storage.errors import StorageError
 from tasks.storage.files import read_bytes
 from tasks.storage.uris import is_remote, local, local_text
 
+_KNOWN = frozenset(COLUMNS)
 _RULES = {
     "missing": "must be given",
     "float_parsing": "must be a number",
@@ -153,12 +154,13 @@ class _RowReader:
         if self._refuse_logins(line, cells):
             return None
         given = {name: cell.strip() for name, cell in zip(self.columns, cells, strict=False)}
-        values: dict[str, Any] = {name: given[name] for name in COLUMNS if given.get(name)}
+        values: dict[str, Any] = {n: cell for n, cell in given.items() if cell and n in _KNOWN}
         values["line"] = line
-        if extra := {name: scrub(cell) for name, cell in given.items() if name not in COLUMNS}:
+        if extra := {name: scrub(cell) for name, cell in given.items() if name not in _KNOWN}:
             values["extra"] = extra
-        inputs = (scrub(given.get(name, "")) for name in ("ambience", "music"))
-        values.setdefault("id", default_id(*inputs))
+        if "id" not in values:
+            inputs = (scrub(given.get(name, "")) for name in ("ambience", "music"))
+            values["id"] = default_id(*inputs)
         before = len(self.problems)
         if len(cells) != len(self.columns):
             rule = f"has {len(cells)} cells, but the header has {len(self.columns)}"
@@ -177,7 +179,7 @@ class _RowReader:
         found = [
             name
             for name, cell in zip_longest(self.columns, cells[: len(self.columns)], fillvalue="")
-            if name in COLUMNS and holds_login(cell)
+            if name in _KNOWN and holds_login(cell)
         ]
         if any(map(holds_login, cells[len(self.columns) :])):
             found.append("")  # the cell belongs to no column
