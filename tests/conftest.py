@@ -3,6 +3,7 @@
 import atexit
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,9 @@ HEAVY_PLACES = {
 }  # fmt: skip
 """Folders and files of tests that run networks or start processes nearly everywhere."""
 
+# A shell that starts a command in the background makes it ignore Ctrl-C, and all that it starts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 # Prefect reads its environment when it is imported, and the test modules import it.
 _PREFECT_HOME = tempfile.mkdtemp(prefix="amnst-prefect-")
 atexit.register(shutil.rmtree, _PREFECT_HOME, ignore_errors=True)
