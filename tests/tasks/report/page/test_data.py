@@ -20,14 +20,14 @@ def result(line: int = 2, **facts: Any) -> RowResult:
         line=line,
         id=f"row-{line}",
         status="ok",
-        output=f"/work/out/row {line}.wav",
+        output=f"/music/out/row {line}.wav",
         sha256=SHA256,
         facts={**figures, **inputs, **hashes, "duration_s": 8.0, **facts},
     )
 
 
 def rows(*results: RowResult, **parts: Any) -> list[dict[str, Any]]:
-    known = {"output_uri": "/work/out", "named": "/work/out", "files": (), "inputs": "links"}
+    known = {"output_uri": "/music/out", "named": "/music/out", "files": (), "inputs": "links"}
     return page_rows(report_table(results), Parts(**{**known, **parts}))
 
 

@@ -13,8 +13,8 @@ from tasks.report.page.places import (
 
 
 def test_a_local_input_is_linked_relative_to_a_local_output() -> None:
-    assert link_to("/in/rain.wav", "/work/out") == "../../in/rain.wav"
-    assert link_to("file:///work/in/a%20b.wav", "/work/out/") == "../in/a%20b.wav"
+    assert link_to("/in/rain.wav", "/music/out") == "../../in/rain.wav"
+    assert link_to("file:///music/in/a%20b.wav", "/music/out/") == "../in/a%20b.wav"
 
 
 def test_relative_places_start_in_the_current_folder(
