@@ -8,7 +8,8 @@ from typing import TypeVar
 from flows.batch import Batch
 from flows.server.prefect_internals import url_for
 from tasks.running.retry import patiently
-from tasks.storage.lease import Lease, Writer, hold
+from tasks.storage.lease import Lease, hold
+from tasks.storage.writer_record import Writer
 
 T = TypeVar("T")
 B = TypeVar("B", bound=Batch)

@@ -1,13 +1,9 @@
 """Allow only one writer per output folder, by a lease that the writer's run must renew.
 
-::
-
-    <output>/.amnst-writer/000001.json      who writes here; replaced at every renewal
-
-A record is created and never overwrites another one, so only one of several runs gets the
-folder. A run takes over from a dead run by creating the next number. The record with the highest
-number counts. A writer checks it before each file that it publishes, so a writer that was frozen
-until its lease expired notices the loss.
+A record (`tasks.storage.writer_record`) is created and never overwrites another one, so only one of
+several runs gets the folder. A run takes over from a dead run by creating the next number. A writer
+checks the record before each file that it publishes, so a writer that was frozen until its lease
+expired notices the loss.
 
 A run counts as dead if its record does not change for the duration of the lease, measured by the
 run that wants the folder. Clocks of machines differ by minutes and some servers' time stamps are
@@ -20,11 +16,8 @@ its writer was frozen.
 """
 
 import contextlib
-import dataclasses
-import json
 import logging
 import random
-import re
 import socket
 import time
 import uuid
@@ -32,7 +25,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from threading import Event, Thread
-from typing import NamedTuple
 
 from tasks.running.retry import patiently
 from tasks.storage.errors import StorageError
@@ -40,97 +32,30 @@ from tasks.storage.files import (
     create,
     delete,
     describe,
-    list_files,
     read_if_present,
     remove_empty_folder,
     write_bytes,
 )
-from tasks.storage.process import Process, this_process
+from tasks.storage.process import this_process
 from tasks.storage.uris import is_remote, join
+from tasks.storage.writer_record import (
+    FOLDER,
+    LEASE_S,
+    Record,
+    Seen,
+    Writer,
+    look,
+    records_in,
+)
 
 logger = logging.getLogger(__name__)
 
-FOLDER = ".amnst-writer"
-LEASE_S = 90.0
-"""A run that has not renewed its record for this long loses the folder."""
 _RENEWALS = 4.5
 """Renewals per lease, so that three may fail."""
 _LOOKS = 45
 """Checks of another run's record per lease."""
 _SETTLE_S = 1.0
 """Time after which a server that ignores If-None-Match shows the last of several records."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Writer:
-    """A run that wants to write into a folder.
-
-    Attributes
-    ----------
-    run_id
-        Processes of one run share its lease.
-    name, url
-        Name of the run, and its page in the UI, if it has one.
-    shared
-        Whether processes on other machines also write for the run.
-    """
-
-    run_id: str
-    name: str
-    url: str = ""
-    shared: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Record:
-    """Record of a lease's holder; `renewal` changes at every renewal."""
-
-    writer: Writer
-    host: str
-    process: Process
-    started: str
-    lease_s: float
-    renewal: str
-
-    def to_json(self) -> bytes:
-        return json.dumps(dataclasses.asdict(self), indent=1).encode()
-
-    @classmethod
-    def from_json(cls, data: bytes) -> "_Record | None":
-        """Read what `to_json` wrote; return None for anything else."""
-        try:
-            fields = json.loads(data)
-            writer, process = Writer(**fields.pop("writer")), Process(**fields.pop("process"))
-            return cls(writer=writer, process=process, **fields)
-        except (ValueError, TypeError, KeyError, AttributeError):
-            return None
-
-    def __str__(self) -> str:
-        place = self.writer.url or self.writer.run_id
-        return (
-            f'run "{self.writer.name}" ({place}), process {self.process.pid} on {self.host}, '
-            f"since {self.started}"
-        )
-
-    def has_ended(self) -> bool:
-        """Return whether it is certain that no process can write for this run."""
-        return not self.writer.shared and self.process.has_ended()
-
-
-class _Seen(NamedTuple):
-    """Record that counted when it was read."""
-
-    uri: str
-    number: int
-    data: bytes
-    record: _Record | None
-
-    def is_of(self, run_id: str) -> bool:
-        return self.record is not None and self.record.writer.run_id == run_id
-
-    @property
-    def lease_s(self) -> float:
-        return self.record.lease_s if self.record else LEASE_S
 
 
 @dataclass(frozen=True)
@@ -142,7 +67,7 @@ class Claim:
 
     def check(self) -> None:
         """Check the lease; raise StorageError ``lease_lost`` if the run does not have it."""
-        seen = _look(self.folder_uri)
+        seen = look(self.folder_uri)
         if seen is None or not seen.is_of(self.run_id):
             taken = f"{seen.record} has it" if seen and seen.record else "its record is gone"
             raise StorageError(
@@ -172,7 +97,7 @@ class Lease:
     def take(self) -> None:
         """Take the folder, or join our run's lease; raise StorageError ``output_in_use``."""
         while True:
-            seen = _look(self._folder_uri)
+            seen = look(self._folder_uri)
             if seen is None:
                 taken = self._create(1)
             elif seen.is_of(self._writer.run_id):
@@ -199,7 +124,7 @@ class Lease:
         seen = self._own()
         unseen_s = time.monotonic() - self._others_seen_at
         if seen and (self._is_last or unseen_s > self._lease_s):
-            for uri, number in _records(self._folder_uri):
+            for uri, number in records_in(self._folder_uri):
                 if number <= seen.number:
                     delete(uri)
             remove_empty_folder(join(self._folder_uri, FOLDER))
@@ -210,16 +135,16 @@ class Lease:
             self._write(seen.uri)
         return seen is not None
 
-    def _own(self) -> _Seen | None:
+    def _own(self) -> Seen | None:
         """Return the record if it is this run's; note whether another process has written it."""
-        seen = _look(self._folder_uri)
+        seen = look(self._folder_uri)
         if seen is None or not seen.is_of(self._writer.run_id):
             return None
         if seen.data != self._last:
             self._others_seen_at = time.monotonic()
         return seen
 
-    def _create(self, number: int, *, over: _Seen | None = None) -> bool:
+    def _create(self, number: int, *, over: Seen | None = None) -> bool:
         """Try to create the record of a number; return False if another run was faster."""
         uri, data = join(self._folder_uri, FOLDER, f"{number:06d}.json"), self._data()
         try:
@@ -233,10 +158,10 @@ class Lease:
             time.sleep(_SETTLE_S)
         # A slow run may create its number after the record that it saw has been replaced and
         # another run has taken the folder.
-        is_ours = (seen := _look(self._folder_uri)) is not None and seen.data == data
+        is_ours = (seen := look(self._folder_uri)) is not None and seen.data == data
         is_as_seen = over is None or read_if_present(over.uri) in {None, over.data}
         if is_ours and is_as_seen:
-            for other, other_number in _records(self._folder_uri):
+            for other, other_number in records_in(self._folder_uri):
                 if other_number < number:
                     delete(other)
             self._last = data
@@ -251,7 +176,7 @@ class Lease:
         self._last = data
 
     def _data(self) -> bytes:
-        return _Record(
+        return Record(
             writer=self._writer,
             host=socket.gethostname(),
             process=this_process(),
@@ -260,7 +185,7 @@ class Lease:
             renewal=uuid.uuid4().hex,
         ).to_json()
 
-    def _outlives(self, seen: _Seen) -> bool:
+    def _outlives(self, seen: Seen) -> bool:
         """Wait while another run's record stays the same; return whether it has expired."""
         if seen.record and seen.record.has_ended():
             return True
@@ -275,14 +200,14 @@ class Lease:
         give_up = time.monotonic() + seen.lease_s
         while time.monotonic() < give_up:
             time.sleep(seen.lease_s / _LOOKS)
-            now = _look(self._folder_uri)
+            now = look(self._folder_uri)
             if now is None or now.is_of(self._writer.run_id):
                 return False
             if now.data != seen.data:
                 raise self._in_use(now)
         return True
 
-    def _in_use(self, seen: _Seen) -> StorageError:
+    def _in_use(self, seen: Seen) -> StorageError:
         return StorageError(
             self._folder_uri,
             "write",
@@ -328,29 +253,9 @@ def hold(folder_uri: str, writer: Writer, *, lease_s: float | None = None) -> It
             logger.warning("could not remove the lease; it will expire: %s", error)
 
 
-def _is_at_work_here(seen: _Seen) -> bool:
+def _is_at_work_here(seen: Seen) -> bool:
     """Return whether the holder is a process on this machine that renewed its record recently."""
     if seen.record is None or not seen.record.process.is_here():
         return False
     found = describe(seen.uri)
     return found is not None and time.time() - (found.modified_s or 0.0) < seen.lease_s
-
-
-def _look(folder_uri: str) -> _Seen | None:
-    """Return the record that counts, or None if there is none."""
-    while records := _records(folder_uri):
-        uri, number = records[-1]
-        data = read_if_present(uri)
-        if data is not None:
-            return _Seen(uri, number, data, _Record.from_json(data))
-    return None
-
-
-def _records(folder_uri: str) -> list[tuple[str, int]]:
-    """Return the places and numbers of the records, the highest number last."""
-    found = [
-        (entry.uri, int(name.group(1)))
-        for entry in list_files(join(folder_uri, FOLDER))
-        if (name := re.search(r"/(\d+)\.json$", entry.uri))
-    ]
-    return sorted(found, key=lambda each: each[1])

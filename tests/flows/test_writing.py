@@ -15,8 +15,9 @@ from tasks.report.parts import CATALOG, read_part, result_log
 from tasks.running.workspace import Workspace
 from tasks.storage import files
 from tasks.storage.errors import StorageError
-from tasks.storage.lease import FOLDER, Writer, hold
+from tasks.storage.lease import hold
 from tasks.storage.uris import join
+from tasks.storage.writer_record import FOLDER, Writer
 
 OTHER = Writer(run_id="other", name="day")
 CATALOG_RUN = "a-catalogues-run"

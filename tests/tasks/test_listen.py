@@ -13,8 +13,9 @@ from tasks.report.tables import report_table
 from tasks.running.workspace import Workspace
 from tasks.storage.errors import StorageError
 from tasks.storage.files import list_files
-from tasks.storage.lease import Writer, hold
+from tasks.storage.lease import hold
 from tasks.storage.uris import join
+from tasks.storage.writer_record import Writer
 from tasks.upload import upload_pair
 
 PLACES = {"ambience": "/in/rain.wav", "music": "/in/tune.wav", "output": "rain-tune.wav"}

@@ -14,14 +14,16 @@ import pytest
 
 from tasks.storage import files, lease
 from tasks.storage.errors import StorageError
-from tasks.storage.lease import FOLDER, Claim, Writer, hold
+from tasks.storage.lease import Claim, hold
 from tasks.storage.uris import join
+from tasks.storage.writer_record import FOLDER, Writer
 
 N_TAKERS = 8
 HOLDER = """
 import sys
 from tasks.storage import process
-from tasks.storage.lease import Writer, hold
+from tasks.storage.lease import hold
+from tasks.storage.writer_record import Writer
 
 folder, lease_s, machine, shared = sys.argv[1:]
 if machine:
