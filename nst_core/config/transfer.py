@@ -48,6 +48,7 @@ class CarrierConfig:
     excitation_high_hz: float = within(1500.0, 20.0, 200_000.0)
     """From this frequency on, nearly all is the ambience's own sound."""
     blend_n_fft: int = within(2048, 64, 65_536)
+    """Window in which the ambience's own sound is blended in, frequency by frequency."""
     eq: float = within(0.45, 0.0, 1.0)
     """How far the long-term spectrum moves to the ambience's up to 2 kHz: 0 not at all, 1
     completely. More would cost content."""

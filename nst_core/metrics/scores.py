@@ -14,7 +14,6 @@ import numpy as np
 from nst_core.arrays import FloatArray
 from nst_core.audio.loudness import rms, to_mono
 from nst_core.config import LEVEL
-from nst_core.config.gates import GATES
 from nst_core.metrics.content import chroma_similarity, content_features, correlation, onset_f1
 from nst_core.metrics.gates import carrier_deviation, follow
 from nst_core.metrics.texture import texture_moved
@@ -66,12 +65,6 @@ class Metrics:
     carrier_db: float
     follow: float
     high_share: float
-
-    @property
-    def verdict(self) -> str:
-        """``transfer``, or the `GATES` that it misses; some misses are expected at low strength."""
-        missed = [name for name, least in GATES.items() if not getattr(self, name) >= least]
-        return "misses " + " ".join(missed) if missed else "transfer"
 
 
 def evaluate(

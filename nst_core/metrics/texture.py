@@ -53,8 +53,8 @@ def _grain_statistics(
     ----------
     envelope : shape (n_frames, n_bands), float32
     of_music : shape of ``envelope``
-        If given, the music's own envelope, smoothed by 20 ms, is divided out first, and only the
-        frames in which the music sounds are counted.
+        If given, the music's own envelope, smoothed by `_attack_keeping`, is divided out first,
+        and only the frames in which the music sounds are counted.
     """
     grain = _grain(envelope, sr, of_music)
     mean, deviation = grain.mean(axis=0), grain.std(axis=0) + 1e-9

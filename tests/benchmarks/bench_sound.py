@@ -25,7 +25,8 @@ from nst_core.config import (
     MelConfig,
     preset,
 )
-from nst_core.metrics.scores import GATES, evaluate, high_share
+from nst_core.config.gates import GATES
+from nst_core.metrics.scores import evaluate, high_share
 from nst_core.runtime.tensorflow_setup import setup_tensorflow
 from nst_core.spectral.mel_inversion import mel_to_audio
 from nst_core.transfer.analysis import analyse
@@ -186,7 +187,8 @@ def _random_taps():
 
 def _judge(y: np.ndarray, pair: Pair, ear: Ear) -> dict[str, float]:
     metrics = evaluate(y, pair.music, pair.reference, SR)
-    found = {**dataclasses.asdict(metrics), "passes": metrics.verdict == "transfer"}
+    found = dataclasses.asdict(metrics)
+    found["passes"] = all(found[gate] >= least for gate, least in GATES.items())
     found["dt2"] = demodulated_texture_moved(set_rms(y, LEVEL), pair.music, pair.reference, SR)
     heard = ear.identity(y, pair.ambience_name, pair.reference, pair.music)
     found["ambience_heard"], found["music_heard"] = heard

@@ -7,7 +7,8 @@ import pytest
 
 from nst_core.audio.loudness import set_rms
 from nst_core.audio.reading import read_audio
-from nst_core.metrics.scores import GATES, evaluate
+from nst_core.config.gates import GATES
+from nst_core.metrics.scores import evaluate
 from nst_core.synth.sounds import ambience, music_piece
 from nst_core.transfer.end_to_end import transfer_style
 from nst_core.transfer.looping import loop_to_length
