@@ -6,19 +6,17 @@ has its target loudness and is below the ceiling stays unchanged.
 """
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from nst_core.arrays import Waveform
 from nst_core.audio.limiter import Limited, limit
 from nst_core.audio.loudness import finite_peak, loudness_lufs
 from nst_core.audio.true_peak import true_peak_dbtp
 from nst_core.audio.writing import decoded, encode
 from nst_core.config import OutputConfig
 from nst_core.errors import SignalError
-from nst_core.streaming.arrays import Sliceable, Spool, blocks
-from nst_core.streaming.resampling import resampled
+from nst_core.streaming.arrays import Sliceable, spooled
+from nst_core.streaming.resampling import at_rate
 
 _CLOSE_LU = 0.1
 _MOST_LIMITINGS = 4
@@ -94,8 +92,7 @@ def write_master(
     """
     finite_peak(y)  # refuse empty or non-finite signals before the conversion
     music_lufs = None if music is None else loudness_lufs(music, sr)
-    if sr != output.sample_rate:
-        y = _spooled(resampled(blocks(y), sr, output.sample_rate), scratch)
+    y = at_rate(y, sr, output.sample_rate, scratch=scratch)
     own_lufs = loudness_lufs(y, output.sample_rate)
     target_lufs = _target(output, music_lufs, own_lufs)
 
@@ -109,7 +106,7 @@ def write_master(
         encode(path, limited.y, output.sample_rate, format=output.format, subtype=output.subtype)
         heard, heard_lufs = limited.y, reached_lufs
         if output.format == "ogg":  # Vorbis changes peaks, and the loudness of sharp attacks
-            heard = _spooled(decoded(path), scratch)
+            heard = spooled(decoded(path), scratch)
             heard_lufs = loudness_lufs(heard, output.sample_rate)
         change_lu = heard_lufs - reached_lufs
         true_peak = true_peak_dbtp(heard)
@@ -129,13 +126,6 @@ def write_master(
         f"the {output.format} encoder raises peaks above {output.max_true_peak_dbtp:g} dBTP, "
         "however low they are before encoding; write WAV instead"
     )
-
-
-def _spooled(stretches: Iterable[Waveform], scratch: Path | None) -> Sliceable:
-    spool = Spool(scratch)
-    for stretch in stretches:
-        spool.add(stretch)
-    return spool.whole()
 
 
 def _target(output: OutputConfig, music_lufs: float | None, own_lufs: float) -> float:

@@ -13,6 +13,12 @@ from nst_core.config.sound import (
     OutputConfig,
     Subtype,
 )
+from nst_core.config.strength import (
+    DEFAULT_STRENGTH,
+    Strength,
+    StrengthCurve,
+    check_strength,
+)
 from nst_core.config.training import (
     ClassifierConfig,
     ClassifierKind,
@@ -20,18 +26,18 @@ from nst_core.config.training import (
     TrainingConfig,
 )
 from nst_core.config.transfer import (
+    CARRIER_FIELDS,
     DEFAULT_PRESET,
-    DEFAULT_STRENGTH,
     PRESETS,
     CarrierConfig,
     InversionConfig,
     Start,
     TransferConfig,
-    check_strength,
     preset,
 )
 
 __all__ = [
+    "CARRIER_FIELDS",
     "DEFAULT_PRESET",
     "DEFAULT_STRENGTH",
     "LEVEL",
@@ -47,6 +53,8 @@ __all__ = [
     "OutputConfig",
     "SegmentConfig",
     "Start",
+    "Strength",
+    "StrengthCurve",
     "Subtype",
     "TrainingConfig",
     "TransferConfig",

@@ -21,7 +21,7 @@ class Loop:
 
     Attributes
     ----------
-    clip, period : shape (any,), float32
+    clip, period : shape (any,) or (any, n_channels), float32
         Samples that are heard first, and those that are repeated after them.
     first, n_samples
         Start of the part in the repeated texture, and its length.
@@ -34,19 +34,20 @@ class Loop:
 
     @classmethod
     def of(cls, y: FloatArray, n_samples: int, sr: int, *, first: int = 0) -> "Loop":
-        """Return a loop of a texture of shape (any,), float32, from its sample `first` on."""
+        """Return a loop of a texture, float32, from its sample `first` on; channels are kept."""
         if len(y) >= first + n_samples:
             return cls(y, y, n_samples, first)
         fade = min(int(_MAX_FADE_S * sr), len(y) // 4)
         period = y[: len(y) - fade].copy()
         ramp = np.linspace(0, np.pi / 2, fade, endpoint=False, dtype=np.float32)
+        ramp = ramp.reshape(-1, *[1] * (y.ndim - 1))
         period[:fade] = y[:fade] * np.sin(ramp) + y[len(y) - fade :] * np.cos(ramp)
         return cls(y[: len(period)], period, n_samples, first)
 
     @property
-    def shape(self) -> tuple[int]:
+    def shape(self) -> tuple[int, ...]:
         """Shape of the full array."""
-        return (self.n_samples,)
+        return (self.n_samples, *self.clip.shape[1:])
 
     def __len__(self) -> int:
         return self.n_samples
@@ -79,5 +80,5 @@ class Loop:
 
 
 def loop_to_length(y: FloatArray, n_samples: int, sr: int) -> FloatArray:
-    """Return a texture of shape (any,), repeated as by `Loop`, with shape (n_samples,)."""
+    """Return a texture of shape (any,) or (any, n_channels), repeated as by `Loop`."""
     return Loop.of(y, n_samples, sr)[:]

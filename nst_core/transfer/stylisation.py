@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from nst_core.arrays import FloatArray
+from nst_core.config import Strength
 from nst_core.streaming.arrays import Sliceable
 from nst_core.streaming.npz import open_arrays, save_arrays
 
@@ -22,28 +23,35 @@ class Stylisation:
     ----------
     gain_db : shape (n_frames, n_mels), float16
         Power gain on the mel of the full-strength carrier, or on the music's mel if the
-        transfer does not start from a carrier.
+        transfer does not start from a carrier. None: there is no gain.
     content_loss, style_loss : shape (n_iterations + 1,), float32
-        Losses of the first window; 1 at the other input, 0 at the goal.
+        Losses of the first window; 1 at the other input, 0 at the goal. Empty without a gain.
     best_iteration
         Iteration whose state was kept in the first window.
     carriers : of shape (n_samples,), float32
-        Available carriers of the mono mix, by strength. Not saved: each is as large as the
-        gain and can be recomputed.
+        Available carriers of the mono mix at the work rate, by strength. Not saved: each is
+        larger than the gain and can be recomputed.
     """
 
-    gain_db: Sliceable
+    gain_db: Sliceable | None
     content_loss: FloatArray
     style_loss: FloatArray
     best_iteration: int
-    carriers: Mapping[float, Sliceable] = field(default_factory=dict)
+    carriers: Mapping[Strength, Sliceable] = field(default_factory=dict)
+
+    @classmethod
+    def without_gain(cls, carriers: Mapping[Strength, Sliceable]) -> "Stylisation":
+        """Return the stylisation of a transfer that takes no steps."""
+        nothing = np.zeros(0, np.float32)
+        return cls(None, nothing, nothing, 0, carriers)
 
 
 def save_stylisation(path: Path, stylisation: Stylisation) -> None:
     """Write an uncompressed ``.npz`` without pickles."""
+    nothing = np.zeros((0, 0), np.float16)
     save_arrays(
         path,
-        gain_db=stylisation.gain_db,
+        gain_db=nothing if stylisation.gain_db is None else stylisation.gain_db,
         content_loss=stylisation.content_loss,
         style_loss=stylisation.style_loss,
         best_iteration=np.int64(stylisation.best_iteration),
@@ -54,4 +62,5 @@ def load_stylisation(path: Path) -> Stylisation:
     """Read a file that `save_stylisation` wrote."""
     names = "gain_db", "content_loss", "style_loss", "best_iteration"
     gain_db, content_loss, style_loss, best_iteration = open_arrays(path, *names)
-    return Stylisation(gain_db, content_loss[:], style_loss[:], int(np.asarray(best_iteration)))
+    losses = content_loss[:], style_loss[:]
+    return Stylisation(gain_db if len(gain_db) else None, *losses, int(np.asarray(best_iteration)))
