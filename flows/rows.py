@@ -104,7 +104,8 @@ def _results(batch: Batch, workspace: Workspace, under_way: UnderWay) -> Iterato
     jobs = [job for _, job in to_do]
     if force:
         patiently(lambda: forget(jobs, workspace))
-    if patiently(lambda: needs_transfer(jobs, workspace)):
+    with_network = [job for job in jobs if job.config.uses_network]
+    if patiently(lambda: needs_transfer(with_network, workspace)):
         load_model(batch.model, workspace)
     listener().stage("render pairs")
     yield from render_pairs(while_held(to_do, batch), workspace, under_way)

@@ -11,8 +11,9 @@ from prefect.states import Completed, Failed
 from pydantic import Field
 
 from flows.catalog import accepted_manifest
-from flows.parameters import Parameters, Place
+from flows.parameters import Place
 from flows.requests import (
+    ControlValues,
     InputPlaces,
     Listen,
     ModelPlace,
@@ -20,7 +21,7 @@ from flows.requests import (
     RenderRequest,
     SkipInvalid,
     Sound,
-    Strength,
+    StrengthOrCurve,
     default_of,
 )
 from flows.server.connection import ServerError
@@ -36,7 +37,7 @@ from tasks.storage.uris import join
 logger = logging.getLogger(__name__)
 
 
-class InboxRequest(Parameters):
+class InboxRequest(ControlValues):
     """Request to watch an inbox: its place, and how its manifests are rendered."""
 
     inbox: Annotated[Place, Field(title="Inbox", description="Folder or s3:// prefix")]
@@ -55,7 +56,7 @@ class InboxRequest(Parameters):
     ] = 10.0
     model: ModelPlace = default_of("model")
     preset: PresetName = default_of("preset")
-    strength: Strength = default_of("strength")
+    strength: StrengthOrCurve = default_of("strength")
     sound: Sound = default_of("sound")
     input_roots: InputPlaces = default_of("input_roots")
     skip_invalid: SkipInvalid = default_of("skip_invalid")

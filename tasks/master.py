@@ -6,7 +6,7 @@ from pathlib import Path
 from nst_core.arrays import FloatArray
 from nst_core.audio.loudness import spread_lufs
 from nst_core.audio.mastering import write_master
-from nst_core.config import OutputConfig
+from nst_core.config import OutputConfig, Strength, StrengthCurve
 from nst_core.metrics.scores import evaluate
 from nst_core.streaming.arrays import Sliceable
 from tasks.report.words import verdict
@@ -21,7 +21,7 @@ def write_and_judge(
     *,
     music: Sliceable,
     ambience: FloatArray,
-    strength: float,
+    strength: Strength,
     n_threads: int,
     scratch: Path,
 ) -> dict[str, Json]:
@@ -46,12 +46,14 @@ def write_and_judge(
     """
     levels = write_master(path, y, sr, output, music=music, scratch=scratch)
     # Measure before the limiter, at the sample rate that the figures are calibrated for.
-    figures = evaluate(y, music, ambience, sr, n_threads=n_threads)
+    figures = dataclasses.asdict(evaluate(y, music, ambience, sr, n_threads=n_threads))
+    duration_s = len(y) / sr
+    mean_strength = StrengthCurve.of(strength).mean(duration_s)
     return {
-        "duration_s": len(y) / sr,
+        "duration_s": duration_s,
         "sample_rate": output.sample_rate,
         **dataclasses.asdict(levels),
         "ambience_lufs": spread_lufs(ambience, sr, n_channels=max(y.shape[1:], default=1)),
-        **{name: round(value, 4) for name, value in dataclasses.asdict(figures).items()},
-        "verdict": verdict(dataclasses.asdict(figures), strength),
+        **{name: round(value, 4) for name, value in figures.items()},
+        "verdict": verdict(figures, mean_strength),
     }

@@ -9,7 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from flows.requests import RenderRequest, default_of
-from nst_core.config import AudioFormat, OutputConfig
+from nst_core.config import DEFAULT_STRENGTH, AudioFormat, OutputConfig, Strength
 from tasks.jobs.listen import DEFAULT_INPUTS, Inputs
 
 _REQUEST = RenderRequest.model_fields
@@ -39,7 +39,13 @@ class RenderOptions:
     output: Annotated[str, field_help("output")]
     model: Annotated[str | None, field_help("model")] = default_of("model")
     preset: Annotated[str, field_help("preset")] = default_of("preset")
-    strength: Annotated[float, field_help("strength")] = default_of("strength")
+    strength: Annotated[Strength, field_help("strength")] = DEFAULT_STRENGTH
+    excitation: Annotated[float | None, field_help("excitation")] = None
+    timbre: Annotated[float | None, field_help("timbre")] = None
+    grain: Annotated[float | None, field_help("grain")] = None
+    attack: Annotated[float | None, field_help("attack")] = None
+    swell: Annotated[float | None, field_help("swell")] = None
+    wet: Annotated[float | None, field_help("wet")] = None
     format: Annotated[AudioFormat, _sound_help("format")] = OutputConfig.format
     sample_rate: Annotated[int, _sound_help("sample_rate")] = OutputConfig.sample_rate
     loudness_lufs: Annotated[float | None, _sound_help("loudness_lufs")] = None

@@ -15,6 +15,8 @@ from nst_core.config import (
     SUBTYPES,
     AudioFormat,
     OutputConfig,
+    Strength,
+    StrengthCurve,
     check_strength,
 )
 from nst_core.config import (
@@ -31,8 +33,14 @@ def transfer(
     music: str,
     *,
     output: Annotated[str, Parameter(name=["--output", "-o"])],
-    strength: float = DEFAULT_STRENGTH,
+    strength: Strength = DEFAULT_STRENGTH,
     preset: str = DEFAULT_PRESET,
+    excitation: Annotated[float | None, field_help("excitation")] = None,
+    timbre: Annotated[float | None, field_help("timbre")] = None,
+    grain: Annotated[float | None, field_help("grain")] = None,
+    attack: Annotated[float | None, field_help("attack")] = None,
+    swell: Annotated[float | None, field_help("swell")] = None,
+    wet: Annotated[float | None, field_help("wet")] = None,
     seed: int | None = None,
     start: float = 0.0,
     duration: float | None = None,
@@ -52,7 +60,7 @@ def transfer(
     output
         File for the result: .wav, .flac or .ogg. An existing file is replaced.
     strength
-        0 (the music) to 1 (the ambience plays it).
+        0 (the music) to 1 (the ambience plays it), or a curve such as 0:0.2;30:0.8.
     preset
         real, closed (no steps, faster), mel or original.
     seed
@@ -69,7 +77,12 @@ def transfer(
         Print the figures as one line of JSON to stdout.
     """
     check_strength(strength)
-    config = preset_named(preset, **({} if seed is None else {"seed": seed}))
+    given = {
+        "seed": seed, "excitation": excitation, "timbre": timbre, "grain": grain,
+        "attack": attack, "swell": swell, "wet": wet,
+    }  # fmt: skip
+    set_here = {name: value for name, value in given.items() if value is not None}
+    config = preset_named(preset, **set_here)
     sound = OutputConfig(format=_format_of(output), sample_rate=sample_rate)
     from flows.settings import Settings
     from tasks.single import SinglePair, render_single
@@ -153,12 +166,14 @@ def _format_of(output: str) -> AudioFormat:
     raise ConfigError(f"output {output!r} must end in .{', .'.join(SUBTYPES)}")
 
 
-def _told(figures: dict[str, Any], strength: float) -> str:
+def _told(figures: dict[str, Any], strength: Strength) -> str:
     from tasks.report.words import in_words
+
+    mean_strength = StrengthCurve.of(strength).mean(figures["duration_s"])
 
     return (
         f"{figures['duration_s']:.1f} s, {figures['loudness_lufs']:.1f} LUFS: "
-        f"{in_words(figures, strength)}\n"
+        f"{in_words(figures, mean_strength)}\n"
         f"content {figures['content']:.2f}, texture {figures['texture']:.2f}, "
         f"carrier {figures['carrier_db']:.1f} dB, follow {figures['follow']:.2f}"
     )

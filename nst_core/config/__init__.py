@@ -27,17 +27,20 @@ from nst_core.config.training import (
 )
 from nst_core.config.transfer import (
     CARRIER_FIELDS,
+    CONTROLS,
     DEFAULT_PRESET,
     PRESETS,
     CarrierConfig,
     InversionConfig,
     Start,
     TransferConfig,
+    controls,
     preset,
 )
 
 __all__ = [
     "CARRIER_FIELDS",
+    "CONTROLS",
     "DEFAULT_PRESET",
     "DEFAULT_STRENGTH",
     "LEVEL",
@@ -59,5 +62,6 @@ __all__ = [
     "TrainingConfig",
     "TransferConfig",
     "check_strength",
+    "controls",
     "preset",
 ]

@@ -31,19 +31,39 @@ class CarrierConfig:
     n_bands: int = within(76, 2, 1024)
     texture_frames: int = within(30, 1, 10_000)
     """Standard deviation of the Gaussian that separates an ambience's grain from its swells."""
-    grain: float = within(1.15, 0.0, 2.0)
+    grain: float = within(
+        1.15,
+        0.0,
+        2.0,
+        title="Grain",
+        help="How much of the ambience's fast fluctuation the result has, 0 (none) to 2",
+    )
     """Exponent of the grain: how much of the ambience's fast fluctuation the result has. A sparse
     ambience gets a smaller one, see `sparse_grain`."""
     sparse_grain: float = within(0.85, 0.1, 10.0)
     """An ambience counts as sparse from this deviation of its band powers from their slow part:
     rain has 0.75, a river 1.1, a keyboard 2.0."""
     texture_cap: float = within(50.0, 1.0, 1e6)
-    swell: float = within(0.0, 0.0, 1.0)
+    swell: float = within(
+        0.0,
+        0.0,
+        1.0,
+        title="Swell",
+        help="How much of the ambience's slow movement (waves, gusts, passing cars) the result "
+        "has, 0 (none) to 1",
+    )
     """How much of the ambience's slow movement (waves, gusts, passing cars) the result has."""
     swell_frames: int = within(90, 1, 10_000)
     """Standard deviation of the Gaussian that this movement is measured with: a quarter of a
     second."""
-    excitation: float = within(0.7, 0.0, 1.0)
+    excitation: float = within(
+        0.7,
+        0.0,
+        1.0,
+        title="Excitation",
+        help="How much of the sound is the ambience itself: 0 (the ambience tuned to the music's "
+        "partials) to 1 (the ambience alone, at the music's levels)",
+    )
     """How much of the carrier's power is the ambience's own sound, without the music's partials:
     this share where the melody is, and more above. At 0 there is none, at 1 nothing else."""
     excitation_low_hz: float = within(300.0, 20.0, 100_000.0)
@@ -52,7 +72,13 @@ class CarrierConfig:
     """From this frequency on, nearly all is the ambience's own sound."""
     blend_n_fft: int = within(4096, 64, 65_536)
     """Window in which the ambience's own sound is blended in, frequency by frequency."""
-    timbre: float = within(0.45, 0.0, 1.0)
+    timbre: float = within(
+        0.45,
+        0.0,
+        1.0,
+        title="Timbre",
+        help="How far the long-term spectrum moves from the music's (0) to the ambience's (1)",
+    )
     """How far the long-term spectrum moves to the ambience's up to 2 kHz: 0 not at all, 1
     completely. More would cost content. Higher bands move further."""
     timbre_high_hz: float = within(4000.0, 100.0, 200_000.0)
@@ -60,7 +86,13 @@ class CarrierConfig:
     edge_frames: float = within(10.0, 0.5, 10_000.0)
     """Width of the smoothing that keeps onsets; 26 lowers content and follow, and fails pairs."""
     edge_bands: int = within(8, 0, 1024)
-    attack: float = within(0.5, 0.0, 1.0)
+    attack: float = within(
+        0.5,
+        0.0,
+        1.0,
+        title="Attack",
+        help="How sharp the music's attacks stay, 0 (blurred) to 1",
+    )
     """How sharp attacks stay: how much a rise of the level reduces that smoothing. At 0 every
     attack is blurred."""
     expand: float = within(0.2, 0.0, 4.0)
@@ -124,7 +156,13 @@ class TransferConfig:
     """Whitening floor, as a share of the mean deviation."""
     max_gain_db: float = within(20.0, 0.0, 120.0)
     """Bound of the mel gain that is applied to the carrier's spectrum."""
-    wet: float = within(1.0, 0.0, 1.0)
+    wet: float = within(
+        1.0,
+        0.0,
+        1.0,
+        title="Wet",
+        help="Share of the transfer in the result, 0 (the music itself) to 1 (the transfer alone)",
+    )
     """Share of the transfer in the result; the rest is the music, unchanged, beneath it."""
     window_s: float = within(60.0, 10.0, 1800.0)
     """Longer music is rendered in windows of this length, to bound memory."""
@@ -181,6 +219,8 @@ the weights (50 and 10) and the 100 steps of the project that this one started f
 nearest layers of our classifier and with our losses, which do not diverge."""
 
 
+CONTROLS = ("excitation", "timbre", "grain", "attack", "swell", "wet")
+"""Fields of `TransferConfig` and its `CarrierConfig` that a row, a form or an option can set."""
 CARRIER_FIELDS = frozenset(each.name for each in dataclasses.fields(CarrierConfig))
 
 
@@ -200,3 +240,11 @@ def preset(name: str, **overrides: object) -> TransferConfig:
     if of_carrier:
         overrides["carrier"] = dataclasses.replace(found.carrier, **of_carrier)  # type: ignore[arg-type]  # checked by the dataclass
     return dataclasses.replace(found, **overrides)  # type: ignore[arg-type]
+
+
+def controls(config: TransferConfig) -> dict[str, float]:
+    """Return the values of `CONTROLS`."""
+    return {
+        name: getattr(config.carrier if name in CARRIER_FIELDS else config, name)
+        for name in CONTROLS
+    }

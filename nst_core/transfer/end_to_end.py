@@ -48,8 +48,8 @@ def transfer_style(
         are mixed down. The image of a stereo ambience is used where the music is stereo. A short
         ambience is looped; of a long one, the first five minutes are used. Several ambiences, in
         a list or tuple, are blended: each is scaled to the same level and by the root of its
-        share (constant power), and looped to the longest. The blend defines the style statistics, so a band's mean power is the
-        weighted mean of theirs.
+        share (constant power), and looped to the longest. The blend defines the style
+        statistics, so a band's mean power is the weighted mean of theirs.
     sr
         Sample rate of all inputs and of the result in Hz. The work is done at 44.1 or 48 kHz.
     ambience_weights

@@ -337,7 +337,8 @@ def apply_mel_gain(
         known = gain_db[low : int(at[-1]) + 2].astype(np.float32)
         gain = np.clip(_between(known, at - low), -most, most)
         gain *= weights.since(part.around.start).at(n, hop)[:, None]
-        gain = (gain * np.float32(math.log(10) / 20)) @ spread
+        nepers = np.asarray(gain * (math.log(10) / 20), np.float32)
+        gain = nepers @ spread
         D = stft(x, n_fft, hop)
         D *= np.exp(gain, out=gain)
         return istft(D, hop, len(x))
@@ -349,7 +350,7 @@ def apply_mel_gain(
 def _spread(mel: MelConfig, high_hz: float) -> FloatArray:
     """Return the matrix from log gains of mel bands to those of bins, (n_mels, n_bins)."""
     bank = mel_bank(mel, high_hz=high_hz)
-    spread = np.asarray(bank / (bank.sum(axis=0) + np.float32(1e-9)), np.float32)
+    spread: FloatArray = bank / (bank.sum(axis=0) + np.float32(1e-9))
     highest = np.flatnonzero(bank.any(axis=0))[-1]
     if high_hz < mel.sr / 2:
         spread[:, highest + 1 :] = spread[:, [highest]]

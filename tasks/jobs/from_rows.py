@@ -3,11 +3,11 @@
 import dataclasses
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from nst_core.config import OutputConfig, TransferConfig, preset
+from nst_core.config import OutputConfig, Strength, TransferConfig, preset
 from nst_core.errors import NSTError
 from nst_core.transfer.blending import shares
 from tasks.jobs.listen import DEFAULT_INPUTS, Inputs
@@ -23,8 +23,10 @@ class RenderDefaults:
     """Settings for rows that set none of their own."""
 
     preset: str
-    strength: float
+    strength: Strength
     output: OutputConfig
+    controls: Mapping[str, float] = field(default_factory=dict)
+    """Values of `nst_core.config.CONTROLS` in place of the preset's."""
     model_path: str
     model_sha256: str
     output_uri: str
@@ -141,7 +143,7 @@ def _real_and_links(folder: str) -> tuple[str, frozenset[str]]:
 
 def transfer_config(row: ManifestRow, defaults: RenderDefaults) -> TransferConfig:
     """Return the row's preset or the catalogue's, with the row's own values."""
-    return preset(row.preset or defaults.preset, **row.transfer_overrides)
+    return preset(row.preset or defaults.preset, **{**defaults.controls, **row.transfer_overrides})
 
 
 def output_config(row: ManifestRow, defaults: RenderDefaults) -> OutputConfig:

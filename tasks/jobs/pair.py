@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from nst_core import ALGORITHM_VERSION
-from nst_core.config import DEFAULT_PRESET, MelConfig, OutputConfig, TransferConfig
+from nst_core.config import DEFAULT_PRESET, MelConfig, OutputConfig, Strength, TransferConfig
 from tasks.jobs.keys import ResultKey, artefact_key, parameters
 from tasks.jobs.listen import DEFAULT_INPUTS, Inputs
 from tasks.storage.lease import Claim
 
-_ANALYSIS_VERSION = 7
+_ANALYSIS_VERSION = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +23,7 @@ class AnalysisJob:
     uri: str
     sha256: str
     name: str
-    """``music``, which stays stereo, or ``ambience``, which is mixed to mono."""
+    """``music`` or ``ambience``."""
     start_s: float = 0.0
     duration_s: float | None = None
     mel: MelConfig = field(default_factory=MelConfig)
@@ -39,7 +39,7 @@ class AnalysisJob:
         )
 
 
-_BLEND_VERSION = 1
+_BLEND_VERSION = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +91,7 @@ class PairJob:
     model_path: str
     model_sha256: str
     config: TransferConfig
-    strength: float
+    strength: Strength
     output: OutputConfig
     output_uri: str
     claim: Claim | None = None
@@ -103,13 +103,14 @@ class PairJob:
     def transfer(self) -> ResultKey:
         """Key of the stylisation at full strength; rows that differ only in strength share it.
 
-        It covers both inputs, the model and the configuration.
+        It covers both inputs, the configuration, and the model if the configuration uses it.
         """
+        model = [self.model_sha256] if self.config.uses_network else []
         key = artefact_key(
             "transfer",
             ALGORITHM_VERSION,
             parameters(self.config),
-            [self.music.key, self.ambience.key, self.model_sha256],
+            [self.music.key, self.ambience.key, *model],
         )
         return ResultKey("transfer", key)
 
