@@ -19,6 +19,8 @@ _EPS = np.float32(1e-9)
 _TINY = np.float32(1e-12)
 _EQ_LIMIT = 1e3
 """Bound of the long-term band power ratio: 30 dB."""
+_TOP_BANDS = 4
+"""Highest bands of the music, whose envelope the ambience has above them."""
 _HIGH_TIMBRE = 5.0
 """Exponent that makes the timbre at high frequencies 0.95 where it is 0.45 at low ones."""
 _SHARPEST = 8.0
@@ -166,6 +168,8 @@ class BandTarget:
     transfer: FloatArray
     smooth_music: FloatArray
     levels: BandLevels
+    n_own: int
+    """Bands that the music has; above them it is silent, and `transfer` has the ambience."""
 
     def at(self, weight: FloatArray, config: CarrierConfig) -> FloatArray:
         """Return the target at weights of shape (n_frames,): 0 is the music, 1 the transfer."""
@@ -176,6 +180,7 @@ class BandTarget:
         mixed: FloatArray = (self.transfer + floor) / (self.smooth_music + floor)
         np.power(mixed, weight[:, None], out=mixed)
         mixed *= music  # without the floor: silence stays silent
+        mixed[:, self.n_own :] = self.transfer[:, self.n_own :] * weight[:, None] ** 2
         return mixed
 
 
@@ -225,14 +230,44 @@ def unexpanded_target(
     music_power, ambience_power = (band_powers(y, sr, config) for y in (music, ambience))
     levels = levels or BandLevels.of(music_power, ambience_power, config)
     smooth_music = _smooth(music_power, config, levels)
+    n_own = _bands_of_music(levels, sr, config)
+    envelope, level = smooth_music, levels.music
+    if n_own < len(level):
+        envelope, level = _continued(smooth_music, levels, n_own)
     target = _grain(ambience_power, config)
     np.power(target, levels.texture_exponent(config), out=target)
-    target *= smooth_music
-    long_term = (levels.ambience + _EPS) / (levels.music + _EPS)
+    target *= envelope
+    long_term = (levels.ambience + _EPS) / (level + _EPS)
     target *= np.clip(long_term, 1 / _EQ_LIMIT, _EQ_LIMIT) ** _eq_by_band(sr, config)
     if config.swell > 0:
         target *= _swell(ambience_power, levels, config)
-    return BandTarget(music_power, target, smooth_music, levels)
+    return BandTarget(music_power, target, smooth_music, levels, n_own)
+
+
+def _bands_of_music(levels: BandLevels, sr: int, config: CarrierConfig) -> int:
+    """Return how many bands the music has: recordings may end at 8, 11 or 16 kHz."""
+    centres = erb_centres(config.n_bands, config.band_n_fft, sr)
+    is_heard = levels.music > levels.ambience / _EQ_LIMIT
+    heard = np.flatnonzero(is_heard | (centres < config.timbre_high_hz))
+    return int(heard[-1]) + 1
+
+
+def _continued(
+    smooth_music: FloatArray, levels: BandLevels, n_own: int
+) -> tuple[FloatArray, FloatArray]:
+    """Give silent upper bands the envelope of the highest bands of the music.
+
+    Returns
+    -------
+    Envelope, shape (n_frames, n_bands), and its mean, shape (n_bands,)
+        30 dB below the ambience, which the equalisation then nearly makes up for.
+    """
+    envelope, level = smooth_music.copy(), levels.music.copy()
+    top = slice(max(n_own - _TOP_BANDS, 0), n_own)
+    own = smooth_music[:, top].mean(axis=1) / (levels.music[top].mean() + _TINY)
+    level[n_own:] = levels.ambience[n_own:] / _EQ_LIMIT
+    envelope[:, n_own:] = own[:, None] * level[n_own:]
+    return envelope, level
 
 
 def _eq_by_band(sr: int, config: CarrierConfig) -> FloatArray:

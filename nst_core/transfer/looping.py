@@ -5,9 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from nst_core.arrays import FloatArray
-from nst_core.audio.loudness import set_rms
-from nst_core.errors import SignalError
-from nst_core.streaming.arrays import Sliceable
 
 _MAX_FADE_S = 1.0
 
@@ -60,23 +57,6 @@ class Loop:
             again = np.arange(max(start, len(self.clip)), stop) % len(self.period)
             y = np.concatenate([y, self.period[again]])
         return y
-
-    def at_level(self, level: float) -> Sliceable:
-        """Return the loop scaled to a root mean square of `level`, full scale 1.
-
-        Raises
-        ------
-        SignalError
-            ``silent``: this part of the texture is silent.
-        """
-        try:
-            return set_rms(self, level)
-        except SignalError:
-            raise SignalError(
-                f"the ambience is silent from sample {self.first} on, for the length of the "
-                "music; use one without long silence, or cut the silence off",
-                code="silent",
-            ) from None
 
 
 def loop_to_length(y: FloatArray, n_samples: int, sr: int) -> FloatArray:

@@ -42,6 +42,8 @@ from nst_core.transfer.stylisation import GAIN_FLOOR, Stylisation
 
 _NO_SIDE = 1e-3
 """A side below this share of the middle (-60 dB) is only the noise of a codec."""
+_SILENT = 0.01
+"""A later part of the ambience that is 40 dB quieter is not used: the beginning is heard twice."""
 _OWN_SIDE = 0.05
 """From this share of its middle (-26 dB) on, an ambience's own side is used."""
 
@@ -176,7 +178,7 @@ def _render_stereo(inside: _Inside, music: Sliceable, clip: FloatArray) -> Slice
         level = rms(own)
         return set_rms(_render_levelled(inside, set_rms(own), texture), level)
 
-    n, sr, config = len(music), inside.sr, inside.config
+    n, sr = len(music), inside.sr
     of_mid, of_side = derive(middle, music), derive(side, music)
     mono = set_rms(to_mono(clip))
     render_mid = partial(render_channel, of_mid, Loop.of(mono, n, sr), inside)
@@ -187,7 +189,7 @@ def _render_stereo(inside: _Inside, music: Sliceable, clip: FloatArray) -> Slice
     else:
         # A texture is uncorrelated with a part of itself that is far away.
         texture = Loop.of(mono, n, sr, first=len(mono) // 2)
-    levelled = texture.at_level(LEVEL) if config.start == "carrier" else texture
+    levelled = Loop.of(mono, n, sr) if rms(texture) < _SILENT * LEVEL else set_rms(texture)
     carriers = inside.stylisation.carriers
     without = replace(inside.stylisation, carriers={})  # they belong to the middle
     render_side = partial(render_channel, of_side, levelled, replace(inside, stylisation=without))
