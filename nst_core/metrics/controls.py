@@ -19,7 +19,8 @@ _ANCHOR_HZ = 3500.0
 def mix(music: FloatArray, ambience: FloatArray, sr: int) -> FloatArray:
     """Mix both at equal levels."""
     del sr
-    return set_rms(music + ambience)
+    together: FloatArray = music + ambience
+    return set_rms(together)
 
 
 def eq(music: FloatArray, ambience: FloatArray, sr: int) -> FloatArray:
@@ -33,7 +34,8 @@ def eq(music: FloatArray, ambience: FloatArray, sr: int) -> FloatArray:
 
 def eq_mix(music: FloatArray, ambience: FloatArray, sr: int) -> FloatArray:
     """Equalise the music to the ambience's long-term spectrum, then mix both at equal levels."""
-    return set_rms(eq(music, ambience, sr) + ambience)
+    together: FloatArray = eq(music, ambience, sr) + ambience
+    return set_rms(together)
 
 
 def vocoder(music: FloatArray, ambience: FloatArray, sr: int) -> FloatArray:
@@ -53,4 +55,5 @@ def low_pass(music: FloatArray, ambience: FloatArray, sr: int) -> FloatArray:
     """
     del ambience
     sections = ellip(10, 0.02, 30, _ANCHOR_HZ, fs=sr, output="sos")
-    return set_rms(sosfiltfilt(sections, music).astype(np.float32))
+    dull: FloatArray = sosfiltfilt(sections, music).astype(np.float32)
+    return set_rms(dull)
