@@ -13,8 +13,8 @@ from cyclopts import App, CycloptsError, CycloptsPanel, Parameter
 from flows.cli.exit_codes import DATA, STORAGE, USAGE
 from flows.cli.interruption import exit_code, heed_ctrl_c, heed_sigterm, heeding_sigterm
 from flows.cli.options import Globs, Ids, RenderOptions
-from flows.cli.panel_commands import panel
 from flows.cli.pair_commands import plan, plan_here, transfer
+from flows.cli.panel_commands import panel
 from flows.cli.report_commands import report
 from flows.cli.run_commands import cancel, retry, schedule, schedules, submit, unschedule, wait
 from flows.cli.server_commands import deploy, doctor, serve, worker

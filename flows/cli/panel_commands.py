@@ -114,7 +114,7 @@ def _score(files: list[str], key: str, *, json: bool) -> int:
         return USAGE
     result = score(answers, known)
     print(as_json(result) if json else as_text(result), end="")
-    return 1 if refused else 0
+    return 1 if refused or not result.listeners else 0
 
 
 def _tell(text: str) -> None:

@@ -60,7 +60,9 @@ class Deck {
     this.load([]);
   }
 
+  // The sounds that are loaded already stay, with their position.
   load(names) {
+    if (names.length && names.join() === [...this.sounds.keys()].join()) return;
     this.sounds.forEach((sound) => sound.close());
     this.sounds = new Map(names.map((name) => [name, new Sound(name, this)]));
     this.active = null;

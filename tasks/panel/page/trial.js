@@ -89,8 +89,7 @@ function drawTrial() {
       element("button", { type: "button", class: "plain", onclick: () => show(STATE.at - 1) }, "Back"),
       element("p", { id: "missing", class: "trouble", role: "alert" }),
       element("button", { type: "button", class: "next", onclick: next }, STATE.at + 1 < N_STEPS ? "Next" : "Finish")));
-  const names = [trial.music, trial.ambience, ...trial.sounds];
-  if (![...DECK.sounds.keys()].every((name) => names.includes(name)) || !DECK.sounds.size || DECK.sounds.size !== names.length) DECK.load(names);
+  DECK.load([trial.music, trial.ambience, ...trial.sounds]);
   DECK.onHeard = (name) => {
     STATE.heard[name] = true;
     keep();
