@@ -145,6 +145,11 @@ def test_sounds_are_switched_at_one_position(page: Page) -> None:
     assert page.evaluate("() => [...DECK.sounds.values()].every((each) => each.audio.paused)")
 
 
+def test_the_length_is_shown_before_anything_plays(page: Page) -> None:
+    start(page)
+    expect(page.locator("#time")).to_have_text("0:00 / 0:03")
+
+
 def test_nothing_is_skipped(page: Page) -> None:
     start(page)
     heard(page, "B")

@@ -16,7 +16,10 @@ class Sound {
     this.audio = new Audio();
     this.audio.preload = "auto";
     this.audio.loop = true;
-    this.audio.addEventListener("loadedmetadata", () => this.place());
+    this.audio.addEventListener("loadedmetadata", () => {
+      this.place();
+      deck.onTick();
+    });
     this.audio.addEventListener("playing", () => deck.began(this));
     this.audio.addEventListener("timeupdate", () => deck.onTick());
     this.audio.addEventListener("error", () => this.audio.src && deck.broke(this));
