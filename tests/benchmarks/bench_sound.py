@@ -26,6 +26,7 @@ from nst_core.config import (
     preset,
 )
 from nst_core.config.gates import GATES
+from nst_core.metrics import controls
 from nst_core.metrics.scores import evaluate, high_share
 from nst_core.runtime.tensorflow_setup import setup_tensorflow
 from nst_core.spectral.mel_inversion import mel_to_audio
@@ -149,17 +150,17 @@ def methods():
         "real": real,
         "closed": ours("closed"),
         "music": lambda pair: pair.music,
-        "mix": peer(cheats.mix),
+        "mix": peer(controls.mix),
         "mix, more ambience": lambda pair: set_rms(pair.music + 2 * pair.looped),
         "real, random net": ours("real", random),
         "real, no net": ours("real", style_layers=("input",)),
         "real, no excitation": ours("real", carrier=CarrierConfig(excitation=0.0)),
         "mel": ours("mel"),
         "original": ours("original"),
-        "EQ + mix": peer(cheats.eq_mix),
+        "EQ + mix": peer(controls.eq_mix),
         "side-chained mix": peer(cheats.side_chain),
-        "vocoder": peer(cheats.vocoder),
-        "EQ": peer(cheats.eq),
+        "vocoder": peer(controls.vocoder),
+        "EQ": peer(controls.eq),
         "mel round trip": peer(cheats.mel_round_trip),
         "50:50 crossfade": lambda pair: cheats.crossfade(pair.music, real(pair)),
         "positive control": peer(cheats.under_envelopes),
