@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from nst_core.carrier.weights import Weights
+from nst_core.config.weights import Weights
 from nst_core.config import CarrierConfig, StrengthCurve
 
 HALF_RATE = CarrierConfig(

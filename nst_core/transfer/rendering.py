@@ -16,7 +16,7 @@ from nst_core.arrays import FloatArray
 from nst_core.audio.loudness import rms, set_rms, to_mono
 from nst_core.audio.rumble import without_rumble
 from nst_core.carrier.track import carry
-from nst_core.carrier.weights import Weights
+from nst_core.config.weights import Weights
 from nst_core.config import (
     DEFAULT_STRENGTH,
     LEVEL,

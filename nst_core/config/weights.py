@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from nst_core.arrays import FloatArray
-from nst_core.config import StrengthCurve
+from nst_core.config.strength import StrengthCurve
 
 _EXPONENT = 0.7
 """With it, the texture grows evenly with the strength."""
