@@ -4,6 +4,7 @@ The dataclasses are frozen and check their values when they are created. They ar
 flow parameters, and their canonical JSON is part of every cache key.
 """
 
+from nst_core.config.refining import RefineConfig
 from nst_core.config.sound import (
     LEVEL,
     SUBTYPES,
@@ -54,6 +55,7 @@ __all__ = [
     "InversionConfig",
     "MelConfig",
     "OutputConfig",
+    "RefineConfig",
     "SegmentConfig",
     "Start",
     "Strength",
