@@ -15,6 +15,7 @@ from nst_core.config import (
     CONTROLS,
     DEFAULT_PRESET,
     DEFAULT_STRENGTH,
+    PRESET_HELP,
     PRESETS,
     CarrierConfig,
     OutputConfig,
@@ -42,8 +43,8 @@ PresetName = Annotated[
     str,
     Field(
         title="Preset",
-        description="Preset for rows without one: real (the default), closed (no steps, "
-        "faster); mel and original (from a mel alone)",
+        description="Preset for rows without one. "
+        + "; ".join(f"{name}: {purpose}" for name, purpose in PRESET_HELP.items()),
         json_schema_extra={"enum": list(PRESETS)},
     ),
     AfterValidator(_known_preset),

@@ -20,7 +20,8 @@ from nst_core.runtime.tensorflow_setup import setup_tensorflow
 from nst_core.streaming.arrays import derive
 from nst_core.streaming.resampling import at_rate
 from nst_core.transfer.analysis import Analysis, analyse
-from nst_core.transfer.rendering import render, without_steps
+from nst_core.transfer.carrying import carry_and_refine
+from nst_core.transfer.rendering import render
 from nst_core.transfer.stylisation import Stylisation
 from tasks.master import write_and_judge
 from tasks.model import fetch_model
@@ -110,7 +111,7 @@ def _stylise(
 ) -> Stylisation:
     options = {**options, "strength": pair.strength}
     if not pair.config.uses_network:
-        return without_steps(music.recording, ambience.recording, pair.config, **options)
+        return carry_and_refine(music.recording, ambience.recording, pair.config, **options)
     model = fetch_model(pair.model, workspace)
     setup_tensorflow(workspace.n_threads)
     from nst_core.classifier.saving import load_classifier  # noqa: PLC0415  # TensorFlow takes seconds

@@ -9,7 +9,7 @@ from nst_core.errors import ModelError
 from nst_core.runtime.memory import return_freed_memory
 from nst_core.runtime.tensorflow_setup import setup_tensorflow
 from nst_core.transfer.analysis import load_analysis, load_recording
-from nst_core.transfer.rendering import without_steps
+from nst_core.transfer.carrying import carry_and_refine
 from nst_core.transfer.stylisation import Stylisation, save_stylisation
 from tasks.jobs.pair import PairJob
 from tasks.running import handover as carriers
@@ -53,7 +53,7 @@ def _stylise(
         "strength": job.strength, "n_threads": workspace.n_threads, "scratch": scratch,
     }  # fmt: skip
     if not job.config.uses_network:
-        return without_steps(load_recording(music), load_recording(ambience), job.config, **how)
+        return carry_and_refine(load_recording(music), load_recording(ambience), job.config, **how)
     setup_tensorflow(workspace.n_threads)
     from nst_core.classifier.saving import load_classifier  # noqa: PLC0415  # TensorFlow takes seconds
     from nst_core.transfer.neural import stylise  # noqa: PLC0415

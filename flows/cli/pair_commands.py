@@ -62,7 +62,7 @@ def transfer(
     strength
         0 (the music) to 1 (the ambience plays it), or a curve such as 0:0.2;30:0.8.
     preset
-        real, closed (no steps, faster), mel or original.
+        real, closed (faster), classifier, mel or original.
     seed
         Seed of a start from noise.
     start

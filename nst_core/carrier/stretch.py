@@ -15,8 +15,8 @@ from nst_core.arrays import FloatArray
 from nst_core.carrier.band_target import BandLevels, BandTarget, Contour, band_target
 from nst_core.carrier.excitation import Partials, blend_plain, excite, partials, refocus
 from nst_core.carrier.imposition import impose
-from nst_core.config.weights import Weights
 from nst_core.config import CarrierConfig
+from nst_core.config.weights import Weights
 from nst_core.runtime.threads import side_by_side
 
 

@@ -14,8 +14,8 @@ import numpy as np
 from nst_core.arrays import FloatArray
 from nst_core.carrier.band_target import BandLevels, Contour, band_powers, unexpanded_target
 from nst_core.carrier.stretch import carrier
-from nst_core.config.weights import Weights
 from nst_core.config import CarrierConfig
+from nst_core.config.weights import Weights
 from nst_core.streaming.arrays import Sliceable, Spool
 from nst_core.streaming.windows import Stretch, stretches
 

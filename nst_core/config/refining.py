@@ -14,10 +14,10 @@ class RefineConfig:
     ``tests/benchmarks/README.md``.
     """
 
-    n_fft: int = within(512, 64, 65_536)
-    hop_length: int = within(128, 1, 32_768)
+    n_fft: int = within(1024, 64, 65_536)
+    hop_length: int = within(256, 1, 32_768)
     """A gain holds for this long."""
-    n_bands: int = within(64, 8, 1024)
+    n_bands: int = within(76, 8, 1024)
     style_weight: float = within(3.0, 0.0, 1e6)
     content_weight: float = within(1.5, 0.0, 1e6)
     """More keeps more onsets and less grain; see the benchmarks."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from nst_core.config.ranges import check, check_choice, check_hop, check_ranges, within
+from nst_core.config.refining import RefineConfig
 from nst_core.errors import ConfigError
 
 Start = Literal["carrier", "music", "ambience", "noise", "mix"]
@@ -145,7 +146,8 @@ class TransferConfig:
     style_layers: tuple[str, ...] = ("conv1",)
     content_weight: float = within(5.0, 0.0, 1e6)
     style_weight: float = within(3.0, 0.0, 1e6)
-    n_iterations: int = within(8, 0, 10_000)
+    n_iterations: int = within(0, 0, 10_000)
+    """Steps of the classifier's descent on the mel. 0: no network is used."""
     learning_rate: float = within(0.18, 1e-6, 10.0)
     seed: int = within(0, 0, 2**32 - 1)
     local_norm_frames: int = within(21, 1, 10_001)
@@ -168,6 +170,7 @@ class TransferConfig:
     """Longer music is rendered in windows of this length, to bound memory."""
     window_overlap_s: float = within(2.0, 0.1, 450.0)
     carrier: CarrierConfig = field(default_factory=CarrierConfig)
+    refine: RefineConfig = field(default_factory=RefineConfig)
     inversion: InversionConfig = field(default_factory=InversionConfig)
 
     def __post_init__(self) -> None:
@@ -200,12 +203,22 @@ class TransferConfig:
 
 DEFAULT_PRESET = "real"
 
+_UNREFINED = RefineConfig(n_steps=0)
+
 PRESETS: dict[str, TransferConfig] = {
     DEFAULT_PRESET: TransferConfig(),
-    "closed": TransferConfig(n_iterations=0),
-    "mel": TransferConfig(start="music", content_weight=0.75, n_iterations=30, learning_rate=0.25),
+    "closed": TransferConfig(refine=_UNREFINED),
+    "classifier": TransferConfig(refine=_UNREFINED, n_iterations=8),
+    "mel": TransferConfig(
+        start="music",
+        refine=_UNREFINED,
+        content_weight=0.75,
+        n_iterations=30,
+        learning_rate=0.25,
+    ),
     "original": TransferConfig(
         start="music",
+        refine=_UNREFINED,
         content_layers=("input", "conv1"),
         style_layers=("conv2",),
         content_weight=50.0,
@@ -213,11 +226,15 @@ PRESETS: dict[str, TransferConfig] = {
         n_iterations=100,
     ),
 }
-"""``closed`` uses no steps: it is faster, and keeps a little less of the music. ``mel`` and
-``original`` change the music's own mel-spectrogram and then retrieve its phase. ``original`` has
-the weights (50 and 10) and the 100 steps of the project that this one started from, with the
-nearest layers of our classifier and with our losses, which do not diverge."""
 
+PRESET_HELP = {
+    "real": "the best sound; uses no network",
+    "closed": "faster: the carrier without the descent that refines it",
+    "classifier": "the genre classifier's layers decide what is content and what is style",
+    "mel": "the classifier on the music's own mel, without a carrier: close to the music",
+    "original": "weights and steps of the project that AM-NST grew from: for comparison",
+}
+"""What each preset is for, in a line."""
 
 CONTROLS = ("excitation", "timbre", "grain", "attack", "swell", "wet")
 """Fields of `TransferConfig` and its `CarrierConfig` that a row, a form or an option can set."""

@@ -12,6 +12,7 @@ import numpy as np
 
 from nst_core.arrays import FloatArray
 from nst_core.config import RefineConfig
+from nst_core.config.weights import Weights
 from nst_core.refine.descent import descend
 from nst_core.refine.loss import Loss, Texture
 from nst_core.refine.spectrum import Layout, Spectrum
@@ -112,10 +113,9 @@ def _descend(
 def apply_band_gains(
     y: Sliceable,
     gains: Sliceable,
-    sr: int,
     config: RefineConfig,
+    weights: Weights,
     *,
-    weight: float = 1.0,
     scratch: Path | None = None,
 ) -> Sliceable:
     """Scale a waveform in time and frequency by a share of log gains, with its own phases.
@@ -126,8 +126,8 @@ def apply_band_gains(
         The carrier that was refined, or another one or another channel of the same length.
     gains : shape (n_frames, n_bands), float32
         From `refine_gains`.
-    weight
-        Factor on the log gains: 0 leaves `y` as it is.
+    weights
+        Factor on the log gains, along time, and the rate of `y`: 0 leaves `y` as it is.
     scratch
         Folder for a long result; if None, it stays in memory.
 
@@ -135,17 +135,18 @@ def apply_band_gains(
     -------
     shape (n_samples,), float32
     """
-    layout = Layout.of(config.n_fft, config.hop_length, config.n_bands, sr)
-    longest = round(block_sizes.SIZES.carried_s * sr)
+    layout = Layout.of(config.n_fft, config.hop_length, config.n_bands, weights.sr)
+    longest = round(block_sizes.SIZES.carried_s * weights.sr)
     grid = 2 * config.hop_length  # pairs of frames start at the start of a stretch
     parts = stretches(len(y), longest, 2 * config.n_fft, grid)
-    return in_stretches(partial(_scaled, y, gains, layout, weight), parts, scratch=scratch)
+    return in_stretches(partial(_scaled, y, gains, layout, weights), parts, scratch=scratch)
 
 
 def _scaled(
-    y: Sliceable, gains: Sliceable, layout: Layout, weight: float, part: Stretch
+    y: Sliceable, gains: Sliceable, layout: Layout, weights: Weights, part: Stretch
 ) -> FloatArray:
     x = y[part.around]
     first = part.around.start // layout.hop_length
-    of_part = gains[first : first + frame_count(len(x), layout.hop_length)]
-    return Spectrum.of(x, layout).waveform(of_part.astype(np.float32) * np.float32(weight))
+    of_part = gains[first : first + frame_count(len(x), layout.hop_length)].astype(np.float32)
+    of_part *= weights.since(part.around.start).at(len(of_part), layout.hop_length)[:, None]
+    return Spectrum.of(x, layout).waveform(of_part)

@@ -22,7 +22,8 @@ from nst_core.streaming.arrays import of_length
 from nst_core.streaming.resampling import resample
 from nst_core.transfer.analysis import analyse
 from nst_core.transfer.blending import blend, shares
-from nst_core.transfer.rendering import render, without_steps
+from nst_core.transfer.carrying import carry_and_refine
+from nst_core.transfer.rendering import render
 
 if TYPE_CHECKING:
     from nst_core.classifier.saving import Classifier
@@ -104,7 +105,7 @@ def transfer_style(
         classifier = classifier or load_classifier()
         stylisation = stylise(analysed, texture, classifier, config, **options)
     else:
-        stylisation = without_steps(analysed.recording, texture.recording, config, **options)
+        stylisation = carry_and_refine(analysed.recording, texture.recording, config, **options)
     rendered = render(
         *(analysed.y, texture.y),
         stylisation,

@@ -21,9 +21,9 @@ from nst_core.streaming.arrays import Sliceable
 from nst_core.streaming.resampling import at_rate
 from nst_core.streaming.windows import join_windows, window_bounds
 from nst_core.transfer.analysis import Analysis
+from nst_core.transfer.carrying import Pair
 from nst_core.transfer.descent import optimise
 from nst_core.transfer.looping import Loop
-from nst_core.transfer.rendering import carriers_of_middle, without_steps
 from nst_core.transfer.stylisation import GAIN_FLOOR, Stylisation
 
 
@@ -65,11 +65,6 @@ def stylise(
     SignalError, ConfigError
         As `transfer_style`.
     """
-    if not config.uses_network:
-        sounds = music.recording, ambience.recording
-        return without_steps(
-            *sounds, config, strength=strength, n_threads=n_threads, scratch=scratch
-        )
     mel = classifier.mel
     n_frames = len(music.mel_frames)
     u_ambience = compress(ambience.M)
@@ -118,8 +113,8 @@ def _carriers(
 ) -> tuple[Sliceable, dict[Strength, Sliceable]]:
     """Return the carrier of full strength, and that of the strength to render."""
     strengths = list(dict.fromkeys([1.0, *([strength] if strength != 0 else [])]))
-    sounds = music.recording, ambience.recording
-    carriers = carriers_of_middle(*sounds, config, strengths, scratch=scratch)
+    pair = Pair.of(music.recording, ambience.recording, scratch)
+    carriers = pair.carriers(config, strengths, scratch=scratch)
     return carriers[0], {strengths[-1]: carriers[-1]}
 
 

@@ -16,7 +16,6 @@ from nst_core.arrays import FloatArray
 from nst_core.audio.loudness import rms, set_rms, to_mono
 from nst_core.audio.rumble import without_rumble
 from nst_core.carrier.track import carry
-from nst_core.config.weights import Weights
 from nst_core.config import (
     DEFAULT_STRENGTH,
     LEVEL,
@@ -26,7 +25,9 @@ from nst_core.config import (
     TransferConfig,
 )
 from nst_core.config.rates import work_rate
+from nst_core.config.weights import Weights
 from nst_core.errors import SignalError
+from nst_core.refine.gains import apply_band_gains
 from nst_core.runtime.threads import available_threads, side_by_side, thread_budget
 from nst_core.spectral.mel import mel_bank, n_frames, power_mel
 from nst_core.spectral.mel_inversion import mel_to_audio
@@ -208,6 +209,14 @@ def _render_levelled(inside: _Inside, y: Sliceable, texture: Sliceable) -> Slice
         if carrier is None:
             weights = [inside.weights]
             (carrier,) = carried(y, texture, inside.sr, config, weights, scratch=inside.scratch)
+        if inside.stylisation.band_gains is not None:
+            carrier = apply_band_gains(
+                carrier,
+                inside.stylisation.band_gains,
+                config.refine,
+                inside.weights,
+                scratch=inside.scratch,
+            )
         if gain_db is None:
             return carrier
         return apply_mel_gain(
@@ -234,42 +243,6 @@ def _render_levelled(inside: _Inside, y: Sliceable, texture: Sliceable) -> Slice
         n_samples=len(y),
         n_threads=available_threads(),
     )
-
-
-def without_steps(
-    music: Recording,
-    ambience: Recording,
-    config: TransferConfig,
-    *,
-    strength: Strength = DEFAULT_STRENGTH,
-    n_threads: int = 1,
-    scratch: Path | None = None,
-) -> Stylisation:
-    """Return the stylisation of a configuration that uses no network, with its carrier.
-
-    Parameters are those of `nst_core.transfer.neural.stylise`.
-    """
-    if strength == 0:
-        return Stylisation.without_gain({})
-    with thread_budget(n_threads):
-        (carrier,) = carriers_of_middle(music, ambience, config, [strength], scratch=scratch)
-    return Stylisation.without_gain({strength: carrier})
-
-
-def carriers_of_middle(
-    music: Recording,
-    ambience: Recording,
-    config: TransferConfig,
-    strengths: Sequence[Strength],
-    *,
-    scratch: Path | None = None,
-) -> list[Sliceable]:
-    """Return the carrier of the mono mixes at each strength, at the work rate and `LEVEL`."""
-    sr = work_rate(music.sr)
-    y = music.mono_at(sr, scratch=scratch)
-    texture = Loop.of(ambience.mono_at(sr, scratch=scratch)[:], len(y), sr)
-    weights = [Weights(StrengthCurve.of(each), sr) for each in strengths]
-    return carried(y, texture, sr, config, weights, scratch=scratch)
 
 
 def carried(

@@ -31,6 +31,8 @@ class Stylisation:
     carriers : of shape (n_samples,), float32
         Available carriers of the mono mix at the work rate, by strength. Not saved: each is
         larger than the gain and can be recomputed.
+    band_gains : shape (n_frames, n_bands), float16
+        Log power gains that refine the carrier; None if it is not refined.
     """
 
     gain_db: Sliceable | None
@@ -38,20 +40,23 @@ class Stylisation:
     style_loss: FloatArray
     best_iteration: int
     carriers: Mapping[Strength, Sliceable] = field(default_factory=dict)
+    band_gains: Sliceable | None = None
 
     @classmethod
-    def without_gain(cls, carriers: Mapping[Strength, Sliceable]) -> "Stylisation":
-        """Return the stylisation of a transfer that takes no steps."""
+    def without_gain(
+        cls, carriers: Mapping[Strength, Sliceable], band_gains: Sliceable | None = None
+    ) -> "Stylisation":
+        """Return the stylisation of a transfer that uses no network."""
         nothing = np.zeros(0, np.float32)
-        return cls(None, nothing, nothing, 0, carriers)
+        return cls(None, nothing, nothing, 0, carriers, band_gains)
 
 
 def save_stylisation(path: Path, stylisation: Stylisation) -> None:
     """Write an uncompressed ``.npz`` without pickles."""
-    nothing = np.zeros((0, 0), np.float16)
     save_arrays(
         path,
-        gain_db=nothing if stylisation.gain_db is None else stylisation.gain_db,
+        gain_db=_or_nothing(stylisation.gain_db),
+        band_gains=_or_nothing(stylisation.band_gains),
         content_loss=stylisation.content_loss,
         style_loss=stylisation.style_loss,
         best_iteration=np.int64(stylisation.best_iteration),
@@ -60,7 +65,16 @@ def save_stylisation(path: Path, stylisation: Stylisation) -> None:
 
 def load_stylisation(path: Path) -> Stylisation:
     """Read a file that `save_stylisation` wrote."""
-    names = "gain_db", "content_loss", "style_loss", "best_iteration"
-    gain_db, content_loss, style_loss, best_iteration = open_arrays(path, *names)
-    losses = content_loss[:], style_loss[:]
-    return Stylisation(gain_db if len(gain_db) else None, *losses, int(np.asarray(best_iteration)))
+    names = "gain_db", "content_loss", "style_loss", "best_iteration", "band_gains"
+    gain_db, content_loss, style_loss, best_iteration, band_gains = open_arrays(path, *names)
+    return Stylisation(
+        gain_db if len(gain_db) else None,
+        content_loss[:],
+        style_loss[:],
+        int(np.asarray(best_iteration)),
+        band_gains=band_gains if len(band_gains) else None,
+    )
+
+
+def _or_nothing(gains: Sliceable | None) -> Sliceable:
+    return np.zeros((0, 0), np.float16) if gains is None else gains
