@@ -34,7 +34,7 @@ class RefineConfig:
     rate: float = within(0.4, 1e-6, 10.0)
     """Length of the first step of every gain, in nepers of power."""
     settled: float = within(0.08, 1e-6, 10.0)
-    """Style loss up to which a carrier is left as it is; from twice this on, it is refined fully."""
+    """Style loss up to which a carrier is left as it is; from twice this on, gains are whole."""
     slow_s: float = within(0.25, 0.01, 10.0)
     """Window of the mean that is divided out of the grain under the music's envelope."""
     own_s: float = within(0.122, 0.01, 10.0)

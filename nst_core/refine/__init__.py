@@ -1,1 +1,1 @@
-"""Descent on a carrier's own spectrum: its grain moves to the ambience's, its onsets to the music's."""
+"""Descent on a carrier: grain to the ambience's, onsets and envelope to the music's."""

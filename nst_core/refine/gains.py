@@ -14,8 +14,9 @@ from nst_core.arrays import FloatArray
 from nst_core.config import RefineConfig
 from nst_core.config.weights import Weights
 from nst_core.refine.descent import descend
+from nst_core.refine.frames import Layout
 from nst_core.refine.loss import Loss, Texture
-from nst_core.refine.spectrum import Layout, Spectrum
+from nst_core.refine.spectrum import Spectrum
 from nst_core.spectral.stft import frame_count
 from nst_core.streaming import block_sizes
 from nst_core.streaming.arrays import Sliceable

@@ -1,9 +1,9 @@
 """The loss that gains are descended on, and its gradient in closed form.
 
-It has four parts: the grain's statistics (to the ambience's), the onsets (to the music's), the
-long-term spectrum (to the carrier's own, which has the wanted equalisation) and the size of the
-gains. The first two are 0 at their goals and 1 at the other input, so a weight means the same for
-every pair.
+It has five parts: the grain's statistics (to the ambience's), the onsets and the slow envelope of
+every band (to the music's), the long-term spectrum (to the carrier's own, which has the wanted
+equalisation) and the size of the gains. The first three are 0 at their goals and 1 at the other
+input, so a weight means the same for every pair.
 """
 
 from dataclasses import dataclass
@@ -16,16 +16,18 @@ from scipy.ndimage import convolve1d
 from nst_core.arrays import FloatArray
 from nst_core.config import RefineConfig
 from nst_core.refine.envelope import Envelope
+from nst_core.refine.frames import Layout
 from nst_core.refine.grain import Grain, GrainKind
 from nst_core.refine.onsets import Onsets, Rises
-from nst_core.refine.spectrum import Layout, Spectrum
+from nst_core.refine.spectrum import Spectrum
 from nst_core.refine.statistics import Measure, Statistics, Whitening
 from nst_core.runtime.threads import side_by_side
 from nst_core.spectral.bands import band_spectrogram
 from nst_core.spectral.erb import erb_bank
 
 _BEFORE_S, _AFTER_S = 0.005, 0.020
-"""Half widths of the music's envelope: it may fade like a room, but hardly rise before an attack."""
+"""Half widths of the music's envelope: it may fade like a room, but hardly rise before an
+attack."""
 _ENVELOPE_FLOOR = np.float32(3e-3)
 _HEARD, _LOUD = 0.02, 0.95
 """The music sounds in frames above this share of this quantile of its level."""

@@ -18,6 +18,7 @@ _DEVIATION_FLOOR = 0.3
 as much as the others."""
 _TINY = np.float32(1e-9)
 _N_MOMENTS = 4
+_ZERO, _TWO, _THREE = np.float32(0), np.float32(2), np.float32(3)
 
 
 @dataclass(frozen=True)
@@ -117,45 +118,46 @@ def _measure(
     rows: npt.NDArray[np.float64],
 ) -> None:
     """Fill `centred`, with zeros where nothing is heard, and `rows`, summed in double precision."""
-    n_frames, n_bands = grain.shape
-    n_heard = 0
-    for t in range(n_frames):
-        if heard[t]:
-            n_heard += 1
-            for b in range(n_bands):
-                x = (grain[t, b] - mean[b]) * inverse[b]
-                centred[t, b] = x
-                rows[0, b] += x
-        else:
-            centred[t] = 0
-    for b in range(n_bands):
-        rows[0, b] /= n_heard
+    n_bands = grain.shape[1]
+    centred[:] = 0
+    for t in np.flatnonzero(heard):
+        for b in range(n_bands):
+            x = (grain[t, b] - mean[b]) * inverse[b]
+            centred[t, b] = x
+            rows[0, b] += x
+    n_heard = heard.sum()
+    rows[0] /= n_heard
     average = rows[0].astype(np.float32)
-    for t in range(n_frames):
-        if not heard[t]:
-            continue
-        c = centred[t]
-        for b in range(n_bands):
-            c[b] -= average[b]
-        for b in range(n_bands):
-            square = c[b] * c[b]
-            rows[1, b] += square
-            rows[2, b] += square if c[b] > 0 else np.float32(0)
-            rows[3, b] += square * c[b]
+    for t in np.flatnonzero(heard):
+        centred[t] -= average
+        _add_moments(centred[t], rows)
         for i in range(len(lags)):
             if t >= lags[i]:
                 earlier, row = centred[t - lags[i]], rows[4 + i]
                 for b in range(n_bands):
-                    row[b] += c[b] * earlier[b]
-        for i in range(len(tails)):
-            above, below = rows[4 + len(lags) + 2 * i], rows[5 + len(lags) + 2 * i]
-            edge = tails[i]
-            for b in range(n_bands):
-                above[b] += max(c[b] - edge, np.float32(0))
-                below[b] += max(-c[b] - edge, np.float32(0))
-    for i in range(1, len(rows)):
-        for b in range(n_bands):
-            rows[i, b] /= n_heard
+                    row[b] += centred[t, b] * earlier[b]
+        _add_tails(centred[t], tails, rows[4 + len(lags) :])
+    rows[1:] /= n_heard
+
+
+@numba.njit(error_model="numpy", cache=True, nogil=True)
+def _add_moments(c: FloatArray, rows: npt.NDArray[np.float64]) -> None:
+    variance, one_sided, third = rows[1], rows[2], rows[3]
+    for b in range(len(c)):
+        square = c[b] * c[b]
+        variance[b] += square
+        one_sided[b] += square if c[b] > 0 else _ZERO
+        third[b] += square * c[b]
+
+
+@numba.njit(error_model="numpy", cache=True, nogil=True)
+def _add_tails(c: FloatArray, tails: FloatArray, rows: npt.NDArray[np.float64]) -> None:
+    for i in range(len(tails)):
+        above, below, edge = rows[2 * i], rows[2 * i + 1], tails[i]
+        for b in range(len(c)):
+            over, under = c[b] - edge, -c[b] - edge
+            above[b] += over if over > 0 else _ZERO
+            below[b] += under if under > 0 else _ZERO
 
 
 @numba.njit(error_model="numpy", cache=True, nogil=True)
@@ -170,41 +172,36 @@ def _spread_back(
 ) -> None:
     """Add the gradient of the rows to that of the covariance, in place."""
     n_frames, n_bands = centred.shape
-    two, three, zero = np.float32(2), np.float32(3), np.float32(0)
     totals = np.zeros(n_bands)
-    n_heard = 0
-    for t in range(n_frames):
-        if not heard[t]:
-            found[t] = 0
-            continue
-        n_heard += 1
-        c, out = centred[t], found[t]
-        for b in range(n_bands):
-            one_sided = rows[2, b] if c[b] > 0 else zero
-            out[b] += c[b] * (two * (rows[1, b] + one_sided) + three * rows[3, b] * c[b])
+    for t in np.flatnonzero(heard):
+        out = found[t]
+        _add_slopes(centred[t], rows, out)
         for i in range(len(lags)):
-            row = rows[4 + i]
-            if t >= lags[i]:
-                other = centred[t - lags[i]]
-                for b in range(n_bands):
-                    out[b] += row[b] * other[b]
-            if t + lags[i] < n_frames:
-                other = centred[t + lags[i]]
-                for b in range(n_bands):
-                    out[b] += row[b] * other[b]
-        for i in range(len(tails)):
-            above, below = rows[4 + len(lags) + 2 * i], rows[5 + len(lags) + 2 * i]
-            edge = tails[i]
-            for b in range(n_bands):
-                out[b] += above[b] if c[b] > edge else zero
-                out[b] -= below[b] if -c[b] > edge else zero
-        for b in range(n_bands):
-            totals[b] += out[b]
+            for other in (t - lags[i], t + lags[i]):
+                if 0 <= other < n_frames:
+                    for b in range(n_bands):
+                        out[b] += rows[4 + i, b] * centred[other, b]
+        _add_tail_slopes(centred[t], tails, rows[4 + len(lags) :], out)
+        totals += out
     # Each frame also moves the mean that is subtracted from all.
-    shift = np.empty(n_bands, np.float32)
-    for b in range(n_bands):
-        shift[b] = rows[0, b] - totals[b] / n_heard
+    shift = (rows[0] - totals / heard.sum()).astype(np.float32)
     for t in range(n_frames):
-        if heard[t]:
-            for b in range(n_bands):
-                found[t, b] = (found[t, b] + shift[b]) * inverse[b]
+        for b in range(n_bands):
+            found[t, b] = (found[t, b] + shift[b]) * inverse[b] if heard[t] else _ZERO
+
+
+@numba.njit(error_model="numpy", cache=True, nogil=True)
+def _add_slopes(c: FloatArray, rows: FloatArray, out: FloatArray) -> None:
+    variance, one_sided, third = rows[1], rows[2], rows[3]
+    for b in range(len(c)):
+        second = variance[b] + (one_sided[b] if c[b] > 0 else _ZERO)
+        out[b] += c[b] * (_TWO * second + _THREE * third[b] * c[b])
+
+
+@numba.njit(error_model="numpy", cache=True, nogil=True)
+def _add_tail_slopes(c: FloatArray, tails: FloatArray, rows: FloatArray, out: FloatArray) -> None:
+    for i in range(len(tails)):
+        above, below, edge = rows[2 * i], rows[2 * i + 1], tails[i]
+        for b in range(len(c)):
+            out[b] += above[b] if c[b] > edge else _ZERO
+            out[b] -= below[b] if -c[b] > edge else _ZERO

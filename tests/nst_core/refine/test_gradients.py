@@ -7,10 +7,11 @@ import pytest
 
 from nst_core.config import RefineConfig
 from nst_core.refine.envelope import Envelope
+from nst_core.refine.frames import Layout
 from nst_core.refine.grain import Grain, GrainKind, moving_mean, moving_mean_adjoint
 from nst_core.refine.loss import Loss, Texture
 from nst_core.refine.onsets import Onsets, Rises
-from nst_core.refine.spectrum import Layout, Spectrum
+from nst_core.refine.spectrum import Spectrum
 from nst_core.refine.statistics import Measure, Statistics, Whitening
 from nst_core.synth.sounds import ambience, music_piece
 
