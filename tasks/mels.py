@@ -9,8 +9,9 @@ from nst_core.classifier.dataset import analyse_segments, load_audio_segments, s
 from nst_core.config import AudioLimits
 from nst_core.errors import AudioError
 from nst_core.transfer.analysis import analyse, save_analysis
-from tasks.jobs.pair import AnalysisJob
+from tasks.jobs.pair import AnalysisJob, OriginJob
 from tasks.jobs.training import SegmentMelJob
+from tasks.origin import keep_origin
 from tasks.running.caching import ArtefactPolicy, artefact, produce
 from tasks.running.retry import RETRIES
 from tasks.running.workspace import Workspace
@@ -28,6 +29,8 @@ def compute_mels(job: AnalysisJob, workspace: Workspace) -> Record:
         scratch = path.parent
         with fetch_input(job.uri, scratch) as source:
             audio = _read(job, source, scratch)
+            if job.name == "music":
+                keep_origin(OriginJob(uri=job.uri, sha256=job.sha256), source, workspace)
         name = f'{job.name} "{job.uri}"'
         save_analysis(path, analyse(audio.y, job.mel, name=name, scratch=scratch))
         return {"duration_s": len(audio.y) / job.mel.sr, "warnings": list(audio.warnings)}

@@ -1,16 +1,20 @@
 """Render one pair of files at once: no manifest, no cache and no server."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 from nst_core.audio.loudness import to_mono
+from nst_core.audio.origin import read_origin
 from nst_core.audio.reading import LongAudio, read_long_audio
 from nst_core.config import DEFAULT_STRENGTH, AudioLimits, OutputConfig, TransferConfig
 from nst_core.errors import AudioError
 from nst_core.runtime.tensorflow_setup import setup_tensorflow
 from nst_core.transfer.analysis import analyse
 from nst_core.transfer.rendering import render
+from tasks.jobs.pair import comment_on
 from tasks.master import write_and_judge
 from tasks.model import fetch_model
 from tasks.running.workspace import Workspace
@@ -70,6 +74,8 @@ def render_single(pair: SinglePair, workspace: Workspace) -> RenderedPair:
     mel = classifier.mel
     with workspace.scratch_folder() as scratch:
         read = {name: _read(pair, name, mel.sr, scratch) for name in ("music", "ambience")}
+        with _fetched(pair.music, scratch) as path:
+            origin = read_origin(path)
         music, ambience = (
             analyse(audio.y, mel, name=f'{name} "{getattr(pair, name)}"', scratch=scratch)
             for name, audio in read.items()
@@ -92,7 +98,8 @@ def render_single(pair: SinglePair, workspace: Workspace) -> RenderedPair:
         texture = to_mono(ambience.y[:])
         figures = write_and_judge(
             path, y, mel.sr, pair.sound, music=music.y, ambience=texture,
-            strength=pair.strength, scratch=scratch, **options,
+            strength=pair.strength, origin=origin, scratch=scratch, **options,
+            comment=comment_on([pair.ambience], pair.music, pair.strength),
         )  # fmt: skip
         publish(path, pair.output)
         if pair.picture:
@@ -103,23 +110,30 @@ def render_single(pair: SinglePair, workspace: Workspace) -> RenderedPair:
             draw_mels(drawn, {name: to_mono(each) for name, each in sounds.items()}, mel.sr)
             publish(drawn, pair.picture)
     warnings = [f"{name}: {each}" for name, audio in read.items() for each in audio.warnings]
+    warnings += [f"music: {each}" for each in origin.warnings]
     return RenderedPair({"output": pair.output, "strength": pair.strength, **figures}, warnings)
 
 
 def _read(pair: SinglePair, name: str, sr: int, scratch: Path) -> LongAudio:
     place = pair.music if name == "music" else pair.ambience
     is_music = name == "music"
+    with _fetched(place, scratch) as path:
+        return read_long_audio(
+            path,
+            sr=sr,
+            mono=not is_music,
+            start_s=pair.start_s if is_music else 0.0,
+            duration_s=pair.duration_s if is_music else None,
+            at_most_s=None if is_music else AudioLimits.max_ambience_s,
+            scratch=scratch,
+        )
+
+
+@contextmanager
+def _fetched(place: str, scratch: Path) -> Iterator[Path]:
     with fetch_input(place, scratch) as path:
         try:
-            return read_long_audio(
-                path,
-                sr=sr,
-                mono=not is_music,
-                start_s=pair.start_s if is_music else 0.0,
-                duration_s=pair.duration_s if is_music else None,
-                at_most_s=None if is_music else AudioLimits.max_ambience_s,
-                scratch=scratch,
-            )
+            yield path
         except AudioError as error:
             # A remote file is read from a temporary copy, whose name means nothing to the user.
             raise AudioError(error.code, place, error.reason) from error

@@ -41,7 +41,7 @@ class RenderOptions:
     preset: Annotated[str, field_help("preset")] = default_of("preset")
     strength: Annotated[float, field_help("strength")] = default_of("strength")
     format: Annotated[AudioFormat, _sound_help("format")] = OutputConfig.format
-    sample_rate: Annotated[int, _sound_help("sample_rate")] = OutputConfig.sample_rate
+    sample_rate: Annotated[int | None, _sound_help("sample_rate")] = OutputConfig.sample_rate
     loudness_lufs: Annotated[float | None, _sound_help("loudness_lufs")] = None
     only: Annotated[list[str] | None, field_help("only", many=True)] = None
     limit: Annotated[int | None, field_help("limit")] = default_of("limit")

@@ -6,6 +6,7 @@ flow parameters, and their canonical JSON is part of every cache key.
 
 from nst_core.config.sound import (
     LEVEL,
+    LOSSY,
     SUBTYPES,
     AudioFormat,
     AudioLimits,
@@ -35,6 +36,7 @@ __all__ = [
     "DEFAULT_PRESET",
     "DEFAULT_STRENGTH",
     "LEVEL",
+    "LOSSY",
     "PRESETS",
     "SUBTYPES",
     "AudioFormat",
