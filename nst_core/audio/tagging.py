@@ -1,14 +1,14 @@
 """Writing of tags: the same tags give the same bytes.
 
-libsndfile writes the texts into WAV, FLAC, OGG and Opus. This module adds what it cannot write: covers,
-and the tags of MP3, whose texts it would write in a wrong encoding. (mutagen could do all this, but is
-under the GPL, which would bind everybody who passes on this package with it.)
+libsndfile writes the texts into WAV, FLAC, OGG and Opus. This module adds what it cannot write:
+covers, and the tags of MP3, whose texts it would write in a wrong encoding. (mutagen could do all
+this, but it is under the GPL, which would bind everybody who passes on this package with it.)
 
 References
 ----------
-ID3v2.4: https://id3.org/id3v2.4.0-structure. FLAC's picture: RFC 9639, section 8.8. Vorbis comments:
-https://xiph.org/vorbis/doc/v-comment.html; pictures in them: https://wiki.xiph.org/VorbisComment.
-Opus: RFC 7845, section 5.2. Ogg pages: RFC 3533, section 6.
+ID3v2.4: https://id3.org/id3v2.4.0-structure. FLAC's picture: RFC 9639, section 8.8. Vorbis
+comments: https://xiph.org/vorbis/doc/v-comment.html; pictures in them:
+https://wiki.xiph.org/VorbisComment. Opus: RFC 7845, section 5.2. Ogg pages: RFC 3533, section 6.
 """
 
 import base64

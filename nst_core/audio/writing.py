@@ -38,8 +38,8 @@ _QUALITY: dict[AudioFormat, dict[str, Any]] = {
     "opus": {"compression_level": 0.64},
 }
 """Settings of the encoders: LAME's best variable bit rate (V0, up to 270 kbit/s in stereo), and
-about 190 kbit/s for Vorbis (its quality 6) and Opus. Ambiences are noisy, and noise is what encoders
-blur first."""
+about 190 kbit/s for Vorbis (its quality 6) and Opus. Ambiences are noisy, and noise is what
+encoders blur first."""
 
 
 def write_audio(
