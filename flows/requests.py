@@ -46,6 +46,14 @@ Strength = Annotated[
     ),
 ]
 Sound = Annotated[OutputConfig, Field(title="Sound files")]
+Album = Annotated[
+    bool,
+    Field(
+        title="Album",
+        description="Keep the differences in loudness between the pieces of music: loudness_lufs "
+        "is then that of all pieces together",
+    ),
+]
 InputPlaces = Annotated[
     tuple[Place, ...],
     Field(
@@ -90,6 +98,7 @@ class RenderRequest(Parameters):
     preset: PresetName = DEFAULT_PRESET
     strength: Strength = DEFAULT_STRENGTH
     sound: Sound = OutputConfig()
+    album: Album = False
     input_roots: InputPlaces = ()
     only: Annotated[
         tuple[str, ...],

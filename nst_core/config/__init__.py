@@ -5,8 +5,10 @@ flow parameters, and their canonical JSON is part of every cache key.
 """
 
 from nst_core.config.sound import (
+    HIGHEST_LUFS,
     LEVEL,
     LOSSY,
+    LOWEST_LUFS,
     SUBTYPES,
     AudioFormat,
     AudioLimits,
@@ -35,8 +37,10 @@ from nst_core.config.transfer import (
 __all__ = [
     "DEFAULT_PRESET",
     "DEFAULT_STRENGTH",
+    "HIGHEST_LUFS",
     "LEVEL",
     "LOSSY",
+    "LOWEST_LUFS",
     "PRESETS",
     "SUBTYPES",
     "AudioFormat",

@@ -81,6 +81,10 @@ _HIGHEST_OWN_SR = 48_000
 _FAMILIES = (44_100, 48_000)
 
 
+LOWEST_LUFS, HIGHEST_LUFS = -70.0, 0.0
+"""Range of the loudness that can be asked for; the lowest is the gate of the standard."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class OutputConfig:
     """Format and loudness of the output files."""
@@ -108,8 +112,8 @@ class OutputConfig:
     )
     loudness_lufs: float | None = within(
         None,
-        -70.0,
-        0.0,
+        LOWEST_LUFS,
+        HIGHEST_LUFS,
         title="Loudness",
         help="Integrated loudness of the audio in LUFS, -70 to 0; by default that of the music",
     )
