@@ -10,6 +10,7 @@ from PIL import Image
 from nst_core.audio.origin import Origin, read_origin
 from nst_core.audio.reading import read_audio
 from nst_core.audio.writing import encode
+from nst_core.decoding.isolation import end_decoders
 from nst_core.decoding.tags import Cover, Tags
 from nst_core.errors import AudioError
 
@@ -69,3 +70,25 @@ def test_a_file_that_has_changed_is_refused(tmp_path):
     sf.write(tmp_path / "x.wav", Y, SR)
     with pytest.raises(AudioError, match="sha256"):
         read_origin(tmp_path / "x.wav", sha256="0" * 64)
+
+
+_ABORTING = """
+import os, sys
+sys.path.remove(os.path.dirname(__file__))
+del sys.modules[__name__]
+import av
+av.open = lambda *args, **options: os.abort()
+"""
+
+
+def test_tags_that_crash_their_reader_leave_the_sound_alone(tmp_path, monkeypatch):
+    sf.write(tmp_path / "x.wav", Y, SR)  # libsndfile decodes it, FFmpeg reads its tags
+    (tmp_path / "modules").mkdir()
+    (tmp_path / "modules" / "av.py").write_text(_ABORTING)
+    with monkeypatch.context() as patch:
+        patch.syspath_prepend(tmp_path / "modules")
+        end_decoders()
+        origin = read_origin(tmp_path / "x.wav")
+        assert len(read_audio(tmp_path / "x.wav").y) == SR
+    end_decoders()
+    assert origin == Origin(SR, Tags(), ("tags_unreadable",))
