@@ -6,6 +6,7 @@ from prefect import flow
 from prefect.runtime import flow_run
 from prefect.task_runners import ThreadPoolTaskRunner
 
+from flows.album import as_album
 from flows.catalog import open_catalog
 from flows.dispatch import render_on_workers
 from flows.meanwhile import MeanwhilePage
@@ -42,7 +43,7 @@ def render_catalog(request: RenderRequest) -> Any:
     settings, run_id = Settings(), str(flow_run.get_id())
     workspace, deployment = settings.workspace(), settings.shard_deployment
     listener().stage("read manifest")
-    catalog = patiently(open_catalog, request, workspace)
+    catalog = as_album(patiently(open_catalog, request, workspace), workspace)
     for folder in (workspace.store_uri, request.output):
         patiently(check_writable, folder)
     listener().pairs(catalog.n_asked)

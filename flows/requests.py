@@ -66,6 +66,14 @@ StrengthOrCurve = Annotated[
     AfterValidator(_checked_strength),
 ]
 Sound = Annotated[OutputConfig, Field(title="Sound files")]
+Album = Annotated[
+    bool,
+    Field(
+        title="Album",
+        description="Keep the differences in loudness between the pieces of music: loudness_lufs "
+        "is then that of all pieces together",
+    ),
+]
 InputPlaces = Annotated[
     tuple[Place, ...],
     Field(
@@ -136,6 +144,7 @@ class RenderRequest(ControlValues):
     preset: PresetName = DEFAULT_PRESET
     strength: StrengthOrCurve = DEFAULT_STRENGTH
     sound: Sound = OutputConfig()
+    album: Album = False
     input_roots: InputPlaces = ()
     only: Annotated[
         tuple[str, ...],

@@ -13,6 +13,7 @@ from pydantic import Field
 from flows.catalog import accepted_manifest
 from flows.parameters import Place
 from flows.requests import (
+    Album,
     ControlValues,
     InputPlaces,
     Listen,
@@ -58,6 +59,7 @@ class InboxRequest(ControlValues):
     preset: PresetName = default_of("preset")
     strength: StrengthOrCurve = default_of("strength")
     sound: Sound = default_of("sound")
+    album: Album = default_of("album")
     input_roots: InputPlaces = default_of("input_roots")
     skip_invalid: SkipInvalid = default_of("skip_invalid")
     listen: Listen = default_of("listen")

@@ -14,6 +14,7 @@ from nst_core.transfer.rendering import render
 from nst_core.transfer.stylisation import load_stylisation
 from tasks.jobs.pair import PairJob
 from tasks.master import write_and_judge
+from tasks.origin import origin_of
 from tasks.running import handover as carriers
 from tasks.running.caching import artefact, produce
 from tasks.running.workspace import Workspace
@@ -38,6 +39,8 @@ def invert_pair(job: PairJob, workspace: Workspace) -> Record:
             ambience=ambience,
             strength=job.strength,
             n_threads=workspace.n_threads,
+            origin=origin_of(job.origin, workspace),
+            comment=job.comment,
             scratch=scratch,
         )
 

@@ -6,7 +6,9 @@ from pathlib import Path
 from nst_core.arrays import FloatArray
 from nst_core.audio.loudness import spread_lufs
 from nst_core.audio.mastering import write_master
+from nst_core.audio.origin import Origin
 from nst_core.config import OutputConfig, Strength, StrengthCurve
+from nst_core.decoding.tags import one_line
 from nst_core.metrics.scores import evaluate
 from nst_core.streaming.arrays import Sliceable
 from tasks.report.words import verdict
@@ -23,6 +25,8 @@ def write_and_judge(
     ambience: FloatArray,
     strength: Strength,
     n_threads: int,
+    origin: Origin,
+    comment: str,
     scratch: Path,
 ) -> dict[str, Json]:
     """Write a result, and measure it.
@@ -37,6 +41,10 @@ def write_and_judge(
         In mono.
     strength
         Of the result: the verdict is relative to it.
+    origin
+        Facts about the music's file: the result gets its rate, tags and cover.
+    comment
+        Comment in the tags of the result.
     scratch
         Folder for long arrays.
 
@@ -44,14 +52,16 @@ def write_and_judge(
     -------
     Length, rate, loudness, metrics and verdict, by their column in the report.
     """
-    levels = write_master(path, y, sr, output, music=music, scratch=scratch)
+    tags = dataclasses.replace(origin.tags, comment=one_line(comment))
+    levels = write_master(
+        path, y, sr, output, music=music, music_sr=origin.sr, tags=tags, scratch=scratch
+    )
     # Measure before the limiter, at the sample rate that the figures are calibrated for.
     figures = dataclasses.asdict(evaluate(y, music, ambience, sr, n_threads=n_threads))
     duration_s = len(y) / sr
     mean_strength = StrengthCurve.of(strength).mean(duration_s)
     return {
         "duration_s": duration_s,
-        "sample_rate": output.sample_rate,
         **dataclasses.asdict(levels),
         "ambience_lufs": spread_lufs(ambience, sr, n_channels=max(y.shape[1:], default=1)),
         **{name: round(value, 4) for name, value in figures.items()},

@@ -10,8 +10,9 @@ from nst_core.config import AudioLimits
 from nst_core.config.rates import kept_rate
 from nst_core.errors import AudioError
 from nst_core.transfer.analysis import analyse, save_analysis
-from tasks.jobs.pair import AnalysisJob
+from tasks.jobs.pair import AnalysisJob, OriginJob
 from tasks.jobs.training import SegmentMelJob
+from tasks.origin import keep_origin
 from tasks.running.caching import ArtefactPolicy, artefact, produce
 from tasks.running.retry import RETRIES
 from tasks.running.workspace import Workspace
@@ -29,6 +30,8 @@ def compute_mels(job: AnalysisJob, workspace: Workspace) -> Record:
         scratch = path.parent
         with fetch_input(job.uri, scratch) as source:
             audio = _read(job, source, scratch)
+            if job.name == "music":
+                keep_origin(OriginJob(uri=job.uri, sha256=job.sha256), source, workspace)
         name = f'{job.name} "{job.uri}"'
         save_analysis(path, analyse(audio.y, job.mel, name=name, sr=audio.sr, scratch=scratch))
         return {"duration_s": len(audio.y) / audio.sr, "warnings": list(audio.warnings)}

@@ -1,10 +1,13 @@
 """Render one pair of files at once: no manifest, no cache and no server."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from nst_core.audio.loudness import to_mono
+from nst_core.audio.origin import read_origin
 from nst_core.audio.reading import LongAudio, read_long_audio
 from nst_core.config import (
     DEFAULT_STRENGTH,
@@ -23,6 +26,7 @@ from nst_core.transfer.analysis import Analysis, analyse
 from nst_core.transfer.carrying import carry_and_refine
 from nst_core.transfer.rendering import render
 from nst_core.transfer.stylisation import Stylisation
+from tasks.jobs.pair import comment_on
 from tasks.master import write_and_judge
 from tasks.model import fetch_model
 from tasks.running.workspace import Workspace
@@ -76,6 +80,8 @@ def render_single(pair: SinglePair, workspace: Workspace) -> RenderedPair:
     mel = MelConfig()
     with workspace.scratch_folder() as scratch:
         read = {name: _read(pair, name, scratch) for name in ("music", "ambience")}
+        with _fetched(pair.music, scratch) as path:
+            origin = read_origin(path)
         music, ambience = (
             analyse(
                 audio.y, mel, name=f'{name} "{getattr(pair, name)}"', sr=audio.sr, scratch=scratch
@@ -92,7 +98,8 @@ def render_single(pair: SinglePair, workspace: Workspace) -> RenderedPair:
         texture = at_rate(derive(to_mono, ambience.y), ambience.sr, music.sr, scratch=scratch)[:]
         figures = write_and_judge(
             path, y, music.sr, pair.sound, music=music.y, ambience=texture,
-            strength=pair.strength, **options,
+            strength=pair.strength, origin=origin, **options,
+            comment=comment_on([pair.ambience], pair.music, pair.strength),
         )  # fmt: skip
         publish(path, pair.output)
         if pair.picture:
@@ -103,6 +110,7 @@ def render_single(pair: SinglePair, workspace: Workspace) -> RenderedPair:
             draw_mels(drawn, {name: to_mono(each) for name, each in sounds.items()}, music.sr)
             publish(drawn, pair.picture)
     warnings = [f"{name}: {each}" for name, audio in read.items() for each in audio.warnings]
+    warnings += [f"music: {each}" for each in origin.warnings]
     return RenderedPair({"output": pair.output, "strength": pair.strength, **figures}, warnings)
 
 
@@ -123,16 +131,22 @@ def _stylise(
 def _read(pair: SinglePair, name: str, scratch: Path) -> LongAudio:
     place = pair.music if name == "music" else pair.ambience
     is_music = name == "music"
+    with _fetched(place, scratch) as path:
+        return read_long_audio(
+            path,
+            sr=kept_rate,
+            start_s=pair.start_s if is_music else 0.0,
+            duration_s=pair.duration_s if is_music else None,
+            at_most_s=None if is_music else AudioLimits.max_ambience_s,
+            scratch=scratch,
+        )
+
+
+@contextmanager
+def _fetched(place: str, scratch: Path) -> Iterator[Path]:
     with fetch_input(place, scratch) as path:
         try:
-            return read_long_audio(
-                path,
-                sr=kept_rate,
-                start_s=pair.start_s if is_music else 0.0,
-                duration_s=pair.duration_s if is_music else None,
-                at_most_s=None if is_music else AudioLimits.max_ambience_s,
-                scratch=scratch,
-            )
+            yield path
         except AudioError as error:
             # A remote file is read from a temporary copy, whose name means nothing to the user.
             raise AudioError(error.code, place, error.reason) from error

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from nst_core.config.weights import Weights
 from nst_core.config import CarrierConfig, StrengthCurve
+from nst_core.config.weights import Weights
 
 HALF_RATE = CarrierConfig(
     n_fft=4096, hop_length=512, band_n_fft=512, band_hop_length=64, blend_n_fft=2048, n_bands=64

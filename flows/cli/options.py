@@ -47,8 +47,9 @@ class RenderOptions:
     swell: Annotated[float | None, field_help("swell")] = None
     wet: Annotated[float | None, field_help("wet")] = None
     format: Annotated[AudioFormat, _sound_help("format")] = OutputConfig.format
-    sample_rate: Annotated[int, _sound_help("sample_rate")] = OutputConfig.sample_rate
+    sample_rate: Annotated[int | None, _sound_help("sample_rate")] = OutputConfig.sample_rate
     loudness_lufs: Annotated[float | None, _sound_help("loudness_lufs")] = None
+    album: Annotated[bool, field_help("album")] = default_of("album")
     only: Annotated[list[str] | None, field_help("only", many=True)] = None
     limit: Annotated[int | None, field_help("limit")] = default_of("limit")
     force: Annotated[bool, field_help("force")] = default_of("force")

@@ -44,7 +44,7 @@ def transfer(
     seed: int | None = None,
     start: float = 0.0,
     duration: float | None = None,
-    sample_rate: int = OutputConfig.sample_rate,
+    sample_rate: int | None = OutputConfig.sample_rate,
     model: Annotated[str | None, field_help("model")] = None,
     picture: str | None = None,
     json: bool = False,
@@ -58,7 +58,7 @@ def transfer(
     music
         Sound file of the music.
     output
-        File for the result: .wav, .flac or .ogg. An existing file is replaced.
+        File for the result: .wav, .flac, .mp3, .ogg or .opus. An existing file is replaced.
     strength
         0 (the music) to 1 (the ambience plays it), or a curve such as 0:0.2;30:0.8.
     preset
@@ -70,7 +70,7 @@ def transfer(
     duration
         Length of the section of the music in seconds; by default up to its end.
     sample_rate
-        Sample rate of the result in Hz.
+        Sample rate of the result in Hz; by default that of the music, at most 48000.
     picture
         PNG file for a picture of the mels of ambience, music and result.
     json

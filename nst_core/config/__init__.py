@@ -6,7 +6,10 @@ flow parameters, and their canonical JSON is part of every cache key.
 
 from nst_core.config.refining import RefineConfig
 from nst_core.config.sound import (
+    HIGHEST_LUFS,
     LEVEL,
+    LOSSY,
+    LOWEST_LUFS,
     SUBTYPES,
     AudioFormat,
     AudioLimits,
@@ -45,7 +48,10 @@ __all__ = [
     "CONTROLS",
     "DEFAULT_PRESET",
     "DEFAULT_STRENGTH",
+    "HIGHEST_LUFS",
     "LEVEL",
+    "LOSSY",
+    "LOWEST_LUFS",
     "PRESETS",
     "PRESET_HELP",
     "SUBTYPES",

@@ -32,7 +32,8 @@ _FORMATS = (
     "mp3,mpc,mpc8,mpeg,mpegts,nistsphere,ogg,tak,tta,voc,w64,wav,wv"
 )
 """Allowed formats; none of them opens other files or addresses, as a playlist would."""
-_OPTIONS = {"format_whitelist": _FORMATS, "protocol_whitelist": "none"}
+OPTIONS = {"format_whitelist": _FORMATS, "protocol_whitelist": "none"}
+"""Options with which a file of a stranger is opened."""
 _BLOCK = 1 << 16
 """Number of frames that are collected before they are passed on."""
 _STEPS = {"u8": 2.0**7, "s16": 2.0**15, "s32": 2.0**31}
@@ -151,7 +152,7 @@ def _cut(pieces: Iterator[_Piece], heard: Heard, path: str) -> Iterator[_Piece]:
 def _open(source: Source, path: str, link: Link) -> InputContainer:
     part = source.open(link.start, link.stop)
     try:
-        return av.open(part, "r", options=_OPTIONS, metadata_errors="replace")
+        return av.open(part, "r", options=OPTIONS, metadata_errors="replace")
     except MemoryError:
         raise
     except (av.FFmpegError, ValueError) as error:

@@ -24,6 +24,7 @@ from nst_core.arrays import Waveform
 from nst_core.config import AudioLimits
 from nst_core.decoding.file_types import WAY_OUT
 from nst_core.decoding.messages import Kind, Message, receive_message, send_facts
+from nst_core.decoding.tags import Tags
 from nst_core.errors import AudioError
 
 _MOST_IDLE = 2
@@ -33,6 +34,8 @@ _PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONHOME", "LAN
 """Variables that a decoder inherits; the full environment may contain secrets."""
 
 
+_LAST = (Kind.END, Kind.TAGS)
+"""Messages with which a decoder has done what was asked."""
 _LAST_WORDS = ("decoder_memory", "decoder_crashed")
 """Errors after which a decoder is not reused."""
 
@@ -78,6 +81,11 @@ class _Decoder:
         with suppress(ConnectionError):
             send_facts(self._connection, Kind.SECTION, **section)
 
+    def want_tags(self) -> None:
+        """Request the tags."""
+        with suppress(ConnectionError):
+            send_facts(self._connection, Kind.TAGS)
+
     def receive(self, path: str, limits: AudioLimits) -> Message:
         """Return the next message that has content.
 
@@ -98,7 +106,7 @@ class _Decoder:
                 error = message.facts
                 self.is_idle = error["code"] not in _LAST_WORDS
                 raise AudioError(error["code"], path, error["reason"])
-            self.is_idle = message.kind == Kind.END
+            self.is_idle = message.kind in _LAST
             if message.kind != Kind.ALIVE:
                 return message
 
@@ -178,6 +186,18 @@ class Sound:
                 self.goes_on = message.facts["goes_on"]
                 return
             yield np.frombuffer(message.body, np.float32).reshape(-1, self.n_channels)
+
+    def tags(self) -> tuple[Tags, tuple[str, ...]]:
+        """Return the tags of the file and warnings about them, instead of calling `blocks`.
+
+        Raises
+        ------
+        AudioError
+            If the decoder fails.
+        """
+        self._decoder.want_tags()
+        facts = self._decoder.receive(self._path, self._limits).facts
+        return Tags.from_json(facts["tags"]), tuple(facts["warnings"])
 
 
 @contextmanager

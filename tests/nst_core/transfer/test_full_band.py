@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from nst_core.audio.loudness import set_rms
-from nst_core.config.weights import Weights
 from nst_core.config import MelConfig, StrengthCurve, preset
 from nst_core.config.rates import kept_rate, work_rate
+from nst_core.config.weights import Weights
 from nst_core.transfer.analysis import analyse
 from nst_core.transfer.blending import blend
 from nst_core.transfer.end_to_end import transfer_style
