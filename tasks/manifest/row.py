@@ -4,7 +4,7 @@ import dataclasses
 import os
 import re
 from collections.abc import Callable
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, get_args, get_type_hints
 
 from pydantic import (
     AfterValidator,
@@ -198,6 +198,9 @@ class ManifestRow:
 COLUMNS = tuple(
     each.name for each in dataclasses.fields(ManifestRow) if each.name not in {"line", "extra"}
 )
+_TYPES = get_type_hints(ManifestRow)
+DECIMALS = frozenset(name for name in COLUMNS if float in (_TYPES[name], *get_args(_TYPES[name])))
+"""Columns of numbers that may have decimals."""
 ROW = TypeAdapter(ManifestRow)
 """Check of a row's cells; its context is an `InputRoots`."""
 

@@ -107,9 +107,9 @@ BAD_MANIFESTS = {
         "ambience,music,strengths\nrain.wav,folk.wav,1\n",
         ['line 1, column "strengths"', 'did you mean "strength"?'],
     ),
-    "semicolons": (
-        "ambience;music\nrain.wav;folk.wav\n",
-        ["line 1 is separated by semicolons", "by commas"],
+    "two separators": (
+        "ambience;music,strength\nrain.wav;folk.wav,1\n",
+        ["line 1 contains commas and semicolons", "by commas"],
     ),
     "out of range": (
         "ambience,music,strength\nrain.wav,folk.wav,1\nrain.wav,rock.wav,1.5\n",
