@@ -1,7 +1,8 @@
 """The `amnst` command: stdout is data, stderr is for people.
 
 Exit codes: 0 success, 1 some rows failed, 2 usage, manifest or server error, 3 storage error,
-4 dataset or model error, 130 interrupted, 143 stopped by SIGTERM.
+4 dataset or model error, 130 interrupted, 141 the reader of stdout has ended, 143 stopped by
+SIGTERM.
 """
 
 import sys
@@ -10,9 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from cyclopts import App, CycloptsError, CycloptsPanel, Parameter
 
-from flows.cli.exit_codes import DATA, STORAGE, USAGE
-from flows.cli.interruption import exit_code, heed_ctrl_c, heed_sigterm, heeding_sigterm
-from flows.cli.options import Globs, Ids, RenderOptions
+from flows.cli.exit_codes import DATA, PIPE_CLOSED, STORAGE, USAGE
+from flows.cli.interruption import (
+    exit_code,
+    heed_ctrl_c,
+    heed_sigterm,
+    heeding_sigterm,
+    leave_stdout,
+)
+from flows.cli.options import Globs, Ids, RenderOptions, Sets
 from flows.cli.pair_commands import plan, plan_here, transfer
 from flows.cli.report_commands import report
 from flows.cli.run_commands import cancel, retry, schedule, schedules, submit, unschedule, wait
@@ -46,6 +53,7 @@ def render(
     *,
     ambience: Globs | None = None,
     music: Globs | None = None,
+    settings: Sets = None,
     options: RenderOptions,
     json: bool = False,
     verbose: bool = False,
@@ -60,6 +68,9 @@ def render(
         In place of a manifest: files, folders or quoted patterns, as for `plan`.
     music
         In place of a manifest: files, folders or quoted patterns.
+    settings
+        In place of a manifest: cells for all rows, such as loudness_lufs=-18; several values of a
+        column make a row of each.
     json
         Print one line of JSON per row to stdout.
     verbose
@@ -67,9 +78,9 @@ def render(
     """
     prepare_prefect(verbose=verbose)
     if manifest is None:
-        manifest, options = plan_here(ambience, music, options)
-    elif ambience or music:
-        raise ConfigError("give a manifest, or --ambience and --music, not both")
+        manifest, options = plan_here(ambience, music, settings, options)
+    elif ambience or music or settings:
+        raise ConfigError("give a manifest, or --ambience and --music (and --set), not both")
     return _render(options.request(manifest), json=json, verbose=verbose)
 
 
@@ -141,7 +152,7 @@ def train(
             counts = ", ".join(
                 f"{n} {suffix or 'without suffix'}" for suffix, n in result.passed_over.items()
             )
-            screen.say(f"ignored, because the suffix is not that of a sound file: {counts}")
+            screen.say(f"passed over, because they are not tracks of a genre: {counts}")
     print(result.weights)
     return 0
 
@@ -310,6 +321,7 @@ def main(arguments: list[str] | None = None) -> None:
             error_formatter=lambda error: CycloptsPanel(_fit_to_print(str(error), arguments)),
             result_action="return_value",
         )
+        sys.stdout.flush()  # here, because an error at the end of the process cannot be caught
     except CycloptsError:
         sys.exit(USAGE)
     except NSTError as error:
@@ -318,6 +330,9 @@ def main(arguments: list[str] | None = None) -> None:
     except ValidationError as error:
         sys.stderr.write(f"amnst: {_fit_to_print(_refused(error), arguments)} [bad_value]\n")
         sys.exit(USAGE)
+    except BrokenPipeError:  # the reader of stdout, such as `head`, has seen enough
+        leave_stdout()
+        sys.exit(PIPE_CLOSED)
     except KeyboardInterrupt:
         sys.stderr.write("amnst: interrupted; run the same command to continue\n")
         sys.exit(exit_code())

@@ -1,6 +1,5 @@
 """Turn the bytes of a CSV file into a checked header and rows of cells."""
 
-import difflib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -9,7 +8,7 @@ from typing import NamedTuple
 
 from tasks.manifest.csv_form import CsvForm, read_form, rows_of
 from tasks.manifest.problems import ManifestError, RowProblem, refusal
-from tasks.manifest.row import COLUMNS
+from tasks.manifest.rules import unknown_column
 from tasks.storage.credentials import RULE, holds_login
 
 MAX_BYTES = 200 << 20
@@ -106,13 +105,9 @@ def _unknown(columns: Sequence[str]) -> Iterator[RowProblem]:
             yield RowProblem(1, "", f"number {number}", "", RULE, "login_in_place")
         elif seen[name] > 1:
             yield RowProblem(1, "", name, "", "appears twice in the header", "duplicate_column")
-        elif name not in COLUMNS and name not in {"note", "tags"} and name[:2] != "x_":
-            close = difflib.get_close_matches(name, COLUMNS, n=1)
-            way_out = f'did you mean "{close[0]}"?' if close else "your own must start with x_"
+        elif rule := unknown_column(name):
             shown = name or f"number {number}, without a name"
-            yield RowProblem(
-                1, "", shown, "", f"is not a known column; {way_out}", "unknown_column"
-            )
+            yield RowProblem(1, "", shown, "", rule, "unknown_column")
 
 
 def _missing(columns: Sequence[str]) -> Iterator[RowProblem]:

@@ -1,4 +1,4 @@
-"""Decimal commas: a spreadsheet that separates its columns by semicolons writes 0,5 for one half."""
+"""Decimal commas: a spreadsheet that separates columns by semicolons writes 0,5 for half."""
 
 import re
 from typing import Any

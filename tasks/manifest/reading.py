@@ -15,32 +15,22 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 from nst_core.config import AudioFormat, OutputConfig
 from nst_core.errors import ConfigError
-from tasks.manifest.cells import CellError, InputRoots
+from tasks.manifest.cells import InputRoots
 from tasks.manifest.csv_table import MAX_BYTES, check_size, read_table
 from tasks.manifest.decimals import Decimals
 from tasks.manifest.planning import default_id
 from tasks.manifest.problems import ManifestError, RowProblem, refusal
 from tasks.manifest.row import COLUMNS, FORMATS, ROW, ManifestRow, suffix_of
+from tasks.manifest.rules import broken_rule
 from tasks.storage.credentials import RULE, holds_login, refuse_login, scrub
 from tasks.storage.errors import StorageError
 from tasks.storage.files import describe, read_bytes
 from tasks.storage.uris import is_remote, local, local_text
 
 _KNOWN = frozenset(COLUMNS)
-_RULES = {
-    "missing": "must be given",
-    "float_parsing": "must be a number",
-    "finite_number": "must be a finite number",
-    "int_parsing": "must be a whole number",
-    "int_parsing_size": "must be a whole number with fewer digits",
-    "literal_error": "must be {expected}",
-    "greater_than_equal": "must be {ge:g} or more",
-}
-"""Our message for each type of pydantic error that a cell can cause."""
 
 
 @dataclass(frozen=True)
@@ -235,20 +225,11 @@ class _RowReader:
         except ValidationError as error:
             for item in error.errors(include_url=False):
                 column = str(item["loc"][0]) if item["loc"] else ""
-                rule, code = _broken_rule(item)
+                rule, code = broken_rule(item)
                 # An output that we named ourselves is bad only if its id or format is bad.
                 if column != "output" or column in own:
                     self._report(values, column, rule, code)
             return None
-
-
-def _broken_rule(error: ErrorDetails) -> tuple[str, str]:
-    """Return the rule that a cell breaks, and the error code, from pydantic's report."""
-    context = error.get("ctx", {})
-    if isinstance(cell_error := context.get("error"), CellError):
-        return cell_error.rule, cell_error.code
-    rule = _RULES.get(error["type"], "is not a value that this column accepts")
-    return rule.format_map(context), "bad_value"
 
 
 def _folder(source: str) -> str:

@@ -14,7 +14,7 @@ def test_options_that_are_left_out_make_the_default_request():
 
 def test_every_option_reaches_the_request():
     given = {
-        "output": "out", "model": "m.weights.h5", "preset": "closed", "strength": 0.3,
+        "output": "out", "model": "m.weights.h5", "preset": ["closed"], "strength": ["0.3"],
         "format": "ogg", "sample_rate": 44_100, "loudness_lufs": -20.0, "only": ["a"], "limit": 2,
         "force": True, "skip_invalid": True, "listen": "none", "input_root": ["in"],
     }  # fmt: skip
