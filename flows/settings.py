@@ -23,6 +23,12 @@ def _temporary_folder() -> Path:
     return Path(tempfile.gettempdir()) if is_asked_for else on_disk
 
 
+def rates_file() -> Path:
+    """Return the file with the times of earlier pairs, in the user's folder for such state."""
+    state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(state) / "amnst" / "rates.jsonl"
+
+
 class Settings(BaseSettings):
     """Settings of one process, from variables that begin with ``AMNST_``."""
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from cyclopts import App, CycloptsError, CycloptsPanel, Parameter
 
+from flows.cli.check_command import check
 from flows.cli.exit_codes import DATA, PIPE_CLOSED, STORAGE, USAGE
 from flows.cli.interruption import (
     exit_code,
@@ -19,7 +20,7 @@ from flows.cli.interruption import (
     heeding_sigterm,
     leave_stdout,
 )
-from flows.cli.options import Globs, Ids, RenderOptions, Sets
+from flows.cli.options import Globs, RenderOptions, Sets
 from flows.cli.pair_commands import plan, plan_here, transfer
 from flows.cli.report_commands import report
 from flows.cli.run_commands import cancel, retry, schedule, schedules, submit, unschedule, wait
@@ -158,44 +159,6 @@ def train(
 
 
 @app.command
-def check(manifest: str, *, input_root: Ids = None) -> int:
-    """Check a manifest, and that its inputs exist, without rendering anything.
-
-    Prints one problem per line to stdout, and the counts to stderr.
-
-    Parameters
-    ----------
-    manifest
-        CSV file, as a path or s3:// URI.
-    input_root
-        Folders or s3:// prefixes that may contain inputs; by default the manifest's folder.
-    """
-    n_well, problems = _checked(manifest, tuple(input_root or ()))
-    for problem in problems:
-        print(problem)
-    sys.stderr.write(f"{manifest}: valid rows: {n_well}, problems: {len(problems)}\n")
-    return USAGE if problems else 0
-
-
-def _checked(manifest: str, input_roots: tuple[str, ...]) -> tuple[int, list[str]]:
-    """Return the number of valid rows, and the problems of the other rows or the whole file."""
-    from tasks.manifest.problems import ManifestError
-    from tasks.manifest.reading import check_input_roots, missing_inputs, read_manifest
-
-    check_input_roots(input_roots)
-    try:
-        found = read_manifest(manifest, input_roots=input_roots)
-    except ManifestError as error:
-        if error.code == "not_found":
-            raise
-        return 0, [str(problem) for problem in error.problems] or [str(error)]
-    missing = missing_inputs(found.rows)
-    problems = sorted([*found.problems, *missing], key=lambda problem: problem.line)
-    n_well = len(found.rows) - len({problem.line for problem in missing})
-    return n_well, [str(problem) for problem in problems]
-
-
-@app.command
 def demo(folder: Path = Path("demo"), *, verbose: bool = False) -> int:
     """Train and render with synthesised sounds.
 
@@ -224,6 +187,7 @@ def demo(folder: Path = Path("demo"), *, verbose: bool = False) -> int:
 
 
 app.command(plan)
+app.command(check)
 app.command(transfer)
 app.command(report)
 for _command in (submit, wait, retry, cancel, schedule, schedules, unschedule):
@@ -238,7 +202,7 @@ def _render(request: "RenderRequest", *, json: bool, verbose: bool) -> int:
 
     wait_for_server = own_server(verbose=verbose)
     from flows.catalog import accepted_manifest, handing_over
-    from flows.cli.screen import Screen
+    from flows.cli.screen import Screen, say_notes
     from flows.render_catalog import render_catalog
     from tasks.manifest.reading import check_input_roots
     from tasks.report.tables import read_report_lines
@@ -246,6 +210,7 @@ def _render(request: "RenderRequest", *, json: bool, verbose: bool) -> int:
 
     check_input_roots(request.input_roots)
     accepted = accepted_manifest(request)  # refuse a bad manifest even if the server is away
+    say_notes(accepted)
     wait_for_server()
     with Screen().shown(), handing_over(request, accepted):
         state: State[Any] = heeding_sigterm(render_catalog)(request, return_state=True)

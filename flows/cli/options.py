@@ -89,7 +89,8 @@ class RenderOptions:
                     f"--{name} {' '.join(values)}: with a manifest, one value is for all rows "
                     f"without one; write the others into its column {name}"
                 )
-            given |= {name: value for value in values}
+            if values:
+                given[name] = values[0]
         sound = OutputConfig(**{name: given.pop(name) for name in _SOUND_OPTIONS})
         only, input_roots = given.pop("only") or (), given.pop("input_root") or ()
         further = {name: value for name, value in more.items() if value is not None}

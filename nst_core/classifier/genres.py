@@ -47,9 +47,10 @@ class GenreIndex:
 def find_genre_root(folder: str | Path) -> Path:
     """Find the folder whose subfolders are the genres.
 
-    The sounds of a genre may be in folders of albums. Looks for ``genres/``, ``genres_original/``, ``Data/genres_original/`` (GTZAN and its
-    copies), then for genre folders in `folder` itself. If `folder` contains a single folder, as
-    an unpacked archive does, that one is looked at first.
+    The sounds of a genre may be in folders of albums. Looks for ``genres/``,
+    ``genres_original/``, ``Data/genres_original/`` (GTZAN and its copies), then for genre folders
+    in `folder` itself. If `folder` contains a single folder, as an unpacked archive does, that one
+    is looked at first.
 
     Raises
     ------

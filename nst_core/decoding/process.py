@@ -18,6 +18,7 @@ from typing import Any
 from nst_core.arrays import Waveform
 from nst_core.config import AudioLimits
 from nst_core.decoding.decoders import open_decoder
+from nst_core.decoding.ffmpeg import estimated_frames
 from nst_core.decoding.file_types import WAY_OUT
 from nst_core.decoding.messages import Kind, receive_message, send_body, send_facts
 from nst_core.decoding.source import Source, Stream
@@ -96,8 +97,13 @@ def _decode(source: Source, wanted: dict[str, Any], limits: AudioLimits, parent:
             sr=stream.sr,
             n_channels=stream.n_channels,
             n_declared=stream.n_declared,
+            n_estimated=_estimated(stream, source) if wanted["estimates"] else None,
         )
         _send_section(stream, source, parent.section(), parent)
+
+
+def _estimated(stream: Stream, source: Source) -> int | None:
+    return stream.n_declared or estimated_frames(source, source.path, stream.sr)
 
 
 @contextmanager

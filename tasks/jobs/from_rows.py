@@ -8,10 +8,11 @@ from functools import cache
 from typing import Any
 
 from nst_core.config import OutputConfig, TransferConfig, preset
-from nst_core.errors import NSTError
+from nst_core.errors import ConfigError, NSTError
 from nst_core.transfer.blending import shares
 from tasks.jobs.listen import DEFAULT_INPUTS, Inputs
 from tasks.jobs.pair import AnalysisJob, BlendJob, PairJob
+from tasks.manifest.problems import RowProblem
 from tasks.manifest.row import ManifestRow
 from tasks.storage.errors import StorageError
 from tasks.storage.lease import Claim
@@ -148,6 +149,18 @@ def output_config(row: ManifestRow, defaults: RenderDefaults) -> OutputConfig:
     """Return the catalogue's format, overridden by the output's suffix and then by the row."""
     values: dict[str, Any] = {"format": row.output.rpartition(".")[2].lower()}
     return dataclasses.replace(defaults.output, **{**values, **row.output_overrides})
+
+
+def settings_problems(rows: Iterable[ManifestRow], defaults: RenderDefaults) -> list[RowProblem]:
+    """Return a problem for each row whose settings do not fit those of the catalogue."""
+    problems = []
+    for row in rows:
+        try:
+            transfer_config(row, defaults)
+            output_config(row, defaults)
+        except ConfigError as error:
+            problems.append(RowProblem(row.line, row.id, "", "", str(error), error.code))
+    return problems
 
 
 def inputs_of(rows: Sequence[ManifestRow]) -> list[str]:

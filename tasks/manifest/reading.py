@@ -126,17 +126,6 @@ def check_input_roots(input_roots: Iterable[str]) -> None:
             raise ConfigError(message, code="no_input_root")
 
 
-def missing_inputs(rows: Iterable[ManifestRow]) -> list[RowProblem]:
-    """Return a problem for each local input that does not exist; do not look into buckets."""
-    return [
-        RowProblem(row.line, row.id, column, uri, "does not exist", "not_found")
-        for row in rows
-        for column, uris in (("ambience", row.ambience.places), ("music", (row.music,)))
-        for uri in uris
-        if not is_remote(uri) and not local(uri).is_file()
-    ]
-
-
 class _RowReader:
     """Reader that checks row after row and remembers the ids and outputs seen so far."""
 

@@ -8,7 +8,7 @@ import pytest
 
 from nst_core.errors import ConfigError
 from tasks.manifest.problems import ManifestError
-from tasks.manifest.reading import Manifest, check_input_roots, missing_inputs, read_manifest
+from tasks.manifest.reading import Manifest, check_input_roots, read_manifest
 from tasks.manifest.row import COLUMNS, ManifestRow
 from tasks.storage import files
 
@@ -388,24 +388,3 @@ def test_the_place_of_a_file_is_looked_up_once_however_many_rows_name_it(root: P
     rows = _read(root, "id,ambience,music", *lines).rows
     assert len({id(row.ambience) for row in rows}) == 3
     assert len({id(row.music) for row in rows}) == 7
-
-
-def test_missing_local_inputs_are_listed_and_buckets_are_not_asked(root: Path) -> None:
-    (root / "rain.wav").write_bytes(b"")
-    (root / "folder.wav").mkdir()
-    manifest = _read(
-        root,
-        "id,ambience,music",
-        "a,rain.wav,gone.wav",
-        "b,s3://bucket/rain.wav,rain.wav",
-        "c,folder.wav,rain.wav",
-        "d,rain.wav + lost.wav,rain.wav",
-        input_roots=[str(root), "s3://bucket"],
-    )
-    problems = missing_inputs(manifest.rows)
-    assert [(p.line, p.id, p.column, p.code) for p in problems] == [
-        (2, "a", "music", "not_found"),
-        (4, "c", "ambience", "not_found"),
-        (5, "d", "ambience", "not_found"),
-    ]
-    assert "gone.wav" in str(problems[0])

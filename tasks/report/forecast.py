@@ -1,0 +1,148 @@
+"""What a manifest will take: rows to render, time and disk space."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from nst_core.audio.headers import Header
+from nst_core.config import SUBTYPES, OutputConfig
+from tasks.jobs.from_rows import RenderDefaults, output_config, transfer_config
+from tasks.manifest.row import ManifestRow
+from tasks.report.rates import Rate
+
+_SAMPLE_BYTES = {"PCM_16": 2.0, "PCM_24": 3.0, "PCM_32": 4.0, "FLOAT": 4.0, "VORBIS": 0.4}
+_FLAC = 0.6
+"""Usual share of the PCM's size."""
+
+
+class _Method(NamedTuple):
+    preset: str
+    iterations: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forecast:
+    """What the rows to render will take, as far as it is known.
+
+    Attributes
+    ----------
+    n_done
+        None if no output folder was looked at.
+    seconds, store_bytes
+        None if no earlier pair tells.
+    n_earlier
+        Number of earlier pairs that the estimate is from.
+    n_unknown
+        Rows that are left out of the estimate: the length of their music is unknown, or no earlier
+        pair had their preset and steps.
+    """
+
+    n_rows: int
+    n_done: int | None
+    output_bytes: int
+    seconds: float | None
+    store_bytes: int | None
+    n_earlier: int
+    n_unknown: int
+
+    def in_words(self) -> str:
+        """Return the forecast as a line for people."""
+        rows = f"{self.n_rows} row{'s' if self.n_rows != 1 else ''}"
+        n_to_do = self.n_rows - (self.n_done or 0)
+        done = "" if self.n_done is None else f", {self.n_done} already done"
+        counts = f"{rows}: {n_to_do} to render{done}"
+        if not n_to_do:
+            return counts
+        disk = f"about {_size(self.output_bytes)} of output"
+        if self.seconds is None or self.store_bytes is None:
+            return f"{counts}; {disk}; no estimate of the time yet: {self._why()}"
+        pairs = f"{self.n_earlier} earlier pair{'s' if self.n_earlier != 1 else ''}"
+        left_out = f", without {self.n_unknown} rows" if self.n_unknown else ""
+        time = f"about {_time(self.seconds)} on this machine (from {pairs}{left_out})"
+        return f"{counts}; {time}; {disk} and {_size(self.store_bytes)} in the store"
+
+    def _why(self) -> str:
+        if self.n_earlier:
+            return "no pair with these settings has been rendered on this machine"
+        return "no pair has been rendered on this machine"
+
+
+def forecast(
+    rows: Iterable[ManifestRow],
+    done: set[int] | None,
+    headers: Mapping[str, Header],
+    defaults: RenderDefaults,
+    rates: Sequence[Rate],
+) -> Forecast:
+    """Estimate what rows will take, from the lengths of their music and from earlier pairs.
+
+    Parameters
+    ----------
+    done
+        Lines of the rows that are already rendered; None if that is unknown.
+    headers
+        Known headers of inputs.
+    """
+    by_method: dict[_Method, list[Rate]] = {}
+    for rate in rates:
+        by_method.setdefault(_Method(rate.preset, rate.iterations), []).append(rate)
+    rows = list(rows)
+    seconds = store_bytes = output_bytes = 0.0
+    used: set[_Method] = set()
+    n_unknown = 0
+    for row in rows:
+        if done and row.line in done:
+            continue
+        music_s, n_channels = _heard(row, headers.get(row.music))
+        output_bytes += music_s * n_channels * _bytes_per_second(output_config(row, defaults))
+        method = _Method(row.preset or defaults.preset, transfer_config(row, defaults).n_iterations)
+        if method not in by_method or not music_s:
+            n_unknown += 1
+            continue
+        used.add(method)
+        per_second = _mean_rates(by_method[method])
+        seconds += music_s * per_second[0]
+        store_bytes += music_s * per_second[1]
+    n_earlier = sum(len(by_method[method]) for method in used)
+    return Forecast(
+        n_rows=len(rows),
+        n_done=None if done is None else len(done),
+        output_bytes=round(output_bytes),
+        seconds=seconds if used else None,
+        store_bytes=round(store_bytes) if used else None,
+        n_earlier=n_earlier or len(rates),
+        n_unknown=n_unknown,
+    )
+
+
+def _heard(row: ManifestRow, header: Header | None) -> tuple[float, int]:
+    """Return the length of the row's section in seconds, 0 if it is unknown, and the channels."""
+    n_channels = min(header.n_channels, 2) if header else 2
+    if row.duration_s is not None:
+        return row.duration_s, n_channels
+    return max(0.0, ((header and header.duration_s) or 0.0) - row.start_s), n_channels
+
+
+def _bytes_per_second(config: OutputConfig) -> float:
+    subtype = config.subtype or SUBTYPES[config.format][0]
+    packed = _FLAC if config.format == "flac" else 1.0
+    return config.sample_rate * _SAMPLE_BYTES[subtype] * packed
+
+
+def _mean_rates(rates: Sequence[Rate]) -> tuple[float, float]:
+    """Return seconds and bytes in the store per second of music."""
+    music_s = sum(rate.music_s for rate in rates)
+    seconds = sum(rate.seconds for rate in rates)
+    return seconds / music_s, sum(rate.store_bytes for rate in rates) / music_s
+
+
+def _time(seconds: float) -> str:
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _size(n_bytes: float) -> str:
+    if n_bytes < 1e6:
+        return f"{max(1, round(n_bytes / 1e3))} kB"
+    return f"{n_bytes / 1e6:.0f} MB" if n_bytes < 1e9 else f"{n_bytes / 1e9:.1f} GB"
