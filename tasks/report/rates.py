@@ -44,9 +44,9 @@ def remember(rates: Iterable[Rate], path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a", encoding="utf-8") as stream:
             stream.write("\n".join(lines) + "\n")
-        if len(kept := path.read_text("utf-8").splitlines()) > 2 * _MOST_KEPT:
+        if len(kept := path.read_bytes().splitlines(keepends=True)) > 2 * _MOST_KEPT:
             shorter = path.with_suffix(".new")
-            shorter.write_text("\n".join(kept[-_MOST_KEPT:]) + "\n", "utf-8")
+            shorter.write_bytes(b"".join(kept[-_MOST_KEPT:]))
             shorter.replace(path)
 
 
