@@ -12,9 +12,10 @@ from nst_core.errors import SignalError
 from nst_core.spectral.mel import check_signal
 from nst_core.streaming.resampling import resample
 from nst_core.transfer.analysis import analyse
-from nst_core.transfer.blending import blend, shares
+from nst_core.transfer.blending import blend
 from nst_core.transfer.neural import stylise
 from nst_core.transfer.rendering import render
+from nst_core.transfer.shares import shares
 
 
 def transfer_style(

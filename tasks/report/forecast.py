@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import NamedTuple
 
 from nst_core.audio.headers import Header
-from nst_core.config import SUBTYPES, OutputConfig
-from tasks.jobs.from_rows import RenderDefaults, output_config, transfer_config
+from nst_core.config import SUBTYPES, OutputConfig, preset
+from tasks.jobs.from_rows import RenderDefaults, output_config
 from tasks.manifest.row import ManifestRow
 from tasks.report.rates import Rate
 
@@ -18,6 +19,14 @@ _FLAC = 0.6
 class _Method(NamedTuple):
     preset: str
     iterations: int
+
+
+class _Mean(NamedTuple):
+    """Number of earlier pairs, and their seconds and bytes per second of music."""
+
+    n_pairs: int
+    seconds: float
+    store_bytes: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,9 +92,7 @@ def forecast(
     headers
         Known headers of inputs.
     """
-    by_method: dict[_Method, list[Rate]] = {}
-    for rate in rates:
-        by_method.setdefault(_Method(rate.preset, rate.iterations), []).append(rate)
+    known = _means(rates)
     rows = list(rows)
     seconds = store_bytes = output_bytes = 0.0
     used: set[_Method] = set()
@@ -95,15 +102,15 @@ def forecast(
             continue
         music_s, n_channels = _heard(row, headers.get(row.music))
         output_bytes += music_s * n_channels * _bytes_per_second(output_config(row, defaults))
-        method = _Method(row.preset or defaults.preset, transfer_config(row, defaults).n_iterations)
-        if method not in by_method or not music_s:
+        method = _method(row.preset or defaults.preset, row.iterations)
+        mean = known.get(method)
+        if mean is None or not music_s:
             n_unknown += 1
             continue
         used.add(method)
-        per_second = _mean_rates(by_method[method])
-        seconds += music_s * per_second[0]
-        store_bytes += music_s * per_second[1]
-    n_earlier = sum(len(by_method[method]) for method in used)
+        seconds += music_s * mean.seconds
+        store_bytes += music_s * mean.store_bytes
+    n_earlier = sum(known[method].n_pairs for method in used)
     return Forecast(
         n_rows=len(rows),
         n_done=None if done is None else len(done),
@@ -129,11 +136,22 @@ def _bytes_per_second(config: OutputConfig) -> float:
     return config.sample_rate * _SAMPLE_BYTES[subtype] * packed
 
 
-def _mean_rates(rates: Sequence[Rate]) -> tuple[float, float]:
-    """Return seconds and bytes in the store per second of music."""
+@cache
+def _method(name: str, iterations: int | None) -> _Method:
+    return _Method(name, preset(name).n_iterations if iterations is None else iterations)
+
+
+def _means(rates: Sequence[Rate]) -> dict[_Method, _Mean]:
+    by_method: dict[_Method, list[Rate]] = {}
+    for rate in rates:
+        by_method.setdefault(_Method(rate.preset, rate.iterations), []).append(rate)
+    return {method: _mean(some) for method, some in by_method.items()}
+
+
+def _mean(rates: Sequence[Rate]) -> _Mean:
     music_s = sum(rate.music_s for rate in rates)
-    seconds = sum(rate.seconds for rate in rates)
-    return seconds / music_s, sum(rate.store_bytes for rate in rates) / music_s
+    seconds = sum(rate.seconds for rate in rates) / music_s
+    return _Mean(len(rates), seconds, sum(rate.store_bytes for rate in rates) / music_s)
 
 
 def _time(seconds: float) -> str:

@@ -397,7 +397,7 @@ def test_a_render_teaches_check_how_long_a_pair_takes(amnst, one_pair, monkeypat
         r"about \d+ kB of output and \d+ [kM]B in the store\n$",
         err,
     ), err
-    err = amnst("check", *manifest, *options, "--preset", "real")[2]
+    err = amnst("check", *manifest, *options[:2], "--preset", "real")[2]
     assert "no pair with these settings has been rendered on this machine" in err
 
 
@@ -417,6 +417,7 @@ def test_check_opens_the_inputs_and_reads_the_sections(amnst, catalogue, tmp_pat
     (folder / "empty.wav").unlink()
     (folder / "text.wav").unlink()
     assert code == 2
+    assert len(out.splitlines()) == 4, out
     none, text, late, over = out.splitlines()
     assert none.endswith(": is empty (0 bytes); copy it again")
     assert ": is not a readable audio file" in text
