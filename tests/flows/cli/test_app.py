@@ -408,7 +408,7 @@ def test_check_opens_the_inputs_and_reads_the_sections(amnst, catalogue, tmp_pat
     (folder / "text.wav").write_text("no sound at all", "utf-8")
     catalogue.rows = [
         {**first, "id": "none", "ambience": "empty.wav"},
-        {**first, "id": "text", "music": "text.wav"},
+        {**first, "id": "words", "music": "text.wav"},
         {**first, "id": "late", "start_s": "1000"},
         {**first, "id": "over", "output": first["music"]},
     ]

@@ -217,7 +217,7 @@ def test_every_column_that_is_not_of_a_single_row_can_be_set() -> None:
     [
         (["strength"], "bad_value", "must be column=value"),
         (["strength="], "bad_value", "must be column=value"),
-        (["strenght=1"], "unknown_column", 'did you mean "strength"?'),
+        (["strengthh=1"], "unknown_column", 'did you mean "strength"?'),
         (["strength=2"], "bad_value", 'strength "2" is outside 0..1'),
         (["preset=loud"], "bad_value", 'preset "loud" is not one of'),
         (["iterations=many"], "bad_value", 'iterations "many" must be a whole number'),
