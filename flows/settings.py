@@ -25,7 +25,10 @@ def _temporary_folder() -> Path:
 
 def rates_file() -> Path:
     """Return the file with the times of earlier pairs, in the user's folder for such state."""
-    state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    try:
+        state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    except RuntimeError:  # a container's user may have no home
+        state = _temporary_folder() / f"amnst-{os.getuid()}"
     return Path(state) / "amnst" / "rates.jsonl"
 
 
