@@ -7,7 +7,7 @@ import dataclasses
 from pathlib import PurePosixPath
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from flows.parameters import Parameters, Place
 from nst_core.config import (
@@ -23,6 +23,7 @@ from nst_core.config import (
     TransferConfig,
     check_strength,
     preset,
+    read_strength,
 )
 from tasks.jobs.listen import DEFAULT_INPUTS, Inputs
 
@@ -63,6 +64,7 @@ StrengthOrCurve = Annotated[
         description="Strength for rows without one, from 0 (the music) to 1 (the ambience "
         "plays it), or a curve such as 0:0.2;30:0.8 (0.2 at the start, 0.8 from 30 s on)",
     ),
+    BeforeValidator(read_strength),
     AfterValidator(_checked_strength),
 ]
 Sound = Annotated[OutputConfig, Field(title="Sound files")]

@@ -9,6 +9,7 @@ from prefect.states import Completed, Failed
 from flows.batch import Batch
 from flows.pairs import UnderWay, render_pairs, settle
 from flows.progress import listener
+from flows.timing import timed
 from flows.writing import while_held
 from nst_core.errors import NSTError
 from nst_core.runtime.tensorflow_setup import limit_blas
@@ -108,4 +109,5 @@ def _results(batch: Batch, workspace: Workspace, under_way: UnderWay) -> Iterato
     if patiently(lambda: needs_transfer(with_network, workspace)):
         load_model(batch.model, workspace)
     listener().stage("render pairs")
-    yield from render_pairs(while_held(to_do, batch), workspace, under_way)
+    results = render_pairs(while_held(to_do, batch), workspace, under_way)
+    yield from timed(results, {row.line: job for row, job in to_do}, workspace)

@@ -1,7 +1,8 @@
 """The `amnst` command: stdout is data, stderr is for people.
 
 Exit codes: 0 success, 1 some rows failed, 2 usage, manifest or server error, 3 storage error,
-4 dataset or model error, 130 interrupted, 143 stopped by SIGTERM.
+4 dataset or model error, 130 interrupted, 141 the reader of stdout has ended, 143 stopped by
+SIGTERM.
 """
 
 import sys
@@ -10,9 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 from cyclopts import App, CycloptsError, CycloptsPanel, Parameter
 
-from flows.cli.exit_codes import DATA, STORAGE, USAGE
-from flows.cli.interruption import exit_code, heed_ctrl_c, heed_sigterm, heeding_sigterm
-from flows.cli.options import Globs, Ids, RenderOptions
+from flows.cli.check_command import check
+from flows.cli.exit_codes import DATA, PIPE_CLOSED, STORAGE, USAGE
+from flows.cli.interruption import (
+    exit_code,
+    heed_ctrl_c,
+    heed_sigterm,
+    heeding_sigterm,
+    leave_stdout,
+)
+from flows.cli.options import Globs, RenderOptions, Sets
 from flows.cli.pair_commands import plan, plan_here, transfer
 from flows.cli.panel_commands import panel
 from flows.cli.report_commands import report
@@ -47,6 +55,7 @@ def render(
     *,
     ambience: Globs | None = None,
     music: Globs | None = None,
+    settings: Sets = None,
     options: RenderOptions,
     json: bool = False,
     verbose: bool = False,
@@ -61,6 +70,9 @@ def render(
         In place of a manifest: files, folders or quoted patterns, as for `plan`.
     music
         In place of a manifest: files, folders or quoted patterns.
+    settings
+        In place of a manifest: cells for all rows, such as loudness_lufs=-18; several values of a
+        column make a row of each.
     json
         Print one line of JSON per row to stdout.
     verbose
@@ -68,9 +80,9 @@ def render(
     """
     prepare_prefect(verbose=verbose)
     if manifest is None:
-        manifest, options = plan_here(ambience, music, options)
-    elif ambience or music:
-        raise ConfigError("give a manifest, or --ambience and --music, not both")
+        manifest, options = plan_here(ambience, music, settings, options)
+    elif ambience or music or settings:
+        raise ConfigError("give a manifest, or --ambience and --music (and --set), not both")
     return _render(options.request(manifest), json=json, verbose=verbose)
 
 
@@ -142,47 +154,9 @@ def train(
             counts = ", ".join(
                 f"{n} {suffix or 'without suffix'}" for suffix, n in result.passed_over.items()
             )
-            screen.say(f"ignored, because the suffix is not that of a sound file: {counts}")
+            screen.say(f"passed over, because they are not tracks of a genre: {counts}")
     print(result.weights)
     return 0
-
-
-@app.command
-def check(manifest: str, *, input_root: Ids = None) -> int:
-    """Check a manifest, and that its inputs exist, without rendering anything.
-
-    Prints one problem per line to stdout, and the counts to stderr.
-
-    Parameters
-    ----------
-    manifest
-        CSV file, as a path or s3:// URI.
-    input_root
-        Folders or s3:// prefixes that may contain inputs; by default the manifest's folder.
-    """
-    n_well, problems = _checked(manifest, tuple(input_root or ()))
-    for problem in problems:
-        print(problem)
-    sys.stderr.write(f"{manifest}: valid rows: {n_well}, problems: {len(problems)}\n")
-    return USAGE if problems else 0
-
-
-def _checked(manifest: str, input_roots: tuple[str, ...]) -> tuple[int, list[str]]:
-    """Return the number of valid rows, and the problems of the other rows or the whole file."""
-    from tasks.manifest.problems import ManifestError
-    from tasks.manifest.reading import check_input_roots, missing_inputs, read_manifest
-
-    check_input_roots(input_roots)
-    try:
-        found = read_manifest(manifest, input_roots=input_roots)
-    except ManifestError as error:
-        if error.code == "not_found":
-            raise
-        return 0, [str(problem) for problem in error.problems] or [str(error)]
-    missing = missing_inputs(found.rows)
-    problems = sorted([*found.problems, *missing], key=lambda problem: problem.line)
-    n_well = len(found.rows) - len({problem.line for problem in missing})
-    return n_well, [str(problem) for problem in problems]
 
 
 @app.command
@@ -214,6 +188,7 @@ def demo(folder: Path = Path("demo"), *, verbose: bool = False) -> int:
 
 
 app.command(plan)
+app.command(check)
 app.command(transfer)
 app.command(report)
 app.command(panel)
@@ -229,7 +204,7 @@ def _render(request: "RenderRequest", *, json: bool, verbose: bool) -> int:
 
     wait_for_server = own_server(verbose=verbose)
     from flows.catalog import accepted_manifest, handing_over
-    from flows.cli.screen import Screen
+    from flows.cli.screen import Screen, say_notes
     from flows.render_catalog import render_catalog
     from tasks.manifest.reading import check_input_roots
     from tasks.report.tables import read_report_lines
@@ -237,6 +212,7 @@ def _render(request: "RenderRequest", *, json: bool, verbose: bool) -> int:
 
     check_input_roots(request.input_roots)
     accepted = accepted_manifest(request)  # refuse a bad manifest even if the server is away
+    say_notes(accepted)
     wait_for_server()
     with Screen().shown(), handing_over(request, accepted):
         state: State[Any] = heeding_sigterm(render_catalog)(request, return_state=True)
@@ -312,6 +288,7 @@ def main(arguments: list[str] | None = None) -> None:
             error_formatter=lambda error: CycloptsPanel(_fit_to_print(str(error), arguments)),
             result_action="return_value",
         )
+        sys.stdout.flush()  # here, because an error at the end of the process cannot be caught
     except CycloptsError:
         sys.exit(USAGE)
     except NSTError as error:
@@ -320,6 +297,9 @@ def main(arguments: list[str] | None = None) -> None:
     except ValidationError as error:
         sys.stderr.write(f"amnst: {_fit_to_print(_refused(error), arguments)} [bad_value]\n")
         sys.exit(USAGE)
+    except BrokenPipeError:  # the reader of stdout, such as `head`, has seen enough
+        leave_stdout()
+        sys.exit(PIPE_CLOSED)
     except KeyboardInterrupt:
         sys.stderr.write("amnst: interrupted; run the same command to continue\n")
         sys.exit(exit_code())

@@ -1,7 +1,9 @@
-"""Ctrl-C and SIGTERM: the first one ends a command after it has written its report."""
+"""Ctrl-C, SIGTERM and closed pipes: the first signal ends a command after its report."""
 
 import logging
+import os
 import signal
+import sys
 from types import FrameType
 from typing import Any
 
@@ -29,6 +31,13 @@ def heeding_sigterm(flow: Any) -> Any:
         heed_sigterm()
 
     return flow.with_options(on_running=[heed_sigterm_again])
+
+
+def leave_stdout() -> None:
+    """Send the rest of stdout nowhere, because nobody reads it any more."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def exit_code() -> int:

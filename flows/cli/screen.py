@@ -1,6 +1,7 @@
 """Display of a flow on a terminal: its stages, its pairs, its log."""
 
 import logging
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -16,6 +17,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
+from flows.catalog import Accepted
 from flows.progress import listening
 from tasks.report.page.places import page_beside
 
@@ -78,6 +80,13 @@ class Screen:
         self.say(summary)
         self.say(f"report: {report}")
         self.say(f"listen: {page_beside(report)}")
+
+
+def say_notes(accepted: Accepted) -> None:
+    """Print what was recognised in a manifest that is not UTF-8 with commas."""
+    manifest, _ = accepted
+    for note in manifest.notes:
+        sys.stderr.write(f"note: {note}\n")
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from nst_core.config.strength import (
     Strength,
     StrengthCurve,
     check_strength,
+    read_strength,
 )
 from nst_core.config.training import (
     ClassifierConfig,
@@ -74,4 +75,5 @@ __all__ = [
     "check_strength",
     "controls",
     "preset",
+    "read_strength",
 ]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from nst_core.config.ranges import check, check_choice, check_hop, check_ranges, within
+from nst_core.config.rates import kept_rate
 
 AudioFormat = Literal["wav", "flac", "mp3", "ogg", "opus"]
 Subtype = Literal["PCM_16", "PCM_24", "PCM_32", "FLOAT", "MPEG_LAYER_III", "VORBIS", "OPUS"]
@@ -77,8 +78,6 @@ _RATES: dict[AudioFormat, tuple[int, ...]] = {
 }
 """Rates of the formats that have only some. Opus also encodes lower rates, but every decoder
 returns 48 kHz."""
-_HIGHEST_OWN_SR = 48_000
-_FAMILIES = (44_100, 48_000)
 
 
 LOWEST_LUFS, HIGHEST_LUFS = -70.0, 0.0
@@ -144,14 +143,7 @@ class OutputConfig:
         music_sr
             Sample rate of the music's own file, in Hz.
         """
-        wanted = self.sample_rate or _capped(music_sr)
+        wanted = self.sample_rate or kept_rate(music_sr)
         if self.format not in _RATES:
             return wanted
-        return min(_RATES[self.format], key=lambda sr: abs(sr - _capped(wanted)))
-
-
-def _capped(sr: int) -> int:
-    """Return the rate, or for a high one the lower rate that is easiest to convert it to."""
-    if sr <= _HIGHEST_OWN_SR:
-        return sr
-    return next((family for family in _FAMILIES if sr % family == 0), _HIGHEST_OWN_SR)
+        return min(_RATES[self.format], key=lambda sr: abs(sr - kept_rate(wanted)))

@@ -1,6 +1,7 @@
 """Strength of a rendering: one number, or a curve over time."""
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -69,6 +70,14 @@ class StrengthCurve:
         if self.constant is not None:
             return self.constant
         return float(self.at(np.linspace(0, duration_s, 1001)).mean())
+
+
+def read_strength(value: object) -> object:
+    """Return the number in a text such as ``0.5``; return any other value as it is."""
+    if isinstance(value, str):
+        with suppress(ValueError):
+            return float(value)
+    return value
 
 
 def check_strength(strength: Strength) -> None:

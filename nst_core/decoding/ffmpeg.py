@@ -72,6 +72,16 @@ def open_ffmpeg(source: Source, path: str, heard: Heard | None = None) -> Stream
     return Stream(first.sr, first.y.shape[1], None, blocks)
 
 
+def estimated_frames(source: Source, path: str, sr: int) -> int | None:
+    """Return about how many frames a file holds, without decoding it; None if unknown.
+
+    FFmpeg computes the length of an MP3 without a header from its first bit rate, for example.
+    """
+    with _open(source, path, Link(0, source.n_bytes)) as container:
+        duration = container.duration
+    return round(duration / av.time_base * sr) if duration and duration > 0 else None
+
+
 def _links(source: Source, path: str) -> list[Link]:
     head = source.read_at(0, 4096)
     if head.startswith(b"OggS") or b"OggS\0\2" in head:

@@ -65,11 +65,24 @@ class _Decoder:
         """Return whether the process runs."""
         return self._process.poll() is None
 
-    def ask(self, fh: BinaryIO, path: str, limits: AudioLimits, sha256: str | None) -> Message:
+    def ask(
+        self,
+        fh: BinaryIO,
+        path: str,
+        limits: AudioLimits,
+        sha256: str | None,
+        *,
+        estimates: bool,
+    ) -> Message:
         """Send a file and return the answer."""
         self.is_idle = False
         self._connection.settimeout(limits.decoder_patience_s + _GRACE_S)
-        facts = {"path": path, "sha256": sha256, "limits": dataclasses.asdict(limits)}
+        facts = {
+            "path": path,
+            "sha256": sha256,
+            "limits": dataclasses.asdict(limits),
+            "estimates": estimates,
+        }
         # If the process is gone, `receive` reports it.
         with suppress(ConnectionError):
             socket.send_fds(self._connection, [b"F"], [fh.fileno()])
@@ -143,6 +156,8 @@ class Sound:
         Rate and channels of the first frame.
     n_declared
         Declared number of frames; None if the header has none or is unreliable.
+    n_estimated
+        With `estimates`: about the number of frames; None if unknown.
     n_decoded
         Number of frames from the beginning, once `blocks` has ended.
     goes_on
@@ -150,13 +165,21 @@ class Sound:
     """
 
     def __init__(
-        self, decoder: _Decoder, fh: BinaryIO, path: str, limits: AudioLimits, sha256: str | None
+        self,
+        decoder: _Decoder,
+        fh: BinaryIO,
+        path: str,
+        limits: AudioLimits,
+        sha256: str | None,
+        *,
+        estimates: bool,
     ) -> None:
         self._decoder, self._path, self._limits = decoder, path, limits
-        facts = decoder.ask(fh, path, limits, sha256).facts
+        facts = decoder.ask(fh, path, limits, sha256, estimates=estimates).facts
         self.sr: int = facts["sr"]
         self.n_channels: int = facts["n_channels"]
         self.n_declared: int | None = facts["n_declared"]
+        self.n_estimated: int | None = facts["n_estimated"]
         self.n_decoded = 0
         self.goes_on = False
 
@@ -202,7 +225,12 @@ class Sound:
 
 @contextmanager
 def decoded(
-    fh: BinaryIO, path: str | Path, limits: AudioLimits, *, sha256: str | None = None
+    fh: BinaryIO,
+    path: str | Path,
+    limits: AudioLimits,
+    *,
+    sha256: str | None = None,
+    estimates: bool = False,
 ) -> Iterator[Sound]:
     """Decode an open file in a separate process.
 
@@ -214,6 +242,8 @@ def decoded(
         Name of the file in error messages.
     sha256
         Expected hash of the file: no other content is decoded, even if the file changes meanwhile.
+    estimates
+        Whether to estimate a length that no header declares.
 
     Raises
     ------
@@ -223,7 +253,7 @@ def decoded(
     """
     decoder = _take(str(path))
     try:
-        yield Sound(decoder, fh, str(path), limits, sha256)
+        yield Sound(decoder, fh, str(path), limits, sha256, estimates=estimates)
     finally:
         _give_back(decoder)
 

@@ -18,6 +18,7 @@ from typing import Any
 from nst_core.arrays import Waveform
 from nst_core.config import AudioLimits
 from nst_core.decoding.decoders import open_decoder
+from nst_core.decoding.ffmpeg import estimated_frames
 from nst_core.decoding.file_types import WAY_OUT
 from nst_core.decoding.messages import Kind, Message, receive_message, send_body, send_facts
 from nst_core.decoding.source import Source, Stream
@@ -97,6 +98,7 @@ def _decode(source: Source, wanted: dict[str, Any], limits: AudioLimits, parent:
             sr=stream.sr,
             n_channels=stream.n_channels,
             n_declared=stream.n_declared,
+            n_estimated=_estimated(stream, source) if wanted["estimates"] else None,
         )
         wish = parent.wish()
         if wish.kind == Kind.TAGS:
@@ -105,6 +107,10 @@ def _decode(source: Source, wanted: dict[str, Any], limits: AudioLimits, parent:
             parent.send(Kind.TAGS, tags=tags.to_json(), warnings=warnings)
         else:
             _send_section(stream, source, wish.facts, parent)
+
+
+def _estimated(stream: Stream, source: Source) -> int | None:
+    return stream.n_declared or estimated_frames(source, source.path, stream.sr)
 
 
 @contextmanager

@@ -8,34 +8,10 @@ import numpy as np
 from nst_core.arrays import FloatArray
 from nst_core.audio.loudness import rms, to_mono
 from nst_core.config import LEVEL, MelConfig
-from nst_core.errors import ConfigError
 from nst_core.streaming.resampling import at_rate
 from nst_core.transfer.analysis import Analysis, Recording, analyse, without_offset
 from nst_core.transfer.looping import loop_to_length
-
-
-def shares(weights: Sequence[float] | None, n_ambiences: int) -> tuple[float, ...]:
-    """Return weights as shares with the sum 1; None gives all ambiences the same share.
-
-    Raises
-    ------
-    ConfigError
-        A weight is not a finite number above 0, or the number of weights is wrong.
-    """
-    given = [1.0] * n_ambiences if weights is None else weights
-    if len(given) != n_ambiences:
-        raise ConfigError(
-            f"ambience_weights = {tuple(given)!r} has {len(given)} numbers for {n_ambiences} "
-            "ambiences; give one number per ambience"
-        )
-    largest = max(given, default=1.0)  # the sum of very large weights may be infinite
-    if not all(math.isfinite(weight) and weight / largest > 0 for weight in given):
-        raise ConfigError(
-            f"ambience_weights = {tuple(given)!r} contains a weight that is not a finite number "
-            "above 0; to give an ambience no weight, leave it out"
-        )
-    total = math.fsum(weight / largest for weight in given)
-    return tuple(weight / largest / total for weight in given)
+from nst_core.transfer.shares import shares
 
 
 def blend(ambiences: Sequence[Analysis], weights: Sequence[float], mel: MelConfig) -> Analysis:
@@ -58,7 +34,7 @@ def blend(ambiences: Sequence[Analysis], weights: Sequence[float], mel: MelConfi
     Raises
     ------
     ConfigError
-        See `shares`.
+        See `nst_core.transfer.shares.shares`.
     SignalError
         ``silent``: the ambiences cancel each other.
     """

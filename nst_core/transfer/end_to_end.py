@@ -21,9 +21,10 @@ from nst_core.spectral.mel import check_signal
 from nst_core.streaming.arrays import of_length
 from nst_core.streaming.resampling import resample
 from nst_core.transfer.analysis import analyse
-from nst_core.transfer.blending import blend, shares
+from nst_core.transfer.blending import blend
 from nst_core.transfer.carrying import carry_and_refine
 from nst_core.transfer.rendering import render
+from nst_core.transfer.shares import shares
 
 if TYPE_CHECKING:
     from nst_core.classifier.saving import Classifier

@@ -8,11 +8,12 @@ from functools import cache
 from typing import Any
 
 from nst_core.config import OutputConfig, Strength, TransferConfig, preset
-from nst_core.errors import NSTError
-from nst_core.transfer.blending import shares
+from nst_core.errors import ConfigError, NSTError
+from nst_core.transfer.shares import shares
 from tasks.jobs.listen import DEFAULT_INPUTS, Inputs
 from tasks.jobs.pair import AnalysisJob, BlendJob, PairJob
-from tasks.manifest.row import ManifestRow
+from tasks.manifest.problems import RowProblem
+from tasks.manifest.row import ManifestRow, suffix_of
 from tasks.storage.errors import StorageError
 from tasks.storage.lease import Claim
 from tasks.storage.uris import is_remote, join, local_text
@@ -150,6 +151,25 @@ def output_config(row: ManifestRow, defaults: RenderDefaults) -> OutputConfig:
     """Return the catalogue's format, overridden by the output's suffix and then by the row."""
     values: dict[str, Any] = {"format": row.output.rpartition(".")[2].lower()}
     return dataclasses.replace(defaults.output, **{**values, **row.output_overrides})
+
+
+def settings_problems(rows: Iterable[ManifestRow], defaults: RenderDefaults) -> list[RowProblem]:
+    """Return a problem for each row whose settings do not fit those of the catalogue."""
+    problems = []
+    good: set[tuple[object, ...]] = set()
+    for row in rows:
+        transfer, output = row.transfer_overrides, row.output_overrides
+        own = (row.preset, suffix_of(row.output), *transfer.items(), *output.items())
+        if own in good:
+            continue
+        try:
+            transfer_config(row, defaults)
+            output_config(row, defaults)
+        except ConfigError as error:
+            problems.append(RowProblem(row.line, row.id, "", "", str(error), error.code))
+        else:
+            good.add(own)
+    return problems
 
 
 def inputs_of(rows: Sequence[ManifestRow]) -> list[str]:

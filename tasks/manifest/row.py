@@ -4,8 +4,7 @@ import dataclasses
 import os
 import re
 from collections.abc import Callable
-from contextlib import suppress
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, get_args, get_type_hints
 
 from pydantic import (
     AfterValidator,
@@ -31,6 +30,7 @@ from nst_core.config import (
     TransferConfig,
     check_strength,
     preset,
+    read_strength,
 )
 from nst_core.errors import ConfigError
 from tasks.manifest.cells import Ambiences, CellError, InputRoots, read_ambiences, unsafe
@@ -81,14 +81,6 @@ def _true_or_false(cell: object) -> object:
     return cell
 
 
-def _strength(cell: object) -> object:
-    """Return a cell's number, or its text, which may be a curve."""
-    if isinstance(cell, str):
-        with suppress(ValueError):
-            return float(cell)
-    return cell
-
-
 @dataclass(
     frozen=True,
     slots=True,  # a catalogue may have a hundred thousand of them
@@ -109,9 +101,9 @@ class ManifestRow:
     """Path relative to the output folder, with ``/`` between its parts."""
     enabled: Annotated[bool, BeforeValidator(_true_or_false)] = True
     preset: str | None = None
-    strength: Annotated[Strength | None, BeforeValidator(_strength), _passing(check_strength)] = (
-        None
-    )
+    strength: Annotated[
+        Strength | None, BeforeValidator(read_strength), _passing(check_strength)
+    ] = None
     start: Start | None = None
     iterations: Annotated[int | None, _within(TransferConfig, "n_iterations")] = None
     content_weight: Annotated[float | None, _within(TransferConfig, "content_weight")] = None
@@ -220,6 +212,9 @@ class ManifestRow:
 COLUMNS = tuple(
     each.name for each in dataclasses.fields(ManifestRow) if each.name not in {"line", "extra"}
 )
+_TYPES = get_type_hints(ManifestRow)
+DECIMALS = frozenset(name for name in COLUMNS if float in (_TYPES[name], *get_args(_TYPES[name])))
+"""Columns of numbers that may have decimals."""
 ROW = TypeAdapter(ManifestRow)
 """Check of a row's cells; its context is an `InputRoots`."""
 

@@ -10,6 +10,7 @@ from nst_core.errors import SignalError
 from nst_core.streaming.resampling import resample
 from nst_core.synth.sounds import music_piece
 from tests.meters import band_noise, fine_peak_dbtp
+from tests.sounds import tone
 
 SR = 22_050
 
@@ -177,7 +178,7 @@ def test_the_music_itself_is_written_sample_for_sample_whatever_its_peak(tmp_pat
     music = steps.astype("f4")  # true peak above -1 dBTP
     path = tmp_path / f"copy.{format_}"
     levels = write_master(path, music, 48_000, OutputConfig(format=format_), music=music)
-    y, sr = soundfile.read(path, dtype="float32")
+    y, sr = sf.read(path, dtype="float32")
     np.testing.assert_array_equal(y, music)
     assert (sr, levels.limited_db) == (48_000, 0.0)
     assert levels.true_peak_dbtp > -1
