@@ -12,7 +12,7 @@ from nst_core.transfer.analysis import analyse
 from tests.benchmarks.pairs import Pair
 
 mpl.use("Agg")
-from matplotlib import pyplot as plt  # noqa: E402 after the backend is chosen
+from matplotlib import pyplot as plt
 
 MARGIN = 24
 
