@@ -58,7 +58,8 @@ def compare(data: Path, split: str, *, n_pairs: int | None = None) -> dict:
 def _print_difference(listed: list[dict], others: list[dict]) -> dict[str, float]:
     """Print by how much the means of other pairs of the same recordings differ."""
     titles = FIGURES | FAULTS
-    found = {name: mean(others, name) - mean(listed, name) for name in SHARES if name in listed[0]}
+    known = [name for name in SHARES if any(name in row for row in listed)]
+    found = {name: mean(others, name) - mean(listed, name) for name in known}
     over = {name: by for name, by in found.items() if not abs(by) < MOST_DIFFERENCE}
     shown = ", ".join(f"{titles[name]} {by:+.3f}" for name, by in found.items())
     print(f"other pairs of the same recordings: {shown}")

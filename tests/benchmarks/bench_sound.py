@@ -20,6 +20,7 @@ from nst_core.streaming.resampling import resample
 from nst_core.transfer.end_to_end import transfer_style
 from tests import cheats
 from tests.benchmarks import artefacts, notes, peers
+from tests.benchmarks.faulty import judged_faulty
 from tests.benchmarks.judging import (
     ear_for,
     judged,
@@ -56,7 +57,7 @@ def run(data: Path, *, n_pairs: int | None = None) -> dict:
             chosen = [] if n_pairs else pairs[:ULYANOV_PAIRS]
         if chosen:
             results[name], rendered[name] = judged(name, method, chosen, ear)
-    print_faults(results)
+    print_faults(results | judged_faulty(pairs[:N_FOR_ALL_METHODS]))
     _print_note_ratio(results)
     worst = print_worst(pairs, results["real"]["pairs"])
     chosen = ([each[i] for i in worst] for each in (pairs, rendered["real"]))

@@ -65,7 +65,7 @@ def judged(
 
 
 def _judge(y: np.ndarray, full: Pair, ear: Ear) -> dict[str, float]:
-    """Measure at the judged rate, and in full band what needs it."""
+    """Return the figures that this pair has, at the judged rate or in the full band."""
     pair, heard = full.judged, set_rms(resample(y, full.sr, SR), LEVEL)
     metrics = evaluate(heard, pair.music, pair.reference, SR)
     found = dataclasses.asdict(metrics)
@@ -85,7 +85,7 @@ def _judge(y: np.ndarray, full: Pair, ear: Ear) -> dict[str, float]:
         )
     if not notes.missing():
         found["note_f1"] = notes.note_f1(heard, pair.music, SR)
-    return found
+    return {name: value for name, value in found.items() if not np.isnan(value)}
 
 
 def print_header(figures: dict[str, str] = FIGURES) -> None:
@@ -113,7 +113,7 @@ def print_faults(results: dict[str, dict]) -> None:
 
 def mean(rows: Sequence[dict[str, float]], figure: str) -> float:
     """Return the mean over the pairs that have a figure; NaN if none has."""
-    values = [row[figure] for row in rows if figure in row and not np.isnan(row[figure])]
+    values = [row[figure] for row in rows if not np.isnan(row.get(figure, np.nan))]
     return float(np.mean(values)) if values else float("nan")
 
 

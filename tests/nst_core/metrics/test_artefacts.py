@@ -6,6 +6,7 @@ import pytest
 from nst_core.audio.loudness import set_rms
 from tests import cheats
 from tests.benchmarks import artefacts
+from tests.benchmarks.faulty import FAULTY
 from tests.sounds import noise, tone
 
 SECONDS = 4.0
@@ -152,3 +153,19 @@ def test_a_mix_fills_pauses_and_a_vocoder_blurs_attacks():
     assert mixed["pre_echo_db"] > 15
     assert blurred["pre_echo_db"] > 10
     assert mixed["hiss_db"] == 0
+
+
+@pytest.mark.parametrize(
+    ("control", "figure", "least"),
+    [
+        ("music, early", "pre_echo_db", 6),
+        ("music, hissing", "hiss_db", 6),
+        ("music, rumbling", "rumble_db", 6),
+        ("music, pumped", "pumping_db", 2),
+        ("music, ringing", "ringing_db", 1),
+    ],
+)
+def test_each_faulty_control_has_its_own_fault(control, figure, least):
+    music, ambience = set_rms(plucks(22_050)), set_rms(tone(300, SECONDS))
+    found = artefacts.faults(FAULTY[control](music, 22_050), music, ambience, 22_050)
+    assert found[figure] > least, found
