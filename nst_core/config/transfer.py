@@ -46,7 +46,7 @@ class CarrierConfig:
     rain has 0.75, a river 1.1, a keyboard 2.0."""
     texture_cap: float = within(50.0, 1.0, 1e6)
     swell: float = within(
-        0.0,
+        0.4,
         0.0,
         1.0,
         title="Swell",
