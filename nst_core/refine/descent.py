@@ -15,7 +15,7 @@ _MOMENTUM = 0.7
 """Lower than the usual 0.9, which overshoots within so few steps."""
 _AVERAGING = 0.99
 _LAST_SHARE = 0.1
-_LEAST = 1e-3
+_LEAST = 1e-2
 """Share of the first gradient's root mean square, below which a gain hardly matters and moves less.
 Relative, because gradients fall with the length of the music."""
 
