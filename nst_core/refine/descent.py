@@ -15,7 +15,9 @@ _MOMENTUM = 0.7
 """Lower than the usual 0.9, which overshoots within so few steps."""
 _AVERAGING = 0.99
 _LAST_SHARE = 0.1
-_TINY = np.float32(1e-20)
+_LEAST = 1e-2
+"""Share of the first gradient's root mean square, below which a gain hardly matters and moves less.
+Relative, because gradients fall with the length of the music."""
 
 
 def descend(
@@ -41,6 +43,7 @@ def descend(
         Length of the first step in every element; it falls to a tenth by half a cosine.
     """
     x = start
+    least = np.float32(_LEAST * math.sqrt(np.square(gradient).mean(dtype=np.float64)) + 1e-30)
     mean, square = np.zeros_like(x), np.zeros_like(x)
     for i in range(n_steps):
         if i:
@@ -49,6 +52,7 @@ def descend(
         square += np.float32(1 - _AVERAGING) * (gradient * gradient - square)
         falling = 0.5 * (1 + math.cos(math.pi * i / n_steps))
         length = rate * (_LAST_SHARE + (1 - _LAST_SHARE) * falling)
-        length *= math.sqrt(1 - _AVERAGING ** (i + 1)) / (1 - _MOMENTUM ** (i + 1))
-        x = x - np.float32(length) * mean / np.sqrt(square + _TINY)
+        length /= 1 - _MOMENTUM ** (i + 1)
+        size = np.sqrt(square / np.float32(1 - _AVERAGING ** (i + 1)))
+        x = x - np.float32(length) * mean / (size + least)
     return x

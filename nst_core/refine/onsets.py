@@ -82,5 +82,5 @@ class Rises:
 def _groups(n_bands: int) -> FloatArray:
     """Return the matrix from bands to the means of equal groups, shape (n_bands, n_groups)."""
     members = np.eye(_N_GROUPS)[np.arange(n_bands) * _N_GROUPS // n_bands]
-    groups: FloatArray = (members / members.sum(axis=0)).astype(np.float32)
-    return groups
+    means: FloatArray = (members / members.sum(axis=0)).astype(np.float32)
+    return means

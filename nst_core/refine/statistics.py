@@ -120,7 +120,9 @@ def _measure(
     """Fill `centred`, with zeros where nothing is heard, and `rows`, summed in double precision."""
     n_bands = grain.shape[1]
     centred[:] = 0
-    for t in np.flatnonzero(heard):
+    for t in range(len(heard)):
+        if not heard[t]:
+            continue
         for b in range(n_bands):
             x = (grain[t, b] - mean[b]) * inverse[b]
             centred[t, b] = x
@@ -128,7 +130,9 @@ def _measure(
     n_heard = heard.sum()
     rows[0] /= n_heard
     average = rows[0].astype(np.float32)
-    for t in np.flatnonzero(heard):
+    for t in range(len(heard)):
+        if not heard[t]:
+            continue
         centred[t] -= average
         _add_moments(centred[t], rows)
         for i in range(len(lags)):
@@ -173,7 +177,9 @@ def _spread_back(
     """Add the gradient of the rows to that of the covariance, in place."""
     n_frames, n_bands = centred.shape
     totals = np.zeros(n_bands)
-    for t in np.flatnonzero(heard):
+    for t in range(len(heard)):
+        if not heard[t]:
+            continue
         out = found[t]
         _add_slopes(centred[t], rows, out)
         for i in range(len(lags)):
