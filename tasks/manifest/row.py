@@ -11,6 +11,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    SkipValidation,
     TypeAdapter,
     ValidationInfo,
     field_validator,
@@ -102,7 +103,7 @@ class ManifestRow:
     enabled: Annotated[bool, BeforeValidator(_true_or_false)] = True
     preset: str | None = None
     strength: Annotated[
-        Strength | None, BeforeValidator(read_strength), _passing(check_strength)
+        Strength | None, SkipValidation, BeforeValidator(read_strength), _passing(check_strength)
     ] = None
     start: Start | None = None
     iterations: Annotated[int | None, _within(TransferConfig, "n_iterations")] = None
