@@ -1,7 +1,7 @@
 """Adam (Kingma & Ba 2015) for a fixed number of steps, on arrays.
 
 Element-wise step sizes matter here: the loss is far steeper in the gains of loud and crowded
-moments than elsewhere. After 6 evaluations, Adam is where limited-memory BFGS is after 20.
+moments than elsewhere. After 6 evaluations, Adam is further than limited-memory BFGS after 16.
 """
 
 import math
