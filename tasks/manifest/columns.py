@@ -1,0 +1,82 @@
+"""Columns of a manifest in words, for the documentation; `row` has the rules themselves."""
+
+import dataclasses
+from typing import NamedTuple
+
+from nst_core.config import (
+    DEFAULT_PRESET,
+    DEFAULT_STRENGTH,
+    PRESETS,
+    AudioLimits,
+    OutputConfig,
+    TransferConfig,
+)
+from tasks.manifest.row import COLUMNS, TRANSFER_FIELDS
+
+
+class Column(NamedTuple):
+    """One column: the value of an empty cell, and the rule for others."""
+
+    name: str
+    default: str
+    rule: str
+
+
+_DESCRIBED = {
+    "ambience": ("required", "path or `s3://`; up to eight ambiences can sound at once, in any "
+                 "proportion: `rain.wav*2 + wind.wav`"),
+    "music": ("required", "path or `s3://`"),
+    "id": ("`<ambience>__<music>`", "names the output; unique, ignoring case; 1 to 100 letters, "
+           "digits, `.`, `_` and `-`"),
+    "output": ("`{id}.{format}`", "relative to the output folder, unique"),
+    "enabled": ("`true`", "`false` skips the row"),
+    "preset": (f"`{DEFAULT_PRESET}`, or the command line's", "one of " + ", ".join(f"`{name}`" for name in PRESETS)),
+    "strength": (f"{DEFAULT_STRENGTH:g}, or the command line's",
+                 "0 (the music itself) to 1 (the ambience plays it)"),
+    "start": ("preset", "`carrier`, `music`, `ambience`, `noise` or `mix`"),
+    "start_s": ("0", "where the section of the music begins, in seconds, 0 or more"),
+    "duration_s": ("to the end", "length of the section of the music in seconds, "
+                   f"{AudioLimits.min_duration_s:g} or more"),
+    "sample_rate": ("command line", "{range} Hz"),
+    "format": ("command line", "`wav`, `flac` or `ogg`"),
+    "subtype": ("the format's", "`wav`: `PCM_16`, `PCM_24`, `PCM_32` or `FLOAT`; `flac`: `PCM_16` "
+                "or `PCM_24`; `ogg`: `VORBIS`"),
+    "loudness_lufs": ("command line", "{range} LUFS; by default as loud as the music"),
+}  # fmt: skip
+
+
+def columns() -> list[Column]:
+    """Return every column of a manifest, those that a row needs first.
+
+    Raises
+    ------
+    LookupError
+        A column is neither described here nor a number of the configuration.
+    """
+    names = sorted(COLUMNS, key=lambda name: name not in {"ambience", "music"})
+    return [*map(_column, names), Column("`note`, `tags`, `x_*`", "empty", _PASSED_ON)]
+
+
+_PASSED_ON = "any text; passed through to the report"
+
+
+def _column(name: str) -> Column:
+    ranges = _ranges()
+    if name in _DESCRIBED:
+        default, rule = _DESCRIBED[name]
+        return Column(f"`{name}`", default, rule.format(range=ranges.get(name, "")))
+    if name not in ranges:
+        raise LookupError(f"describe the column {name!r} in tasks/manifest/columns.py")
+    return Column(f"`{name}`", "preset", ranges[name])
+
+
+def _ranges() -> dict[str, str]:
+    """Return the range of each column that is a number of the configuration."""
+    fields = {each.name: each for each in dataclasses.fields(OutputConfig)}
+    own = {each.name: each for each in dataclasses.fields(TransferConfig)}
+    fields |= {column: own[name] for column, name in TRANSFER_FIELDS.items()}
+    return {
+        name: f"{each.metadata['ge']:.10g} to {each.metadata['le']:.10g}"
+        for name, each in fields.items()
+        if "ge" in each.metadata
+    }
