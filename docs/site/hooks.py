@@ -18,10 +18,10 @@ SECTIONS = {
     "Operations": "operations",
 }
 FIRST = (
-    "one-pair", "many-pairs", "listening-page", "workers", "inbox", "classifier",
-    "command", "manifest", "report", "error-codes", "settings",
-    "how-it-works", "method", "quality", "speed",
-    "one-machine", "many-machines",
+    "index", "tutorial", "how-to/one-pair", "how-to/many-pairs", "how-to/listening-page",
+    "how-to/workers", "how-to/inbox", "reference/command", "reference/manifest", "reference/report",
+    "reference/error-codes", "explanation/how-it-works", "explanation/method",
+    "explanation/quality", "explanation/speed",
 )  # fmt: skip
 """Pages in the order of interest; all others follow by name."""
 
@@ -39,7 +39,7 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
 
 
 def _rank(page: str) -> tuple[int, str]:
-    name = page.rpartition("/")[2].removesuffix(".md")
+    name = page.removesuffix(".md")
     return (FIRST.index(name) if name in FIRST else len(FIRST), page)
 
 

@@ -41,9 +41,11 @@ def filled(markdown: str, page: str) -> str:
 
 def commands() -> str:
     """Return every command with its options, as a part of a page."""
-    text = app.generate_docs(output_format="markdown", heading_level=1)
+    text = app.generate_docs(output_format="markdown")
     first = text.index("\n## amnst ")
     text = text[first:].replace("```console", "```text").strip()
+    # cyclopts repeats in each usage how the running program, `python -m mkdocs`, was started.
+    text = re.sub(r"^(amnst \w+) -m \w+", r"\1", text, flags=re.MULTILINE)
     # An asterisk of a pattern such as *.wav is not emphasis.
     return re.sub(r"(?<![*\]\n])\*(?=[.\d])", r"\\*", text)
 
@@ -118,7 +120,8 @@ def presets() -> str:
 
 def limits_of_the_verdict() -> str:
     """Return the limits that a pair at strength 1 must reach."""
-    return _table(("figure", "at least"), ((f"`{name}`", f"{low:g}") for name, low in GATES.items()))
+    rows = ((f"`{name}`", f"{low:g}") for name, low in GATES.items())
+    return _table(("figure", "at least"), rows)
 
 
 def error_codes() -> str:

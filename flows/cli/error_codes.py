@@ -53,8 +53,8 @@ SOUND_FILES = _codes(
 )  # fmt: skip
 
 MANIFEST = _codes(
-    ("bad_id", "an id has characters that are not allowed, or is longer than 100; or the id of a "
-     "run is not one", "use letters, digits, and . _ -; begin with a letter or digit"),
+    ("bad_id", "an id has a character that is not allowed, or more than 100",
+     "use letters, digits, and . _ -; begin with a letter or digit"),
     ("bad_manifest", "several rules are broken", "correct each line that the message names"),
     ("bad_name", "a file name cannot become an id", "rename the file, or write `id` yourself"),
     ("bad_output", "an output's path is not relative, is hidden, or does not end in its format",
@@ -95,7 +95,8 @@ STORAGE = _codes(
      "delete the entry; it is computed again"),
     ("lease_lost", "another run has taken over the output folder",
      "let the other run end; run again, or choose another output"),
-    ("not_found", "a file, bucket, run or schedule does not exist", "check the name in the message"),
+    ("not_found", "a file, bucket, run or schedule does not exist",
+     "check the name in the message"),
     ("output_in_use", "another run writes to this output folder",
      "wait, stop the other run, or choose another `--output`"),
     ("storage", "a disk or an S3 server refused or failed", "read the reason; run again"),
@@ -110,10 +111,12 @@ MODELS = _codes(
     ("dataset_not_found", "the dataset does not exist", "check the path or URI"),
     ("insecure_source", "the dataset comes by http:// without a checksum",
      "use https://, or pass `--sha256`"),
-    ("model_architecture", "the weights do not fit this version's network", "train the model again"),
+    ("model_architecture", "the weights do not fit this version's network",
+     "train the model again"),
     ("model_card", "the model's card is missing or damaged",
      "keep the card next to its weights, or train again"),
-    ("model_checksum", "the weights are not those of the card", "restore both files, or train again"),
+    ("model_checksum", "the weights are not those of the card",
+     "restore both files, or train again"),
     ("model_not_found", "there is no model at this place", "correct `--model`, or train a model"),
     ("no_audio", "the archive contains no sound files", "check the archive"),
     ("no_finite_loss", "the optimisation found no finite loss",
@@ -169,7 +172,8 @@ SERVERS = _codes(
 
 GENERAL = _codes(
     ("bad_config", "an option or setting is outside its range", "correct what the message names"),
-    ("bad_signal", "an array has the wrong shape, type or length", "pass what the message asks for"),
+    ("bad_signal", "an array has the wrong shape, type or length",
+     "pass what the message asks for"),
     ("internal", "an error that AM-NST did not expect", "report it, with the log of the run"),
 )  # fmt: skip
 

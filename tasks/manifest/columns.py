@@ -7,6 +7,7 @@ from nst_core.config import (
     DEFAULT_PRESET,
     DEFAULT_STRENGTH,
     PRESETS,
+    SUBTYPES,
     AudioLimits,
     OutputConfig,
     TransferConfig,
@@ -22,27 +23,39 @@ class Column(NamedTuple):
     rule: str
 
 
+_SUBTYPES = "; ".join(f"`{name}`: {', '.join(each)}" for name, each in SUBTYPES.items())
+_NAMES_OF_PRESETS = ", ".join(f"`{name}`" for name in PRESETS)
 _DESCRIBED = {
-    "ambience": ("required", "path or `s3://`; up to eight ambiences can sound at once, in any "
-                 "proportion: `rain.wav*2 + wind.wav`"),
+    "ambience": (
+        "required",
+        "path or `s3://`; up to eight ambiences can sound at once: `rain.wav*2 + wind.wav`",
+    ),
     "music": ("required", "path or `s3://`"),
-    "id": ("`<ambience>__<music>`", "names the output; unique, ignoring case; 1 to 100 letters, "
-           "digits, `.`, `_` and `-`"),
+    "id": (
+        "`<ambience>__<music>`",
+        "names the output; unique, ignoring case; 1 to 100 letters, digits, `.`, `_` and `-`",
+    ),
     "output": ("`{id}.{format}`", "relative to the output folder, unique"),
     "enabled": ("`true`", "`false` skips the row"),
-    "preset": (f"`{DEFAULT_PRESET}`, or the command line's", "one of " + ", ".join(f"`{name}`" for name in PRESETS)),
-    "strength": (f"{DEFAULT_STRENGTH:g}, or the command line's",
-                 "0 (the music itself) to 1 (the ambience plays it)"),
+    "preset": (f"command line, else `{DEFAULT_PRESET}`", f"one of {_NAMES_OF_PRESETS}"),
+    "strength": (
+        f"command line, else {DEFAULT_STRENGTH:g}",
+        "0 (the music itself) to 1 (the ambience plays it)",
+    ),
     "start": ("preset", "`carrier`, `music`, `ambience`, `noise` or `mix`"),
     "start_s": ("0", "where the section of the music begins, in seconds, 0 or more"),
-    "duration_s": ("to the end", "length of the section of the music in seconds, "
-                   f"{AudioLimits.min_duration_s:g} or more"),
+    "duration_s": (
+        "to the end",
+        f"length of the section of the music in seconds, {AudioLimits.min_duration_s:g} or more",
+    ),
     "sample_rate": ("command line", "{range} Hz"),
     "format": ("command line", "`wav`, `flac` or `ogg`"),
-    "subtype": ("the format's", "`wav`: `PCM_16`, `PCM_24`, `PCM_32` or `FLOAT`; `flac`: `PCM_16` "
-                "or `PCM_24`; `ogg`: `VORBIS`"),
+    "subtype": (
+        "that of the format",
+        f"one of the format: {_SUBTYPES}",
+    ),
     "loudness_lufs": ("command line", "{range} LUFS; by default as loud as the music"),
-}  # fmt: skip
+}
 
 
 def columns() -> list[Column]:
