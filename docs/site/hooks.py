@@ -21,7 +21,8 @@ FIRST = (
     "index", "tutorial", "how-to/one-pair", "how-to/many-pairs", "how-to/listening-page",
     "how-to/workers", "how-to/inbox", "reference/command", "reference/manifest", "reference/report",
     "reference/error-codes", "explanation/how-it-works", "explanation/method",
-    "explanation/quality", "explanation/speed",
+    "explanation/quality", "explanation/speed", "operations/one-machine",
+    "operations/many-machines",
 )  # fmt: skip
 """Pages in the order of interest; all others follow by name."""
 

@@ -46,7 +46,9 @@ def make_media(folder: Path) -> None:
 def shrink(picture: Path) -> None:
     """Reduce a PNG to 256 colours, half of its bytes."""
     with Image.open(picture) as image:
-        reduced = image.convert("RGB").quantize(256, dither=Image.Dither.NONE)
+        reduced = image.convert("RGB").quantize(
+            256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE
+        )
     reduced.save(picture, optimize=True)
 
 
