@@ -12,7 +12,7 @@ from flows.cli.error_codes import GROUPS
 from nst_core import config
 from nst_core.config import DEFAULT_PRESET, PRESETS
 from nst_core.config.gates import GATES
-from tasks.manifest.columns import columns
+from tasks.manifest.columns import columns, plain
 from tasks.report.columns import markdown_table
 
 _MARK = re.compile(r"^<!-- from the code: ([a-z ]+) -->$", re.MULTILINE)
@@ -79,7 +79,7 @@ def _default(field: "dataclasses.Field[Any]") -> str:
 
 def _range(field: "dataclasses.Field[Any]") -> str:
     metadata = field.metadata
-    return f"{metadata['ge']:.10g} to {metadata['le']:.10g}" if "ge" in metadata else ""
+    return f"{plain(metadata['ge'])} to {plain(metadata['le'])}" if "ge" in metadata else ""
 
 
 def _note(field: "dataclasses.Field[Any]", notes: dict[str, str]) -> str:
@@ -136,7 +136,7 @@ def error_codes() -> str:
 def _shown(value: object) -> str:
     if isinstance(value, tuple):
         return ", ".join(map(_shown, value))
-    return f"{value:.10g}" if isinstance(value, int | float) else f"`{value}`"
+    return plain(value) if isinstance(value, int | float) else f"`{value}`"
 
 
 def _table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

@@ -28,7 +28,7 @@ _NAMES_OF_PRESETS = ", ".join(f"`{name}`" for name in PRESETS)
 _DESCRIBED = {
     "ambience": (
         "required",
-        "path or `s3://`; up to eight ambiences can sound at once: `rain.wav*2 + wind.wav`",
+        "path or `s3://`; up to eight at once, in any proportion: `rain.wav*2 + wind.wav`",
     ),
     "music": ("required", "path or `s3://`"),
     "id": (
@@ -80,7 +80,9 @@ def _column(name: str) -> Column:
         return Column(f"`{name}`", default, rule.format(range=ranges.get(name, "")))
     if name not in ranges:
         raise LookupError(f"describe the column {name!r} in tasks/manifest/columns.py")
-    return Column(f"`{name}`", "preset", ranges[name])
+    return Column(
+        f"`{name}`", "preset", f"{ranges[name]}: `{TRANSFER_FIELDS[name]}` of the transfer"
+    )
 
 
 def _ranges() -> dict[str, str]:
@@ -89,7 +91,12 @@ def _ranges() -> dict[str, str]:
     own = {each.name: each for each in dataclasses.fields(TransferConfig)}
     fields |= {column: own[name] for column, name in TRANSFER_FIELDS.items()}
     return {
-        name: f"{each.metadata['ge']:.10g} to {each.metadata['le']:.10g}"
+        name: f"{plain(each.metadata['ge'])} to {plain(each.metadata['le'])}"
         for name, each in fields.items()
         if "ge" in each.metadata
     }
+
+
+def plain(number: float) -> str:
+    """Return a number as one writes it into a cell, without an exponent."""
+    return f"{number:.10f}".rstrip("0").rstrip(".")

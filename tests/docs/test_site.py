@@ -10,6 +10,7 @@ import yaml
 from markdown_it import MarkdownIt
 
 from docs.site.reference import TABLES, filled
+from flows.settings import Settings
 from nst_core import __version__
 from tests.documents import ROOT, pages
 
@@ -68,6 +69,12 @@ def test_every_table_from_the_code_is_in_a_page_and_has_full_rows():
         for header, rule in pairwise(rows):
             if set(rule) <= set("| -"):
                 assert header.count("|") == rule.count("|")
+
+
+def test_every_setting_of_the_machine_is_described():
+    page = (ROOT / "docs" / "reference" / "settings.md").read_text("utf-8")
+    for name in Settings.model_fields:
+        assert f"| `AMNST_{name.upper()}` |" in page
 
 
 def test_the_citation_names_this_version():
