@@ -1,6 +1,7 @@
 """Picture and sounds of the front page: an ambience, a tune and the ambience that plays it.
 
-`make media` runs this module. All sounds are synthesised by this package, so they are free to use.
+`make media` runs this module after `make demo`, whose model it uses. Both inputs, and the music
+that trained the model, are synthesised by this package, so all sounds are free to use.
 """
 
 from pathlib import Path
@@ -9,11 +10,13 @@ from PIL import Image
 
 from nst_core import OutputConfig, transfer_style, write_master
 from nst_core.audio.reading import read_audio
+from nst_core.classifier.saving import Classifier, load_classifier
 from nst_core.config import MelConfig
 from nst_core.metrics.picture import draw_mels
 from nst_core.synth.sounds import ambience, music_piece
 
 DOCS = Path(__file__).parents[1]
+MODEL = DOCS.parent / "demo" / "model"
 KIND, GENRE = "rain", "folk"
 DURATION_S = 7.0
 STRENGTH = 1.0
@@ -27,11 +30,11 @@ TITLES = {
 """Name of each sound's file, and its title in the picture."""
 
 
-def make_media(folder: Path) -> None:
+def make_media(folder: Path, classifier: Classifier) -> None:
     """Write `sounds/*.ogg` and `images/pair.png` into a folder, equally loud and long."""
     music = music_piece(GENRE, DURATION_S, seed=SEED)
     rain = ambience(KIND, DURATION_S, seed=SEED)
-    result = transfer_style(music, rain, sr=SR, strength=STRENGTH)
+    result = transfer_style(music, rain, sr=SR, strength=STRENGTH, classifier=classifier)
     sounds = folder / "sounds"
     sounds.mkdir(parents=True, exist_ok=True)
     for name, y in {"ambience": rain, "music": music, "result": result}.items():
@@ -53,4 +56,4 @@ def shrink(picture: Path) -> None:
 
 
 if __name__ == "__main__":
-    make_media(DOCS)
+    make_media(DOCS, load_classifier(MODEL))
