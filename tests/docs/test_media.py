@@ -7,6 +7,7 @@ from docs.site.media import DOCS, DURATION_S, SR, TITLES, make_media
 from nst_core.audio.loudness import loudness_lufs
 from nst_core.audio.reading import read_audio
 from nst_core.classifier.saving import load_classifier
+from nst_core.runtime.tensorflow_setup import setup_tensorflow
 
 
 @pytest.mark.parametrize("name", TITLES)
@@ -18,6 +19,7 @@ def test_a_sound_of_the_front_page_is_short_and_small(name):
 
 @pytest.mark.heavy
 def test_the_command_makes_every_sound_and_the_picture(tmp_path):
+    setup_tensorflow(2)  # as all tests of this process
     make_media(tmp_path, load_classifier())
     levels = []
     for name in TITLES:
