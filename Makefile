@@ -9,7 +9,7 @@ TOOLS := $(VENV)/.tools
 LOCK = uv pip compile pyproject.toml --universal --python-version 3.11 --upgrade --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
 
-.PHONY: demo test quick test-faults check fmt bench bench-sound lock clean
+.PHONY: demo test quick test-faults check docs media fmt bench bench-sound lock clean
 
 demo: $(RUNTIME)  ## train and render with synthesised sounds
 	AMNST_STORE_URI=demo/store PREFECT_HOME="$$PWD/demo/prefect" $(BIN)/amnst demo demo
@@ -30,6 +30,13 @@ check: $(TOOLS)  ## lint, types, contracts, spelling
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/codespell
+
+docs: $(TOOLS)  ## build the documentation into build/site; a broken link is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict --config-file docs/site/mkdocs.yml
+
+media: $(TOOLS) demo  ## make the sounds and pictures of the documentation again; the screenshot needs chromium
+	$(BIN)/python -m docs.site.media
+	$(BIN)/python -m docs.site.screenshots
 
 fmt: $(TOOLS)  ## format the code and fix what ruff can fix
 	$(BIN)/ruff check --fix .

@@ -1,9 +1,11 @@
-"""The command that makes the listening page of a catalogue again."""
+"""Commands about reports: the listening page made again, and an error code explained."""
 
 import sys
 from typing import Annotated
 
+from flows.cli.error_codes import ERROR_CODES
 from flows.cli.options import field_help
+from nst_core.errors import ConfigError
 from tasks.jobs.listen import DEFAULT_INPUTS, Inputs
 
 
@@ -48,4 +50,20 @@ def report(
     page = write_page(table, workspace, output, inputs=listen)
     sys.stderr.write(f"listen: {page}\n")
     print(page)
+    return 0
+
+
+def explain(code: str) -> int:
+    """Say what an error code means, and the way out.
+
+    Parameters
+    ----------
+    code
+        Code from the column `error_code` of a report, or from the end of an error message.
+    """
+    code = code.strip("[]")
+    if code not in ERROR_CODES:
+        raise ConfigError(f"{code!r} is not an error code; the codes are {', '.join(ERROR_CODES)}")
+    each = ERROR_CODES[code]
+    print(f"{code}: {each.meaning}\nway out: {each.way_out}")
     return 0

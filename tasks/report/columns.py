@@ -1,4 +1,4 @@
-"""Columns of a report, declared once for Parquet, CSV and the table in the README."""
+"""Columns of a report, declared once for Parquet, CSV and the table in the documentation."""
 
 from typing import Literal, NamedTuple
 
@@ -150,6 +150,6 @@ COLUMNS = (
 
 
 def markdown_table() -> str:
-    """Return the table of the README."""
+    """Return the table of the documentation."""
     rows = [f"| `{each.name}` | {each.type} | {each.unit} | {each.help} |" for each in COLUMNS]
     return "\n".join(["| column | type | unit | |", "|---|---|---|---|", *rows])

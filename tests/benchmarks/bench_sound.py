@@ -41,6 +41,7 @@ ULYANOV_PAIRS = 2
 """The peer takes minutes a pair."""
 STRENGTH_PAIRS = 16
 PICTURED = (10, 13, 18)
+PICTURES = Path(__file__).parents[2] / "docs" / "images"
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
 FOLDER = Path("build/benchmarks")
 
@@ -70,11 +71,11 @@ def run(data: Path, *, n_pairs: int | None = None) -> dict:
 
 
 def _draw_for_readme(pairs: list[Pair], results: dict, rendered: list[np.ndarray]) -> None:
-    plot_plane(Path(__file__).with_name("sound.png"), results)
+    plot_plane(PICTURES / "sound.png", results)
     shown = [pairs[i].judged for i in PICTURED]
     heard = [resample(rendered[i], pairs[i].sr, SR) for i in PICTURED]
     plot_mels(FOLDER / "mels.png", shown, heard)
-    shrink(FOLDER / "mels.png", Path(__file__).with_name("mels.png"))
+    shrink(FOLDER / "mels.png", PICTURES / "mels.png")
 
 
 def methods():
