@@ -30,7 +30,7 @@ def test_a_rendered_row_fills_every_column_but_those_of_a_failure(
     write_report([success(row, pair, rendered, "ok")], rendered, str(tmp_path), run_id="run")
     table = pd.read_parquet(tmp_path / "results.parquet")
     assert list(table.columns) == [*NAMES, "x_b"]
-    assert list(table.columns[table.isna().all()]) == []
+    assert list(table.columns[table.isna().all()]) == ["strength_over_time"]
     empty = [name for name in table.columns if str(table[name][0]) == ""]
     assert empty == ["stage", "error_code", "error"]
 
