@@ -52,6 +52,10 @@ def write_and_judge(
         "sample_rate": output.sample_rate,
         **dataclasses.asdict(levels),
         "ambience_lufs": spread_lufs(ambience, sr, n_channels=max(y.shape[1:], default=1)),
-        **{name: round(value, 4) for name, value in dataclasses.asdict(figures).items()},
+        **{name: _rounded(value) for name, value in dataclasses.asdict(figures).items()},
         "verdict": verdict(dataclasses.asdict(figures), strength),
     }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
