@@ -14,7 +14,7 @@ from flows.cli.exit_codes import DATA, STORAGE, USAGE
 from flows.cli.interruption import exit_code, heed_ctrl_c, heed_sigterm, heeding_sigterm
 from flows.cli.options import Globs, Ids, RenderOptions
 from flows.cli.pair_commands import plan, plan_here, transfer
-from flows.cli.report_commands import report
+from flows.cli.report_commands import report, verify
 from flows.cli.run_commands import cancel, retry, schedule, schedules, submit, unschedule, wait
 from flows.cli.server_commands import deploy, doctor, serve, worker
 from flows.server.environment import prepare_prefect
@@ -215,6 +215,7 @@ def demo(folder: Path = Path("demo"), *, verbose: bool = False) -> int:
 app.command(plan)
 app.command(transfer)
 app.command(report)
+app.command(verify)
 for _command in (submit, wait, retry, cancel, schedule, schedules, unschedule):
     app.command(_command)
 for _server_command in (serve, deploy, worker, doctor):
