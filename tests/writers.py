@@ -7,20 +7,25 @@ import random
 import tempfile
 import time
 from dataclasses import dataclass, field
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 from tasks.storage.files import list_files, publish, read_bytes
 from tasks.storage.store import Record, Store
 from tasks.storage.uris import join
+from tests.servers import PATIENCE_S
 
 KEYS = tuple(hashlib.sha256(b"%d" % number).hexdigest() for number in range(60))
 _STAGE = "soak"
 _SIZE = 150_000
 
 
-def write_for_ever(root_uri: str, seed: int) -> None:
+def write_for_ever(root_uri: str, seed: int, environment: dict[str, str], ready: Event) -> None:
     """Commit and publish results in a random order; two writers never make the same bytes."""
+    os.environ.update(environment)  # the process that forks us may have started before a server
     chance, store = random.Random(f"{seed} {os.getpid()}"), Store(join(root_uri, "store"))
+    store.find(_STAGE, KEYS[0])
+    ready.set()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "made")
         while True:
@@ -75,12 +80,19 @@ def kill_two_writers(
     context.set_forkserver_preload(["tests.writers"])
     judge, chance = Judge(root_uri), random.Random(1)
     for number in range(rounds):
+        ready = [context.Event() for _ in range(2)]
         writers = [
-            context.Process(target=write_for_ever, args=(root_uri, 2 * number + each), daemon=True)
+            context.Process(
+                target=write_for_ever,
+                args=(root_uri, 2 * number + each, dict(os.environ), ready[each]),
+                daemon=True,
+            )
             for each in range(2)
         ]
         for writer in writers:
             writer.start()
+        for event in ready:
+            assert event.wait(PATIENCE_S)
         for writer in writers:
             time.sleep(chance.uniform(0.02, longest_s))
             writer.kill()

@@ -9,6 +9,7 @@ import functools
 import gzip
 import io
 import re
+import struct
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
@@ -122,23 +123,25 @@ def _tar_members(archive: Path, stream: IO[bytes] | gzip.GzipFile) -> Iterator[M
 
 @contextlib.contextmanager
 def _named() -> Iterator[None]:
-    """Name the damages for which `tarfile` has no error."""
+    """Name the damages for which `tarfile` and `zipfile` have no error."""
     try:
         yield
     except RecursionError as error:
         raise tarfile.ReadError("hundreds of headers follow one another") from error
-    except (ValueError, OverflowError) as error:
+    except (ValueError, OverflowError, LookupError, struct.error) as error:
         raise tarfile.ReadError(f"a header is damaged: {error}") from error
 
 
 def _zip_members(archive: Path) -> Iterator[Member]:
-    with archive.open("rb") as stream:
+    with archive.open("rb") as stream, _named():
         # zipfile reads the whole table before it can be asked how long it is.
         end = zipfile._EndRecData(stream)  # type: ignore[attr-defined]  # noqa: SLF001  # not typed
     if end and end[5] > _ZIP_NAMES:
         raise too_big(archive, f"has {end[5]} bytes of names, more than {_ZIP_NAMES}")
-    with zipfile.ZipFile(archive) as package:
+    with _named():
+        package = zipfile.ZipFile(archive)
+    with package:
         for info in package.infolist():
             locked = info.flag_bits & 1
-            kind: Kind = "folder" if info.is_dir() else "other" if locked else "file"
+            kind: Kind = "folder" if info.filename.endswith("/") else "other" if locked else "file"
             yield Member(info.filename, info.file_size, kind, functools.partial(package.open, info))
