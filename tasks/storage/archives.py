@@ -14,7 +14,7 @@ import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Literal, NamedTuple, TypeAlias
+from typing import IO, Any, Literal, NamedTuple, TypeAlias
 
 from nst_core.errors import DatasetError
 
@@ -111,7 +111,9 @@ def _tar_members(archive: Path, stream: IO[bytes] | gzip.GzipFile) -> Iterator[M
             if info.size < 0:
                 raise tarfile.ReadError(f"the size of {info.name!r} is negative")
             kind: Kind = "file" if info.isreg() else "folder" if info.isdir() else "other"
-            yield Member(info.name, info.size, kind, functools.partial(tar.extractfile, info))
+            yield Member(
+                info.name, info.size, kind, functools.partial(_opened, tar.extractfile, info)
+            )
             tar.members.clear()  # type: ignore[attr-defined]  # tarfile keeps them all
             guarded.left = _TAR_HEADERS
         # gzip's checksum comes after the padding, which tarfile does not read.
@@ -132,6 +134,11 @@ def _named() -> Iterator[None]:
         raise tarfile.ReadError(f"a header is damaged: {error}") from error
 
 
+def _opened(open_one: Callable[[Any], IO[bytes] | None], info: object) -> IO[bytes] | None:
+    with _named():
+        return open_one(info)
+
+
 def _zip_members(archive: Path) -> Iterator[Member]:
     with archive.open("rb") as stream, _named():
         # zipfile reads the whole table before it can be asked how long it is.
@@ -144,4 +151,6 @@ def _zip_members(archive: Path) -> Iterator[Member]:
         for info in package.infolist():
             locked = info.flag_bits & 1
             kind: Kind = "folder" if info.filename.endswith("/") else "other" if locked else "file"
-            yield Member(info.filename, info.file_size, kind, functools.partial(package.open, info))
+            yield Member(
+                info.filename, info.file_size, kind, functools.partial(_opened, package.open, info)
+            )
