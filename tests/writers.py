@@ -77,7 +77,7 @@ def kill_two_writers(
 ) -> Judge:
     """Start two writers and kill both at a random moment, again and again."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.writers"])
+    context.set_forkserver_preload(["tests.writers", "s3fs"])
     judge, chance = Judge(root_uri), random.Random(1)
     for number in range(rounds):
         ready = [context.Event() for _ in range(2)]

@@ -5,6 +5,7 @@ exits with 1 if a result was lost or wrong, or an attack ended in a traceback or
 """
 
 import argparse
+import logging
 import os
 import sys
 import tempfile
@@ -42,6 +43,7 @@ def main() -> int:
     chosen = given.names or list(ATTACKS)
     if unknown := set(chosen) - set(ATTACKS):
         parser.error(f"there is no attack {', '.join(sorted(unknown))}")
+    logging.disable()  # thousands of warnings are expected
     whole = sum(ATTACKS[name][1] for name in chosen)
     found: list[Outcome] = []
     with tempfile.TemporaryDirectory(prefix="amnst-soak-") as folder:

@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -57,6 +58,8 @@ def attack(give_up: float, folder: Path) -> Iterator[Outcome]:
     }
     try:
         for name, action in actions.items():
+            for left in disk.iterdir():
+                shutil.rmtree(left)
             yield _filled(f"full disk, {name}", action, disk, give_up, len(actions))
     finally:
         subprocess.run(["umount", "--lazy", str(disk)], check=True)
@@ -78,7 +81,7 @@ def _filled(name: str, action: Callable[[], object], disk: Path, give_up: float,
             outcome.survived += 1
         except (NSTError, HomeError):
             outcome.refused += 1
-        except Exception as error:  # the finding that this attack looks for
+        except Exception as error:  # noqa: BLE001  # the finding that this attack looks for
             outcome.remark = f"{type(error).__name__}: {error}"
         outcome.lost += sum(not path.is_file() for path in kept)
         outcome.wrong += sum(

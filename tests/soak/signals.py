@@ -95,10 +95,8 @@ def _interrupt(
         outcome.remark = f"exit code {code} after {after_s:.1f} s"
     _compare(outcome, output, sums)
     if number != signal.SIGKILL:
-        left = [
-            path for place in (output, Path(f"{output}-store")) for path in place.rglob(".tmp-*")
-        ]
-        outcome.wrong += len(left)
+        places = (output, Path(f"{output}-store"))
+        outcome.wrong += sum(len(list(place.rglob(".tmp-*"))) for place in places)
 
 
 def _compare(outcome: Outcome, output: Path, sums: dict[str, bytes]) -> None:
