@@ -17,7 +17,7 @@ from tasks.storage.files import publish
 from tasks.storage.store import PROMISES, Store
 from tests.writers import kill_two_writers
 
-ROUNDS, SERVER_ROUNDS = 60, 10
+ROUNDS, SERVER_ROUNDS = 60, 5
 """`make soak` kills for minutes at each place; starting a client of S3 takes a second."""
 ROOT = Path(__file__).parents[3]
 
