@@ -92,7 +92,8 @@ def _interrupt(
     if code in _CODES[number] | {0, -number}:  # -2 and -15: before Python could listen
         outcome.survived += 1
     else:
-        outcome.remark = f"exit code {code} after {after_s:.1f} s"
+        last = (folder / "log").read_text("utf-8", "replace").strip().splitlines()[-1:]
+        outcome.remark = f"exit code {code} after {after_s:.1f} s: {last}"
     _compare(outcome, output, sums)
     if number != signal.SIGKILL:
         places = (output, Path(f"{output}-store"))
