@@ -23,7 +23,7 @@ from flows.cli.interruption import (
 from flows.cli.options import Globs, RenderOptions, Sets
 from flows.cli.pair_commands import plan, plan_here, transfer
 from flows.cli.panel_commands import panel
-from flows.cli.report_commands import explain, report
+from flows.cli.report_commands import explain, report, verify
 from flows.cli.run_commands import cancel, retry, schedule, schedules, submit, unschedule, wait
 from flows.cli.server_commands import deploy, doctor, serve, worker
 from flows.server.environment import prepare_prefect
@@ -193,6 +193,7 @@ app.command(transfer)
 app.command(report)
 app.command(panel)
 app.command(explain)
+app.command(verify)
 for _command in (submit, wait, retry, cancel, schedule, schedules, unschedule):
     app.command(_command)
 for _server_command in (serve, deploy, worker, doctor):

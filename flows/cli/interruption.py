@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and closed pipes: the first signal ends a command after its report."""
+"""Signals and closed pipes: the first signal ends a command after it has written its report."""
 
 import logging
 import os
@@ -16,8 +16,14 @@ def heed_ctrl_c() -> None:
 
 
 def heed_sigterm() -> None:
-    """Handle SIGTERM like Ctrl-C: systemd, containers, SLURM and `timeout` send it."""
+    """Handle SIGTERM like Ctrl-C: systemd, containers, SLURM and `timeout` send it.
+
+    So is SIGHUP, which the end of a terminal or of an SSH session sends, unless `nohup` has
+    switched it off.
+    """
     signal.signal(signal.SIGTERM, _interrupt_once)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, _interrupt_once)
 
 
 def heeding_sigterm(flow: Any) -> Any:
@@ -41,14 +47,14 @@ def leave_stdout() -> None:
 
 
 def exit_code() -> int:
-    """Return the exit code of an interrupted command: 130, or 143 after SIGTERM."""
+    """Return the exit code of an interrupted command: 130, 143 after SIGTERM, 129 after SIGHUP."""
     return 128 + _received
 
 
 def _interrupt_once(number: int, _frame: FrameType | None) -> None:
     """Obey the first signal only: a second one must not stop us from writing the report."""
     global _received  # noqa: PLW0603  # a signal handler has no other way to tell
-    for each in (signal.SIGINT, signal.SIGTERM):
+    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(each, signal.SIG_IGN)
     _received = signal.Signals(number)
     # Running threads may outlive the server that they log to; hide the resulting errors.

@@ -83,7 +83,11 @@ def test_every_column_reaches_the_row(root: Path) -> None:
         ("strength", "1.7", "is outside 0..1"),
         ("strength", "-0.1", "is outside 0..1"),
         ("strength", "nan", "is outside 0..1"),
-        ("strength", "much", 'must be a number from 0 to 1, or a curve such as "0:0.2;30:0.8" (seconds:strength)'),
+        (
+            "strength",
+            "much",
+            'must be a number from 0 to 1, or a curve such as "0:0.2;30:0.8" (seconds:strength)',
+        ),
         ("iterations", "2.5", "must be a whole number"),
         ("iterations", "100000", "is outside 0..10000"),
         ("subtype", "VORBIS", "is not one of PCM_24, PCM_16, PCM_32, FLOAT"),

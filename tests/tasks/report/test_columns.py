@@ -32,7 +32,7 @@ def test_a_rendered_row_fills_every_column_but_those_of_a_failure(
     assert list(table.columns) == [*NAMES, "x_b"]
     assert list(table.columns[table.isna().all()]) == ["strength_over_time"]
     empty = [name for name in table.columns if str(table[name][0]) == ""]
-    assert empty == ["stage", "error_code", "error"]
+    assert empty == ["stage", "error_code", "error", "warnings"]
 
 
 def test_every_report_has_the_declared_columns_and_types(
