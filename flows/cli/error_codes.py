@@ -99,6 +99,8 @@ STORAGE = _codes(
      "let the other run end; run again, or choose another output"),
     ("not_found", "a file, bucket, run or schedule does not exist",
      "check the name in the message"),
+    ("other_than_reported", "a published file is not the one that the report names",
+     "render its row again"),
     ("output_in_use", "another run writes to this output folder",
      "wait, stop the other run, or choose another `--output`"),
     ("storage", "a disk or an S3 server refused or failed", "read the reason; run again"),
@@ -111,6 +113,8 @@ MODELS = _codes(
     ("dataset_changed", "the dataset changed during the training",
      "wait until nothing changes it; train again"),
     ("dataset_not_found", "the dataset does not exist", "check the path or URI"),
+    ("detour", "a download is redirected to a private address, or away from TLS",
+     "give the address that it ends at, if you trust it"),
     ("insecure_source", "the dataset comes by http:// without a checksum",
      "use https://, or pass `--sha256`"),
     ("model_architecture", "the weights do not fit this version's network",
@@ -134,6 +138,8 @@ MODELS = _codes(
     ("too_few_tracks", "the dataset has too few tracks for a split", "add tracks"),
     ("too_many_unreadable", "too many tracks cannot be read", "repair the files that are listed"),
     ("unsafe_archive", "the archive holds paths or entries that are not safe", "pack it again"),
+    ("web_page", "the address returns a web page, not an archive",
+     "use the address of the file itself; a page may ask for a login"),
 )  # fmt: skip
 
 SERVERS = _codes(
@@ -172,6 +178,24 @@ SERVERS = _codes(
      "set `PREFECT_API_AUTH_STRING`"),
 )  # fmt: skip
 
+LISTENING_TESTS = _codes(
+    ("bad_answers", "a file of answers is damaged, or an answer is outside its range",
+     "ask the listener for the file again"),
+    ("bad_key", "`key.json` is damaged", "restore it, or build the test again"),
+    ("duplicate_listener", "two files are answers of one listener", "leave one of them out"),
+    ("foreign_answers", "the answers belong to another listening test",
+     "pass the key of that test"),
+    ("incomplete_answers", "the listener did not finish", "ask for the finished file"),
+    ("no_key", "there is no `key.json`", "pass `--key` with the file next to the page"),
+    ("no_pairs", "no pair could be rendered", "read the reasons; correct the manifest"),
+    ("not_answers", "the file is not one of answers", "pass the files that listeners send back"),
+    ("panel_exists", "the folder holds a listening test already", "choose another `--output`"),
+    ("too_many_pairs", "nobody rates so many pairs",
+     "shorten the manifest, or switch rows off in the column `enabled`"),
+    ("uneven_loudness", "a sound cannot be as loud as the others, because it has only sharp peaks",
+     "use a denser ambience or music"),
+)  # fmt: skip
+
 GENERAL = _codes(
     ("bad_config", "an option or setting is outside its range", "correct what the message names"),
     ("bad_signal", "an array has the wrong shape, type or length",
@@ -185,6 +209,7 @@ GROUPS = {
     "Storage": STORAGE,
     "Models and datasets": MODELS,
     "Servers and runs": SERVERS,
+    "Listening tests": LISTENING_TESTS,
     "General": GENERAL,
 }
 ERROR_CODES = {code: each for group in GROUPS.values() for code, each in group.items()}
