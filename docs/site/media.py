@@ -8,12 +8,13 @@ from pathlib import Path
 
 from PIL import Image
 
-from nst_core import OutputConfig, transfer_style, write_master
+from nst_core import OutputConfig, write_master
 from nst_core.audio.reading import read_audio
 from nst_core.classifier.saving import Classifier, load_classifier
 from nst_core.config import MelConfig
 from nst_core.metrics.picture import draw_mels
 from nst_core.synth.sounds import ambience, music_piece
+from nst_core.transfer.end_to_end import transfer_arrays
 
 DOCS = Path(__file__).parents[1]
 MODEL = DOCS.parent / "demo" / "model"
@@ -34,7 +35,7 @@ def make_media(folder: Path, classifier: Classifier) -> None:
     """Write `sounds/*.ogg` and `images/pair.png` into a folder, equally loud and long."""
     music = music_piece(GENRE, DURATION_S, seed=SEED)
     rain = ambience(KIND, DURATION_S, seed=SEED)
-    result = transfer_style(music, rain, sr=SR, strength=STRENGTH, classifier=classifier)
+    result = transfer_arrays(music, rain, sr=SR, strength=STRENGTH, classifier=classifier)
     sounds = folder / "sounds"
     sounds.mkdir(parents=True, exist_ok=True)
     for name, y in {"ambience": rain, "music": music, "result": result}.items():

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from cyclopts import App, CycloptsError, CycloptsPanel, Parameter
 
+from flows.cli.audition_command import audition
 from flows.cli.check_command import check
 from flows.cli.exit_codes import DATA, PIPE_CLOSED, STORAGE, USAGE
 from flows.cli.interruption import (
@@ -23,6 +24,7 @@ from flows.cli.interruption import (
 from flows.cli.options import Globs, RenderOptions, Sets
 from flows.cli.pair_commands import plan, plan_here, transfer
 from flows.cli.panel_commands import panel
+from flows.cli.rendering import error_of, render_here
 from flows.cli.report_commands import explain, report, verify
 from flows.cli.run_commands import cancel, retry, schedule, schedules, submit, unschedule, wait
 from flows.cli.server_commands import deploy, doctor, serve, worker
@@ -33,10 +35,7 @@ from nst_core.errors import ConfigError
 from nst_core.runtime.memory import limit_arenas
 
 if TYPE_CHECKING:
-    from prefect.client.schemas.objects import State
     from pydantic_core import ValidationError
-
-    from flows.requests import RenderRequest
 
 app = App(
     name="amnst",
@@ -83,7 +82,14 @@ def render(
         manifest, options = plan_here(ambience, music, settings, options)
     elif ambience or music or settings:
         raise ConfigError("give a manifest, or --ambience and --music (and --set), not both")
-    return _render(options.request(manifest), json=json, verbose=verbose)
+    request = options.request(manifest)
+    code = render_here(request, verbose=verbose)
+    from tasks.report.tables import read_report_lines
+    from tasks.storage.uris import join
+
+    written = join(request.output, "results.csv")
+    sys.stdout.write(read_report_lines(written) if json else f"{written}\n")
+    return code
 
 
 @app.command
@@ -140,7 +146,7 @@ def train(
     wait_for_server()
     with Screen().shown() as screen:
         state = heeding_sigterm(train_classifier)(request, return_state=True)
-        if error := _error(state):
+        if error := error_of(state):
             raise error
         result = state.result()
         low, high = result.track_interval
@@ -190,6 +196,7 @@ def demo(folder: Path = Path("demo"), *, verbose: bool = False) -> int:
 app.command(plan)
 app.command(check)
 app.command(transfer)
+app.command(audition)
 app.command(report)
 app.command(panel)
 app.command(explain)
@@ -198,37 +205,6 @@ for _command in (submit, wait, retry, cancel, schedule, schedules, unschedule):
     app.command(_command)
 for _server_command in (serve, deploy, worker, doctor):
     app.command(_server_command)
-
-
-def _render(request: "RenderRequest", *, json: bool, verbose: bool) -> int:
-    heed_sigterm()
-    from flows.cli.own_server import own_server
-
-    wait_for_server = own_server(verbose=verbose)
-    from flows.catalog import accepted_manifest, handing_over
-    from flows.cli.screen import Screen, say_notes
-    from flows.render_catalog import render_catalog
-    from tasks.manifest.reading import check_input_roots
-    from tasks.report.tables import read_report_lines
-    from tasks.storage.uris import join
-
-    check_input_roots(request.input_roots)
-    accepted = accepted_manifest(request)  # refuse a bad manifest even if the server is away
-    say_notes(accepted)
-    wait_for_server()
-    with Screen().shown(), handing_over(request, accepted):
-        state: State[Any] = heeding_sigterm(render_catalog)(request, return_state=True)
-        if error := _error(state):
-            raise error
-    written = join(request.output, "results.csv")
-    sys.stdout.write(read_report_lines(written) if json else f"{written}\n")
-    return 0 if state.is_completed() else 1
-
-
-def _error(state: "State[Any]") -> BaseException | None:
-    """Return the exception that ended a flow; None if the flow returned a state itself."""
-    result = state.result(raise_on_failure=False)
-    return result if isinstance(result, BaseException) else None
 
 
 def _given(**values: object) -> dict[str, Any]:

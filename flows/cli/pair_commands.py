@@ -12,12 +12,12 @@ from flows.cli.options import Globs, RenderOptions, Sets, Values, field_help
 from nst_core.config import (
     DEFAULT_PRESET,
     DEFAULT_STRENGTH,
-    SUBTYPES,
     AudioFormat,
     OutputConfig,
     Strength,
     StrengthCurve,
     check_strength,
+    format_of,
 )
 from nst_core.config import (
     preset as preset_named,
@@ -84,7 +84,7 @@ def transfer(
     }  # fmt: skip
     set_here = {name: value for name, value in given.items() if value is not None}
     config = preset_named(preset, **set_here)
-    sound = OutputConfig(format=_format_of(output), sample_rate=sample_rate)
+    sound = OutputConfig(format=format_of(output), sample_rate=sample_rate)
     from flows.settings import Settings
     from tasks.single import SinglePair, render_single
 
@@ -201,14 +201,6 @@ def _planned(
         default_format=format_,
         settings=settings,
     )
-
-
-def _format_of(output: str) -> AudioFormat:
-    suffix = output.rpartition(".")[2].lower()
-    for each in SUBTYPES:
-        if suffix == each:
-            return each
-    raise ConfigError(f"output {output!r} must end in .{', .'.join(SUBTYPES)}")
 
 
 def _told(figures: dict[str, Any], strength: Strength) -> str:

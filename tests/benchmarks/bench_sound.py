@@ -18,7 +18,7 @@ from nst_core.metrics import controls
 from nst_core.metrics.scores import evaluate
 from nst_core.runtime.tensorflow_setup import setup_tensorflow
 from nst_core.streaming.resampling import resample
-from nst_core.transfer.end_to_end import transfer_style
+from nst_core.transfer.end_to_end import transfer_arrays
 from tests import cheats
 from tests.benchmarks import artefacts, notes, peers
 from tests.benchmarks.faulty import judged_faulty
@@ -84,7 +84,7 @@ def methods():
 
     def ours(name, classifier=None, **changes):
         config = preset(name, **changes)
-        return lambda pair: transfer_style(
+        return lambda pair: transfer_arrays(
             pair.music, pair.ambience, sr=pair.sr, config=config, strength=1.0,
             classifier=classifier, n_threads=N_THREADS,
         )  # fmt: skip
@@ -139,7 +139,7 @@ def _strengths(pairs: list[Pair]) -> dict[str, list[float]]:
     for pair in pairs:
         rows, loudness = [], []
         for strength in STRENGTHS:
-            y = transfer_style(
+            y = transfer_arrays(
                 pair.music, pair.ambience, sr=pair.sr, strength=strength, n_threads=N_THREADS
             )
             heard = resample(y, pair.sr, SR)
