@@ -6,6 +6,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 
 from flows.batch import Batch
+from flows.progress import listener
 from flows.requests import RenderRequest
 from flows.shards import Shard, in_shard_order, shard_bounds
 from tasks.jobs.from_rows import inputs_of, outputs_on_inputs
@@ -92,7 +93,11 @@ def open_catalog(request: RenderRequest, workspace: Workspace) -> Catalog:
     """
     handed = _handed_over.get()
     known = handed is not None and handed[0] == request
-    manifest, asked = handed[1] if handed and known else accepted_manifest(request)
+    if handed and known:
+        manifest, asked = handed[1]
+    else:
+        listener().stage("read manifest")
+        manifest, asked = accepted_manifest(request)
     clashes = outputs_on_inputs(asked, inputs_of(manifest.rows), request.output)
     rows = in_shard_order(row for row in asked if row.line not in clashes)
     return Catalog(

@@ -4,6 +4,7 @@ from typing import Any
 
 from prefect import flow
 from prefect.runtime import flow_run
+from prefect.states import Cancelled
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.catalog import open_catalog
@@ -36,15 +37,17 @@ def render_catalog(request: RenderRequest) -> Any:
     """Render the pairs of a manifest; end as Failed if a pair failed.
 
     The rows are rendered in this process or, if the settings name a deployment for shards, by
-    its workers.
+    its workers. Ctrl-C ends a run in this process as Cancelled.
     """
     refuse_pickles()
     settings, run_id = Settings(), str(flow_run.get_id())
     workspace, deployment = settings.workspace(), settings.shard_deployment
-    listener().stage("read manifest")
-    catalog = patiently(open_catalog, request, workspace)
-    for folder in (workspace.store_uri, request.output):
-        patiently(check_writable, folder)
+    try:
+        catalog = patiently(open_catalog, request, workspace)
+        for folder in (workspace.store_uri, request.output):
+            patiently(check_writable, folder)
+    except KeyboardInterrupt:
+        return Cancelled(message="interrupted before the first pair")
     listener().pairs(catalog.n_asked)
     page = CatalogPage(catalog.n_asked, request, run_id)
     with (
@@ -63,6 +66,7 @@ def render_catalog(request: RenderRequest) -> Any:
                 name = result.id or f"line {result.line}"
                 listener().pair(name, result.status, result.error)
 
+        interrupted = False
         try:
             for result in catalog.results_without_rendering():
                 tell(result)
@@ -72,6 +76,10 @@ def render_catalog(request: RenderRequest) -> Any:
                 lease.forget_others()
             else:
                 render_rows(catalog, workspace, tell)
+        except KeyboardInterrupt:
+            if deployment:  # its shards continue
+                raise
+            interrupted = True
         finally:
             listener().stage("write report")
             report = patiently(
@@ -79,10 +87,9 @@ def render_catalog(request: RenderRequest) -> Any:
                     log, workspace, request, run_id, lease.claim, shards=bool(deployment)
                 )
             )
-            said = filter(None, (log.tally.sentence(), log.tally.impression()))
-            listener().ended("\n".join(said), report)
+            listener().ended(log.tally.summary(), report)
         page.end(log.tally, report)
-    return verdict(log.tally)
+    return verdict(log.tally, interrupted=interrupted)
 
 
 def _report(

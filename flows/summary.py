@@ -15,6 +15,7 @@ from prefect.artifacts import (
     update_progress_artifact,
 )
 
+from flows.artifact_keys import page_key, progress_key
 from flows.requests import RenderRequest
 from tasks.report.page.places import page_beside
 from tasks.report.results import Tally
@@ -43,7 +44,7 @@ Report: `{{ report }}`
 Listen: `{{ page }}`
 
 {% if failures %}
-## Failures{{ " (the first %d)" % failures|length if n_bad > failures|length }}
+## Failures{{ " (the first %d)" % failures|length if n_failed > failures|length }}
 
 | line | id | stage | code | reason |
 |---|---|---|---|---|
@@ -64,16 +65,6 @@ Listen: `{{ page }}`
 {% endfor %}
 {% endif %}
 """)
-
-
-def page_key(run_id: str) -> str:
-    """Return the key of a catalogue run's page; a run with a page has a report."""
-    return f"catalog-{run_id}"
-
-
-def progress_key(run_id: str) -> str:
-    """Return the key of a catalogue run's progress bar."""
-    return f"{page_key(run_id)}-progress"
 
 
 class CatalogPage:
@@ -109,7 +100,7 @@ class CatalogPage:
                     sentence=tally.sentence(),
                     impression=tally.impression(),
                     counts=tally.counts,
-                    n_bad=tally.n_bad,
+                    n_failed=tally.n_failed,
                     failures=tally.first_failures,
                     workers=sorted(tally.workers.items()),
                     report=scrub(report),

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any
 from cyclopts import App, CycloptsError, CycloptsPanel, Parameter
 
 from flows.cli.exit_codes import DATA, STORAGE, USAGE
-from flows.cli.interruption import exit_code, heed_ctrl_c, heed_sigterm, heeding_sigterm
+from flows.cli.interruption import (
+    CONTINUE,
+    exit_code,
+    heed_ctrl_c,
+    heed_sigterm,
+    heeding_sigterm,
+    is_interrupted,
+    say_on_interruption,
+)
 from flows.cli.options import Globs, Ids, RenderOptions
 from flows.cli.pair_commands import plan, plan_here, transfer
 from flows.cli.report_commands import report
@@ -27,6 +35,8 @@ if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
     from pydantic_core import ValidationError
 
+    from flows.catalog import Accepted
+    from flows.cli.screen import Screen
     from flows.requests import RenderRequest
 
 app = App(
@@ -223,26 +233,56 @@ for _server_command in (serve, deploy, worker, doctor):
 
 def _render(request: "RenderRequest", *, json: bool, verbose: bool) -> int:
     heed_sigterm()
+    from flows.cli.screen import Screen
+
+    with Screen().shown() as screen:
+        screen.stage("read manifest")
+        from flows.catalog import accepted_manifest
+        from flows.finished import report_again, results_if_finished
+        from flows.settings import Settings
+        from tasks.manifest.reading import check_input_roots
+        from tasks.storage.uris import join
+
+        check_input_roots(request.input_roots)
+        accepted = accepted_manifest(request)  # refuse a bad manifest even if the server is away
+        workspace = Settings().workspace()
+        done = results_if_finished(request, accepted, workspace)
+        if done is None:
+            is_well = _render_by_flow(request, accepted, screen, verbose=verbose)
+        else:
+            tally, written = report_again(request, done, workspace)
+            screen.ended(tally.summary(), written)
+            is_well = not tally.n_bad
+    written = join(request.output, "results.csv")
+    if json:
+        from tasks.report.tables import read_report_lines
+
+        sys.stdout.write(read_report_lines(written))
+    else:
+        print(written)
+    return 0 if is_well else 1
+
+
+def _render_by_flow(
+    request: "RenderRequest", accepted: "Accepted", screen: "Screen", *, verbose: bool
+) -> bool:
+    """Render a manifest in a flow run; return whether all pairs have an output."""
+    screen.stage("start Prefect")
     from flows.cli.own_server import own_server
 
     wait_for_server = own_server(verbose=verbose)
-    from flows.catalog import accepted_manifest, handing_over
-    from flows.cli.screen import Screen
+    from flows.catalog import handing_over
     from flows.render_catalog import render_catalog
-    from tasks.manifest.reading import check_input_roots
-    from tasks.report.tables import read_report_lines
-    from tasks.storage.uris import join
 
-    check_input_roots(request.input_roots)
-    accepted = accepted_manifest(request)  # refuse a bad manifest even if the server is away
     wait_for_server()
-    with Screen().shown(), handing_over(request, accepted):
+    say_on_interruption("stopping; pairs at work get 10 s; again to stop now")
+    with handing_over(request, accepted):
         state: State[Any] = heeding_sigterm(render_catalog)(request, return_state=True)
-        if error := _error(state):
-            raise error
-    written = join(request.output, "results.csv")
-    sys.stdout.write(read_report_lines(written) if json else f"{written}\n")
-    return 0 if state.is_completed() else 1
+    if state.is_cancelled() and is_interrupted():
+        raise KeyboardInterrupt
+    if error := _error(state):
+        raise error
+    return state.is_completed()
 
 
 def _error(state: "State[Any]") -> BaseException | None:
@@ -319,6 +359,6 @@ def main(arguments: list[str] | None = None) -> None:
         sys.stderr.write(f"amnst: {_fit_to_print(_refused(error), arguments)} [bad_value]\n")
         sys.exit(USAGE)
     except KeyboardInterrupt:
-        sys.stderr.write("amnst: interrupted; run the same command to continue\n")
+        sys.stderr.write(CONTINUE)
         sys.exit(exit_code())
     sys.exit(code)

@@ -11,10 +11,10 @@ from typing import ParamSpec, TypeVar
 
 from prefect.client.schemas.objects import FlowRun, State
 
+from flows.artifact_keys import page_key, progress_key
 from flows.server.connection import Remedy, ServerError, server
 from flows.server.runs import read_run, shards_under_way
 from flows.settings import Settings
-from flows.summary import page_key, progress_key
 from tasks.report.parts import is_over
 from tasks.running.retry import retrying
 from tasks.storage.credentials import scrub

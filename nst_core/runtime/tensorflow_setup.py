@@ -8,10 +8,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import numpy as np  # noqa: F401  # only a BLAS that is loaded can be limited: NumPy's,
-import scipy.linalg  # noqa: F401  # and SciPy's own
-from threadpoolctl import threadpool_limits
-
 logger = logging.getLogger(__name__)
 
 _LEAST_THREADS = 2
@@ -58,6 +54,10 @@ def limit_blas() -> None:
     They are small here, and the work is already parallel. BLAS's own threads would spin, which
     doubles the CPU time without being faster, and their results differ between machines.
     """
+    import numpy as np  # noqa: F401, PLC0415  # only a BLAS that is loaded can be limited: NumPy's,
+    import scipy.linalg  # noqa: F401, PLC0415  # and SciPy's own, which takes half a second
+    from threadpoolctl import threadpool_limits  # noqa: PLC0415  # see above
+
     threadpool_limits(1, user_api="blas")
 
 

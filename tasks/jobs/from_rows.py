@@ -9,7 +9,6 @@ from typing import Any
 
 from nst_core.config import OutputConfig, TransferConfig, preset
 from nst_core.errors import NSTError
-from nst_core.transfer.blending import shares
 from tasks.jobs.listen import DEFAULT_INPUTS, Inputs
 from tasks.jobs.pair import AnalysisJob, BlendJob, PairJob
 from tasks.manifest.row import ManifestRow
@@ -85,6 +84,8 @@ def _ambience_job(row: ManifestRow, sha256: Mapping[str, str]) -> AnalysisJob | 
     )
     if len(parts) == 1:
         return parts[0]
+    from nst_core.transfer.blending import shares  # noqa: PLC0415  # imports the analysis of sound
+
     return BlendJob(parts=parts, shares=shares(row.ambience.weights, len(parts)))
 
 

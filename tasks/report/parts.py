@@ -14,7 +14,6 @@ from pathlib import Path, PurePosixPath
 from typing import TextIO
 
 from tasks.jobs.listen import DEFAULT_INPUTS, Inputs
-from tasks.report.page.writing import write_report_and_page
 from tasks.report.results import RowResult, Tally
 from tasks.running.workspace import Workspace
 from tasks.storage.errors import StorageError
@@ -98,6 +97,8 @@ def report_run(
     Two shards that are retried at once both write it: if a part has changed in the meantime,
     the report is written again. `before` is as for `tasks.report.tables.write_report`.
     """
+    from tasks.report.page.writing import write_report_and_page  # noqa: PLC0415  # pandas is slow
+
     while True:
         parts = _parts(workspace, run_id)
         report = write_report_and_page(

@@ -7,9 +7,9 @@ import pytest
 from prefect import get_client
 
 from flows import meanwhile
+from flows.artifact_keys import page_key
 from flows.meanwhile import MeanwhilePage
 from flows.requests import RenderRequest
-from flows.summary import page_key
 from tasks.report.parts import result_log
 from tasks.report.results import RowResult
 from tasks.running.workspace import Workspace

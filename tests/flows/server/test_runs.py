@@ -16,6 +16,7 @@ from prefect.exceptions import ObjectNotFound
 from prefect.settings import get_current_settings
 from prefect.states import AwaitingRetry, Cancelled, Completed, Failed, Running, Scheduled
 
+from flows.artifact_keys import progress_key
 from flows.cli.app import main
 from flows.requests import RenderRequest
 from flows.server.connection import ServerError
@@ -23,7 +24,6 @@ from flows.server.runs import cancel, read_run, retry, submit
 from flows.server.schedules import schedule, schedules, unschedule
 from flows.server.waiting import Pace, report_of, wait_for
 from flows.settings import Settings
-from flows.summary import progress_key
 from tasks.report.parts import CATALOG, result_log
 
 pytestmark = pytest.mark.usefixtures("prefect")
