@@ -62,14 +62,17 @@ class Catalog(Batch):
     def shards(self, run_id: str) -> Iterator[tuple[Shard, Sequence[ManifestRow]]]:
         """Cut the rows into runs that share inputs; yield each with its rows."""
         request = self.request
-        for first, stop in shard_bounds(
+        bounds = shard_bounds(
             len(self.rows), size=request.shard_size, max_in_flight=request.max_in_flight
-        ):
+        )
+        for number, (first, stop) in enumerate(bounds, start=1):
             rows = self.rows[first:stop]
             shard = Shard(
                 request=request,
                 rows_sha256=rows_sha256(rows),
                 model_sha256=self.model.sha256,
+                number=number,
+                n_shards=len(bounds),
                 first=first,
                 stop=stop,
                 catalog_run_id=run_id,

@@ -49,7 +49,7 @@ def render_catalog(request: RenderRequest) -> Any:
     except KeyboardInterrupt:
         return Cancelled(message="interrupted before the first pair")
     listener().pairs(catalog.n_asked)
-    page = CatalogPage(catalog.n_asked, request, run_id)
+    page = CatalogPage(catalog.n_asked, request)
     with (
         result_log(workspace) as log,
         writing(catalog, run_id, shared=bool(deployment)) as (catalog, lease),

@@ -42,6 +42,19 @@ class TrainRequest(Parameters):
     architecture: Annotated[ClassifierConfig, Field(title="Architecture")] = ClassifierConfig()
     training: Annotated[TrainingConfig, Field(title="Training")] = TrainingConfig()
 
+    @property
+    def dataset_name(self) -> str:
+        """Name of the dataset, without folder; a URL's signature must not reach card and UI."""
+        place = self.dataset
+        if place.startswith(("http://", "https://")):
+            place = urlsplit(place).path
+        return place.rstrip("/").rpartition("/")[2]
+
+    @property
+    def title(self) -> str:
+        """Name of the run in the UI."""
+        return f"train on {self.dataset_name}"
+
 
 class TrainResult(BaseModel):
     """Path of the classifier, and its accuracy in validation."""
@@ -56,7 +69,7 @@ class TrainResult(BaseModel):
     """Suffixes of the other files, and the number of each."""
 
 
-@flow(name="train-classifier", validate_parameters=True)
+@flow(name="train-classifier", flow_run_name="{request.title}", validate_parameters=True)
 def train_classifier(request: TrainRequest) -> TrainResult:
     """Train the genre classifier whose layers the transfer compares."""
     workspace = Settings().workspace()
@@ -93,11 +106,9 @@ def train_classifier(request: TrainRequest) -> TrainResult:
 
 
 def _described(request: TrainRequest, cut: Record) -> str:
-    place = request.dataset
-    if place.startswith(("http://", "https://")):
-        place = urlsplit(place).path  # a URL's signature must not reach the card
-    name = place.rstrip("/").rpartition("/")[2]
-    return f"{name}: {cut.meta['n_tracks']} tracks, {cut.meta['n_segments']} segments"
+    return (
+        f"{request.dataset_name}: {cut.meta['n_tracks']} tracks, {cut.meta['n_segments']} segments"
+    )
 
 
 def _figures(trained: Record) -> dict[str, object]:

@@ -61,6 +61,11 @@ class InboxRequest(Parameters):
     skip_invalid: SkipInvalid = default_of("skip_invalid")
     listen: Listen = default_of("listen")
 
+    @property
+    def title(self) -> str:
+        """Name of the run in the UI."""
+        return f"look into {PurePosixPath(self.inbox).name or self.inbox}"
+
     def of(self, manifest: str) -> RenderRequest:
         """Return the request to render one manifest into its own folder."""
         fields = self.model_dump(exclude={"inbox", "settle_s"})
@@ -68,7 +73,12 @@ class InboxRequest(Parameters):
         return RenderRequest.model_validate({**fields, "manifest": manifest, "output": output})
 
 
-@flow(name="watch-inbox", validate_parameters=True, persist_result=False)
+@flow(
+    name="watch-inbox",
+    flow_run_name="{request.title}",
+    validate_parameters=True,
+    persist_result=False,
+)
 def watch_inbox(request: InboxRequest) -> Any:
     """Check the inbox once: start new manifests and mark ended ones; a schedule repeats this.
 

@@ -113,6 +113,14 @@ def report_run(
             return report
 
 
+def tally_so_far(workspace: Workspace, run_id: str) -> Tally:
+    """Return the tally of the results until now; of two results of a line, the later one counts."""
+    parts = _parts(workspace, run_id)
+    last = {result.line: n for n, result in enumerate(_all(workspace, run_id, parts))}
+    results = enumerate(_all(workspace, run_id, parts))
+    return Tally(result for n, result in results if last.get(result.line) == n)
+
+
 def results_so_far(workspace: Workspace, run_id: str) -> Iterator[RowResult]:
     """Yield the results that the processes of a run have published until now."""
     return _all(workspace, run_id, _parts(workspace, run_id))

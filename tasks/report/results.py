@@ -28,6 +28,8 @@ _BAD = (*_FAILED, "not_run")
 _QUIET_DB = 0.5
 """A file that is further below the requested loudness counts as too quiet."""
 _NAMED = 20
+_FEW = 5
+"""Fewer pairs than this say nothing about a worker's speed."""
 _REASONS, _REASON_WIDTH = 3, 240
 _KEPT = 200
 """Number of failures kept for a summary, because the UI stores the table in its database."""
@@ -297,7 +299,9 @@ class WorkerTally:
 
     @property
     def pairs_per_minute(self) -> float | None:
-        """Speed from the end of the first pair to that of the last; None for fewer than two."""
-        if self.first is None or self.last is None or self.last <= self.first:
+        """Speed from the end of the first pair to that of the last; None for a few pairs."""
+        if self.n_pairs < _FEW or self.first is None or self.last is None:
+            return None
+        if self.last <= self.first:
             return None
         return 60 * (self.n_pairs - 1) / (self.last - self.first).total_seconds()

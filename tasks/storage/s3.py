@@ -54,12 +54,12 @@ def create(uri: str, data: bytes) -> bool:
 
 
 def failures() -> tuple[type[Exception], ...]:
-    """Return the errors of the client other than OSError; none while it is not imported."""
+    """Return the errors of a disk or of the client, which has none before its first use."""
     if "botocore" not in sys.modules:
-        return ()
+        return (OSError,)
     from botocore import exceptions as boto  # type: ignore[import-untyped]  # noqa: PLC0415
 
-    return (boto.BotoCoreError, boto.ClientError, *_lost())
+    return (OSError, boto.BotoCoreError, boto.ClientError, *_lost())
 
 
 def is_passing(error: BaseException) -> bool:

@@ -100,9 +100,9 @@ def test_a_worker_without_a_version_in_its_name_is_listed(examined, beat):
 @pytest.mark.slow
 def test_a_deployment_of_another_version_or_missing_is_named(examined, deployed):
     assert examined()["version"].level == "ok"
-    found = deployed.read_deployment_by_name("train-classifier/gpu")
+    found = deployed.read_deployment_by_name("train-classifier/train")
     deployed.update_deployment(found.id, DeploymentUpdate(version="0.0.1"))
-    assert "of amnst 0.0.1" in examined()["deployment train-classifier/gpu"].text
+    assert "of amnst 0.0.1" in examined()["deployment train-classifier/train"].text
     deployed.update_deployment(found.id, DeploymentUpdate(version=__version__))
     missing = definitions()[0].model_copy(update={"name": "gone"})
     findings = {each.subject: each for each in examine_server(deployed, [missing])}
@@ -274,7 +274,7 @@ def test_without_a_server_the_command_checks_only_store_and_scratch(tmp_path, mo
     assert caught.value.code == 0
     assert capsys.readouterr().err == (
         "store and scratch folder passed all checks; server and workers were not checked: "
-        "PREFECT_API_URL is not set\n"
+        "PREFECT_API_URL is not set, and no amnst serve runs here\n"
     )
 
 

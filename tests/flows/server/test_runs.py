@@ -16,7 +16,6 @@ from prefect.exceptions import ObjectNotFound
 from prefect.settings import get_current_settings
 from prefect.states import AwaitingRetry, Cancelled, Completed, Failed, Running, Scheduled
 
-from flows.artifact_keys import progress_key
 from flows.cli.app import main
 from flows.requests import RenderRequest
 from flows.server.connection import ServerError
@@ -161,7 +160,7 @@ def test_waiting_shows_how_far_a_catalogue_is(deployment):
             set_state(run_id, Completed())
         else:
             with get_client(sync_client=True) as client:
-                bar = {"key": progress_key(run_id), "type": "progress", "data": 42.0}
+                bar = {"key": "m-progress", "type": "progress", "data": 42.0, "flow_run_id": run_id}
                 client.request("POST", "/artifacts/", json=bar)
 
     wait_for(run_id, pytest.fail, show, pace=Pace(poll_s=0.2, show_s=0))
