@@ -14,6 +14,7 @@ from flows.progress import listener
 from flows.requests import RenderRequest
 from flows.rows import THREADS, render_rows, verdict
 from flows.server.environment import refuse_pickles
+from flows.server.expected_errors import leave_tracebacks_out
 from flows.settings import Settings
 from flows.summary import CatalogPage
 from flows.writing import writing
@@ -40,6 +41,7 @@ def render_catalog(request: RenderRequest) -> Any:
     its workers. Ctrl-C ends a run in this process as Cancelled.
     """
     refuse_pickles()
+    leave_tracebacks_out()
     settings, run_id = Settings(), str(flow_run.get_id())
     workspace, deployment = settings.workspace(), settings.shard_deployment
     try:

@@ -9,6 +9,7 @@ from flows.batch import Batch
 from flows.catalog import rows_of
 from flows.rows import THREADS, render_rows, verdict
 from flows.server.environment import refuse_pickles
+from flows.server.expected_errors import leave_tracebacks_out
 from flows.settings import Settings
 from flows.shards import CODE_VERSION, Shard, ShardError
 from flows.summary import tell_again
@@ -31,6 +32,7 @@ from tasks.storage.lease import Lease
 def render_shard(shard: Shard) -> Any:
     """Render the rows of a shard; end as Failed if a row failed."""
     refuse_pickles()
+    leave_tracebacks_out()
     workspace = Settings().workspace()
     batch = patiently(lambda: _opened(shard, workspace))
     with (

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BaseModel, Field
 
 from flows.parameters import Parameters, Place
 from flows.progress import listener
+from flows.server.expected_errors import leave_tracebacks_out
 from flows.settings import Settings
 from nst_core.config import ClassifierConfig, MelConfig, SegmentConfig, TrainingConfig
 from tasks.download import download_dataset
@@ -72,6 +73,7 @@ class TrainResult(BaseModel):
 @flow(name="train-classifier", flow_run_name="{request.title}", validate_parameters=True)
 def train_classifier(request: TrainRequest) -> TrainResult:
     """Train the genre classifier whose layers the transfer compares."""
+    leave_tracebacks_out()
     workspace = Settings().workspace()
     patiently(check_writable, workspace.store_uri)
     say = listener().stage

@@ -25,6 +25,7 @@ from flows.requests import (
 )
 from flows.server.connection import ServerError
 from flows.server.environment import refuse_pickles
+from flows.server.expected_errors import leave_tracebacks_out
 from flows.server.runs import read_run, submit
 from flows.settings import Settings
 from nst_core.errors import NSTError
@@ -87,6 +88,7 @@ def watch_inbox(request: InboxRequest) -> Any:
     failure: its errors are written next to it.
     """
     refuse_pickles()
+    leave_tracebacks_out()
     workspace = Settings().workspace()
     told, n_failed = [], 0
     for entry in dropped(request.inbox, now_s=time.time(), settle_s=request.settle_s):

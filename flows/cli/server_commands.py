@@ -206,12 +206,17 @@ def worker(
     become(Worker(pool=pool, device=device, name=name, threads=threads, limit=limit), environment)
 
 
-def doctor() -> int:
+def doctor(*, verbose: bool = False) -> int:
     """Check the store and the scratch folder, and the Prefect server and its workers.
 
     PREFECT_API_URL names the server, by default the one of `amnst serve` on this machine. Without a
     server, only store and scratch folder are checked.
     Exits with 0 if all checks pass, and with 1 if there are warnings or faults.
+
+    Parameters
+    ----------
+    verbose
+        Show all checks, even those that are well and need no operator.
     """
     prepare_prefect(verbose=False, patient=False)
     from prefect.client.orchestration import get_client
@@ -223,17 +228,18 @@ def doctor() -> int:
     from flows.settings import Settings
 
     workspace = Settings().workspace()
-    findings = list(_told(examine_store(workspace.store_uri)))
-    findings += _told(examine_scratch(workspace))
+    findings = list(_told(examine_store(workspace.store_uri), verbose=verbose))
+    findings += _told(examine_scratch(workspace), verbose=verbose)
     well, unseen = "all is well", ""
     if find_server():
         try:
             first_contact()
         except ServerError as error:
-            findings += _told([Finding("fault", "server", f"{error} [{error.code}]")])
+            findings.append(Finding("fault", "server", f"{error} [{error.code}]"))
+            print(findings[-1], flush=True)
         else:
             with get_client(sync_client=True) as client:
-                findings += _told(examine_server(client, definitions()))
+                findings += _told(examine_server(client, definitions()), verbose=verbose)
     else:
         well = "store and scratch folder passed all checks"
         unseen = (
@@ -241,12 +247,13 @@ def doctor() -> int:
             "runs here"
         )
     n_bad = sum(finding.level != "ok" for finding in findings)
-    verdict = f"{n_bad} of {len(findings)} need attention" if n_bad else well
+    verdict = f"{n_bad} of {len(findings)} checks need attention" if n_bad else well
     sys.stderr.write(f"{verdict}{unseen}\n")
     return 1 if n_bad else 0
 
 
-def _told(findings: "Iterable[Finding]") -> "Iterator[Finding]":
+def _told(findings: "Iterable[Finding]", *, verbose: bool) -> "Iterator[Finding]":
     for finding in findings:
-        print(finding, flush=True)
+        if finding.is_shown(verbose=verbose):
+            print(finding, flush=True)
         yield finding
