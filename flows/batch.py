@@ -33,6 +33,7 @@ class Batch:
             preset=request.preset,
             strength=request.strength,
             output=request.sound,
+            controls=request.controls,
             model_path=self.model.path,
             model_sha256=self.model.sha256,
             output_uri=request.output,

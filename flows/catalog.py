@@ -10,9 +10,9 @@ from flows.progress import listener
 from flows.requests import RenderRequest
 from flows.shards import Shard, in_shard_order, shard_bounds
 from tasks.jobs.from_rows import inputs_of, outputs_on_inputs
-from tasks.manifest.problems import ManifestError
 from tasks.manifest.reading import Manifest, read_manifest
 from tasks.manifest.row import ManifestRow
+from tasks.manifest.selection import selected_rows
 from tasks.manifest.shard_rows import ShardRows, rows_sha256, write_rows
 from tasks.model import fetch_model
 from tasks.report.results import RowResult, failure, invalid, skipped
@@ -131,15 +131,7 @@ def accepted_manifest(request: RenderRequest) -> Accepted:
     )
     if not request.skip_invalid:
         manifest.raise_problems()
-    return manifest, _selected(manifest.rows, request)
-
-
-def _selected(rows: Sequence[ManifestRow], request: RenderRequest) -> list[ManifestRow]:
-    unknown = sorted(set(request.only) - {row.id for row in rows})
-    if unknown:
-        raise ManifestError(
-            f"no row of {request.manifest} has the id {', '.join(unknown)}; check its column id",
-            code="unknown_id",
-        )
-    asked = [row for row in rows if row.enabled and (not request.only or row.id in request.only)]
-    return asked[: request.limit]
+    asked = selected_rows(
+        manifest.rows, only=request.only, limit=request.limit, source=request.manifest
+    )
+    return manifest, asked

@@ -7,6 +7,7 @@ from prefect.runtime import flow_run
 from prefect.states import Cancelled
 from prefect.task_runners import ThreadPoolTaskRunner
 
+from flows.album import as_album
 from flows.catalog import open_catalog
 from flows.dispatch import render_on_workers
 from flows.meanwhile import MeanwhilePage
@@ -45,7 +46,7 @@ def render_catalog(request: RenderRequest) -> Any:
     settings, run_id = Settings(), str(flow_run.get_id())
     workspace, deployment = settings.workspace(), settings.shard_deployment
     try:
-        catalog = patiently(open_catalog, request, workspace)
+        catalog = as_album(patiently(open_catalog, request, workspace), workspace)
         for folder in (workspace.store_uri, request.output):
             patiently(check_writable, folder)
     except KeyboardInterrupt:

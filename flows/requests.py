@@ -3,13 +3,28 @@
 Each field is described once, for the form in the UI, the inbox and the command's help.
 """
 
+import dataclasses
 from pathlib import PurePosixPath
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from flows.parameters import Parameters, Place
-from nst_core.config import DEFAULT_PRESET, DEFAULT_STRENGTH, PRESETS, OutputConfig, preset
+from nst_core.config import (
+    CARRIER_FIELDS,
+    CONTROLS,
+    DEFAULT_PRESET,
+    DEFAULT_STRENGTH,
+    PRESET_HELP,
+    PRESETS,
+    CarrierConfig,
+    OutputConfig,
+    Strength,
+    TransferConfig,
+    check_strength,
+    preset,
+    read_strength,
+)
 from tasks.jobs.listen import DEFAULT_INPUTS, Inputs
 
 
@@ -29,23 +44,38 @@ PresetName = Annotated[
     str,
     Field(
         title="Preset",
-        description="Preset for rows without one: real (the default), closed (no steps, "
-        "faster); mel and original (from a mel alone)",
+        description="Preset for rows without one. "
+        + "; ".join(f"{name}: {purpose}" for name, purpose in PRESET_HELP.items()),
         json_schema_extra={"enum": list(PRESETS)},
     ),
     AfterValidator(_known_preset),
 ]
-Strength = Annotated[
-    float,
+
+
+def _checked_strength(strength: Strength) -> Strength:
+    check_strength(strength)
+    return strength
+
+
+StrengthOrCurve = Annotated[
+    Strength,
     Field(
         title="Strength",
-        ge=0,
-        le=1,
         description="Strength for rows without one, from 0 (the music) to 1 (the ambience "
-        "plays it)",
+        "plays it), or a curve such as 0:0.2;30:0.8 (0.2 at the start, 0.8 from 30 s on)",
     ),
+    BeforeValidator(read_strength),
+    AfterValidator(_checked_strength),
 ]
 Sound = Annotated[OutputConfig, Field(title="Sound files")]
+Album = Annotated[
+    bool,
+    Field(
+        title="Album",
+        description="Keep the differences in loudness between the pieces of music: loudness_lufs "
+        "is then that of all pieces together",
+    ),
+]
 InputPlaces = Annotated[
     tuple[Place, ...],
     Field(
@@ -73,7 +103,33 @@ Listen = Annotated[
 ]
 
 
-class RenderRequest(Parameters):
+def control(name: str) -> Any:
+    """Return the form's field for one of `nst_core.config.CONTROLS`."""
+    config = CarrierConfig if name in CARRIER_FIELDS else TransferConfig
+    (found,) = (each for each in dataclasses.fields(config) if each.name == name)
+    known = dict(found.metadata)
+    known["description"] += f"; by default the preset's, such as {found.default}"
+    return Field(**known)
+
+
+class ControlValues(Parameters):
+    """Controls of the sound, for rows that do not set them; None is the preset's value."""
+
+    excitation: Annotated[float | None, control("excitation")] = None
+    timbre: Annotated[float | None, control("timbre")] = None
+    grain: Annotated[float | None, control("grain")] = None
+    attack: Annotated[float | None, control("attack")] = None
+    swell: Annotated[float | None, control("swell")] = None
+    wet: Annotated[float | None, control("wet")] = None
+
+    @property
+    def controls(self) -> dict[str, float]:
+        """The controls that are set, for rows that do not set them."""
+        values = {name: getattr(self, name) for name in CONTROLS}
+        return {name: value for name, value in values.items() if value is not None}
+
+
+class RenderRequest(ControlValues):
     """Request to render a manifest: which rows, and how."""
 
     manifest: Annotated[
@@ -88,8 +144,9 @@ class RenderRequest(Parameters):
     ]
     model: ModelPlace = None
     preset: PresetName = DEFAULT_PRESET
-    strength: Strength = DEFAULT_STRENGTH
+    strength: StrengthOrCurve = DEFAULT_STRENGTH
     sound: Sound = OutputConfig()
+    album: Album = False
     input_roots: InputPlaces = ()
     only: Annotated[
         tuple[str, ...],

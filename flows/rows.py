@@ -10,6 +10,7 @@ from flows.batch import Batch
 from flows.finished import if_finished
 from flows.pairs import UnderWay, render_pairs, settle
 from flows.progress import listener
+from flows.timing import timed
 from flows.writing import while_held
 from nst_core.errors import NSTError
 from nst_core.runtime.tensorflow_setup import limit_blas
@@ -72,7 +73,9 @@ def _results(batch: Batch, workspace: Workspace, under_way: UnderWay) -> Iterato
     jobs = [job for _, job in to_do]
     if force:
         patiently(lambda: forget(jobs, workspace))
-    if patiently(lambda: needs_transfer(jobs, workspace)):
+    with_network = [job for job in jobs if job.config.uses_network]
+    if patiently(lambda: needs_transfer(with_network, workspace)):
         load_model(batch.model, workspace)
     listener().stage("render pairs")
-    yield from render_pairs(while_held(to_do, batch), workspace, under_way)
+    results = render_pairs(while_held(to_do, batch), workspace, under_way)
+    yield from timed(results, {row.line: job for row, job in to_do}, workspace)

@@ -23,6 +23,15 @@ def _temporary_folder() -> Path:
     return Path(tempfile.gettempdir()) if is_asked_for else on_disk
 
 
+def rates_file() -> Path:
+    """Return the file with the times of earlier pairs, in the user's folder for such state."""
+    try:
+        state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    except RuntimeError:  # a container's user may have no home
+        state = _temporary_folder() / f"amnst-{os.getuid()}"
+    return Path(state) / "amnst" / "rates.jsonl"
+
+
 class Settings(BaseSettings):
     """Settings of one process, from variables that begin with ``AMNST_``."""
 

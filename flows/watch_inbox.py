@@ -11,8 +11,10 @@ from prefect.states import Completed, Failed
 from pydantic import Field
 
 from flows.catalog import accepted_manifest
-from flows.parameters import Parameters, Place
+from flows.parameters import Place
 from flows.requests import (
+    Album,
+    ControlValues,
     InputPlaces,
     Listen,
     ModelPlace,
@@ -20,7 +22,7 @@ from flows.requests import (
     RenderRequest,
     SkipInvalid,
     Sound,
-    Strength,
+    StrengthOrCurve,
     default_of,
 )
 from flows.server.connection import ServerError
@@ -37,7 +39,7 @@ from tasks.storage.uris import join
 logger = logging.getLogger(__name__)
 
 
-class InboxRequest(Parameters):
+class InboxRequest(ControlValues):
     """Request to watch an inbox: its place, and how its manifests are rendered."""
 
     inbox: Annotated[Place, Field(title="Inbox", description="Folder or s3:// prefix")]
@@ -56,8 +58,9 @@ class InboxRequest(Parameters):
     ] = 10.0
     model: ModelPlace = default_of("model")
     preset: PresetName = default_of("preset")
-    strength: Strength = default_of("strength")
+    strength: StrengthOrCurve = default_of("strength")
     sound: Sound = default_of("sound")
+    album: Album = default_of("album")
     input_roots: InputPlaces = default_of("input_roots")
     skip_invalid: SkipInvalid = default_of("skip_invalid")
     listen: Listen = default_of("listen")

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-ALGORITHM_VERSION = 9
+ALGORITHM_VERSION = 10
 """Increased by every change that alters the sound, because it is part of the cache keys."""
 
 __all__ = [

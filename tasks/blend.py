@@ -25,6 +25,6 @@ def blend_ambiences(job: BlendJob, workspace: Workspace) -> Record:
         mel = job.parts[0].mel
         blended = blend(analyses, job.shares, mel)
         save_analysis(path, blended)
-        return {"duration_s": len(blended.y) / mel.sr}
+        return {"duration_s": len(blended.y) / blended.sr}
 
     return produce(job, workspace, "npz", make)

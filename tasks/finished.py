@@ -34,6 +34,16 @@ def find_finished(job: PairJob, workspace: Workspace) -> Finished | None:
     return Finished(audio, neural) if audio and neural and done else None
 
 
+def seems_finished(job: PairJob, workspace: Workspace) -> bool:
+    """Return whether `find_finished` will likely find a pair, without hashing its output."""
+    if describe(job.output_uri) is None:
+        return False
+    audio = workspace.store.find(*job.audio)
+    if audio is None or not workspace.store.exists(*job.transfer):
+        return False
+    return is_published(job, audio, by_hash=False)
+
+
 def needs_transfer(jobs: Iterable[PairJob], workspace: Workspace) -> bool:
     """Return whether a pair needs a neural transfer; another strength alone needs none."""
     return any(not workspace.store.exists(*job.transfer) for job in jobs)
@@ -46,18 +56,19 @@ def forget(jobs: Iterable[PairJob], workspace: Workspace) -> None:
             workspace.store.delete(*made)
 
 
-def is_published(job: PairJob, record: Record) -> bool:
+def is_published(job: PairJob, record: Record, *, by_hash: bool = True) -> bool:
     """Return whether the published output is the recorded one, with matching provenance.
 
     A local output is hashed, because outputs of the same length have the same size. A remote
-    one is trusted if its size is right and its provenance was written later.
+    one, or a local one without `by_hash`, is trusted if its size is right and its provenance was
+    written later.
     """
     audio, provenance = describe(job.output_uri), read_if_present(job.provenance_uri)
     if audio is None or audio.size != record.size or provenance is None:
         return False
     if _claim(provenance) != {"id": job.row_id, "sha256": record.sha256}:
         return False
-    if is_remote(job.output_uri):
+    if is_remote(job.output_uri) or not by_hash:
         return not _is_newer(audio, describe(job.provenance_uri))
     return sha256_file(local_text(job.output_uri)) == record.sha256
 

@@ -7,12 +7,14 @@ from nst_core.arrays import FloatArray
 from nst_core.audio.loudness import to_mono
 from nst_core.metrics.small_picture import draw_small
 from nst_core.runtime.memory import return_freed_memory
-from nst_core.streaming.arrays import Sliceable
-from nst_core.transfer.analysis import load_waveform
+from nst_core.streaming.arrays import Sliceable, derive
+from nst_core.streaming.resampling import at_rate
+from nst_core.transfer.analysis import Recording, load_recording
 from nst_core.transfer.rendering import render
 from nst_core.transfer.stylisation import load_stylisation
 from tasks.jobs.pair import PairJob
 from tasks.master import write_and_judge
+from tasks.origin import origin_of
 from tasks.running import handover as carriers
 from tasks.running.caching import artefact, produce
 from tasks.running.workspace import Workspace
@@ -23,20 +25,22 @@ def invert_pair(job: PairJob, workspace: Workspace) -> Record:
     """Render one pair and measure it; the record contains the figures."""
 
     def make(path: Path) -> dict[str, Json]:
-        sr = job.music.mel.sr
         scratch = path.parent
         y, music, ambience = _rendered(job, workspace, scratch)
+        sr = music.sr
         return_freed_memory()
-        _draw(job, (ambience, music, y), workspace)
+        _draw(job, (ambience, music.y, y), sr, workspace)
         return write_and_judge(
             path,
             y,
             sr,
             job.output,
-            music=music,
+            music=music.y,
             ambience=ambience,
             strength=job.strength,
             n_threads=workspace.n_threads,
+            origin=origin_of(job.origin, workspace),
+            comment=job.comment,
             scratch=scratch,
         )
 
@@ -48,12 +52,12 @@ def invert_pair(job: PairJob, workspace: Workspace) -> Record:
 
 
 def _draw(
-    job: PairJob, sounds: tuple[Sliceable, Sliceable, Sliceable], workspace: Workspace
+    job: PairJob, sounds: tuple[Sliceable, Sliceable, Sliceable], sr: int, workspace: Workspace
 ) -> None:
     """Draw the picture for the listening page while the sounds are at hand."""
 
     def make(path: Path) -> dict[str, Json]:
-        draw_small(path, sounds, job.music.mel.sr)
+        draw_small(path, sounds, sr)
         return {}
 
     produce(job.picture, workspace, "webp", make)
@@ -61,24 +65,27 @@ def _draw(
 
 def _rendered(
     pair: PairJob, workspace: Workspace, scratch: Path
-) -> tuple[Sliceable, Sliceable, FloatArray]:
-    """Return the sound of a pair, the music, and the ambience in mono."""
+) -> tuple[Sliceable, Recording, FloatArray]:
+    """Return the sound of a pair, the music, and the ambience in mono, all at one rate."""
     with (
         artefact(pair.music, workspace) as music_path,
         artefact(pair.ambience, workspace) as ambience_path,
         artefact(pair.transfer, workspace) as stylised_path,
     ):
-        music, ambience = load_waveform(music_path), load_waveform(ambience_path)[:]
+        music, ambience = load_recording(music_path), load_recording(ambience_path)
         stylisation = load_stylisation(stylised_path)
     at_hand = carriers.taken(pair.transfer.key, pair.strength)
     y = render(
-        music,
-        ambience,
+        music.y,
+        ambience.y,
         dataclasses.replace(stylisation, carriers=at_hand),
         pair.music.mel,
         pair.config,
         strength=pair.strength,
+        music_sr=music.sr,
+        ambience_sr=ambience.sr,
         n_threads=workspace.n_threads,
         scratch=scratch,
     )
-    return y, music, to_mono(ambience)
+    heard = derive(to_mono, ambience.y)
+    return y, music, at_rate(heard, ambience.sr, music.sr, scratch=scratch)[:]

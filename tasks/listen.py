@@ -13,7 +13,7 @@ import logging
 
 from nst_core.audio.preview import write_preview
 from nst_core.errors import NSTError
-from nst_core.transfer.analysis import load_waveform
+from nst_core.transfer.analysis import load_recording
 from tasks.jobs.listen import PREVIEW_S
 from tasks.jobs.pair import AnalysisJob, BlendJob, PairJob, parts_of
 from tasks.report.page.places import (
@@ -86,6 +86,6 @@ def _share_preview(
         return
     with artefact(source, workspace) as path, workspace.scratch_folder() as folder:
         preview = folder / "preview.mp3"
-        y, sr = load_waveform(path), job.music.mel.sr
-        write_preview(preview, y, sr, at_most_s=PREVIEW_S)
+        sound = load_recording(path)
+        write_preview(preview, sound.y, sound.sr, at_most_s=PREVIEW_S)
         publish(preview, place, before=job.check_claim)

@@ -6,7 +6,9 @@ from pathlib import Path
 from nst_core.arrays import FloatArray
 from nst_core.audio.loudness import spread_lufs
 from nst_core.audio.mastering import write_master
-from nst_core.config import OutputConfig
+from nst_core.audio.origin import Origin
+from nst_core.config import OutputConfig, Strength, StrengthCurve
+from nst_core.decoding.tags import one_line
 from nst_core.metrics.scores import evaluate
 from nst_core.streaming.arrays import Sliceable
 from tasks.report.words import verdict
@@ -21,8 +23,10 @@ def write_and_judge(
     *,
     music: Sliceable,
     ambience: FloatArray,
-    strength: float,
+    strength: Strength,
     n_threads: int,
+    origin: Origin,
+    comment: str,
     scratch: Path,
 ) -> dict[str, Json]:
     """Write a result, and measure it.
@@ -37,6 +41,10 @@ def write_and_judge(
         In mono.
     strength
         Of the result: the verdict is relative to it.
+    origin
+        Facts about the music's file: the result gets its rate, tags and cover.
+    comment
+        Comment in the tags of the result.
     scratch
         Folder for long arrays.
 
@@ -44,14 +52,18 @@ def write_and_judge(
     -------
     Length, rate, loudness, metrics and verdict, by their column in the report.
     """
-    levels = write_master(path, y, sr, output, music=music, scratch=scratch)
+    tags = dataclasses.replace(origin.tags, comment=one_line(comment))
+    levels = write_master(
+        path, y, sr, output, music=music, music_sr=origin.sr, tags=tags, scratch=scratch
+    )
     # Measure before the limiter, at the sample rate that the figures are calibrated for.
-    figures = evaluate(y, music, ambience, sr, n_threads=n_threads)
+    figures = dataclasses.asdict(evaluate(y, music, ambience, sr, n_threads=n_threads))
+    duration_s = len(y) / sr
+    mean_strength = StrengthCurve.of(strength).mean(duration_s)
     return {
-        "duration_s": len(y) / sr,
-        "sample_rate": output.sample_rate,
+        "duration_s": duration_s,
         **dataclasses.asdict(levels),
         "ambience_lufs": spread_lufs(ambience, sr, n_channels=max(y.shape[1:], default=1)),
-        **{name: round(value, 4) for name, value in dataclasses.asdict(figures).items()},
-        "verdict": verdict(dataclasses.asdict(figures), strength),
+        **{name: round(value, 4) for name, value in figures.items()},
+        "verdict": verdict(figures, mean_strength),
     }

@@ -7,10 +7,12 @@ from prefect import task
 from nst_core.audio.reading import LongAudio, read_long_audio
 from nst_core.classifier.dataset import analyse_segments, load_audio_segments, save_segments
 from nst_core.config import AudioLimits
+from nst_core.config.rates import kept_rate
 from nst_core.errors import AudioError
 from nst_core.transfer.analysis import analyse, save_analysis
-from tasks.jobs.pair import AnalysisJob
+from tasks.jobs.pair import AnalysisJob, OriginJob
 from tasks.jobs.training import SegmentMelJob
+from tasks.origin import keep_origin
 from tasks.running.caching import ArtefactPolicy, artefact, produce
 from tasks.running.retry import RETRIES
 from tasks.running.workspace import Workspace
@@ -28,9 +30,11 @@ def compute_mels(job: AnalysisJob, workspace: Workspace) -> Record:
         scratch = path.parent
         with fetch_input(job.uri, scratch) as source:
             audio = _read(job, source, scratch)
+            if job.name == "music":
+                keep_origin(OriginJob(uri=job.uri, sha256=job.sha256), source, workspace)
         name = f'{job.name} "{job.uri}"'
-        save_analysis(path, analyse(audio.y, job.mel, name=name, scratch=scratch))
-        return {"duration_s": len(audio.y) / job.mel.sr, "warnings": list(audio.warnings)}
+        save_analysis(path, analyse(audio.y, job.mel, name=name, sr=audio.sr, scratch=scratch))
+        return {"duration_s": len(audio.y) / audio.sr, "warnings": list(audio.warnings)}
 
     return produce(job, workspace, "npz", make)
 
@@ -39,8 +43,7 @@ def _read(job: AnalysisJob, source: Path, scratch: Path) -> LongAudio:
     try:
         return read_long_audio(
             source,
-            sr=job.mel.sr,
-            mono=job.name == "ambience",
+            sr=kept_rate,
             start_s=job.start_s,
             duration_s=job.duration_s,
             at_most_s=AudioLimits.max_ambience_s if job.name == "ambience" else None,

@@ -1,16 +1,32 @@
 """Render one pair of files at once: no manifest, no cache and no server."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from nst_core.audio.loudness import to_mono
+from nst_core.audio.origin import read_origin
 from nst_core.audio.reading import LongAudio, read_long_audio
-from nst_core.config import DEFAULT_STRENGTH, AudioLimits, OutputConfig, TransferConfig
+from nst_core.config import (
+    DEFAULT_STRENGTH,
+    AudioLimits,
+    MelConfig,
+    OutputConfig,
+    Strength,
+    TransferConfig,
+)
+from nst_core.config.rates import kept_rate
 from nst_core.errors import AudioError
 from nst_core.runtime.tensorflow_setup import setup_tensorflow
-from nst_core.transfer.analysis import analyse
+from nst_core.streaming.arrays import derive
+from nst_core.streaming.resampling import at_rate
+from nst_core.transfer.analysis import Analysis, analyse
+from nst_core.transfer.carrying import carry_and_refine
 from nst_core.transfer.rendering import render
+from nst_core.transfer.stylisation import Stylisation
+from tasks.jobs.pair import comment_on
 from tasks.master import write_and_judge
 from tasks.model import fetch_model
 from tasks.running.workspace import Workspace
@@ -38,7 +54,7 @@ class SinglePair:
     music: str
     output: str
     config: TransferConfig = field(default_factory=TransferConfig)
-    strength: float = DEFAULT_STRENGTH
+    strength: Strength = DEFAULT_STRENGTH
     sound: OutputConfig = field(default_factory=OutputConfig)
     start_s: float = 0.0
     duration_s: float | None = None
@@ -61,38 +77,29 @@ def render_single(pair: SinglePair, workspace: Workspace) -> RenderedPair:
     AudioError, SignalError, ModelError, StorageError
         As a row of a manifest.
     """
-    model = fetch_model(pair.model, workspace)
-    setup_tensorflow(workspace.n_threads)
-    from nst_core.classifier.saving import load_classifier  # noqa: PLC0415  # TensorFlow takes seconds
-    from nst_core.transfer.neural import stylise  # noqa: PLC0415
-
-    classifier = load_classifier(model.path)
-    mel = classifier.mel
+    mel = MelConfig()
     with workspace.scratch_folder() as scratch:
-        read = {name: _read(pair, name, mel.sr, scratch) for name in ("music", "ambience")}
+        read = {name: _read(pair, name, scratch) for name in ("music", "ambience")}
+        with _fetched(pair.music, scratch) as path:
+            origin = read_origin(path)
         music, ambience = (
-            analyse(audio.y, mel, name=f'{name} "{getattr(pair, name)}"', scratch=scratch)
+            analyse(
+                audio.y, mel, name=f'{name} "{getattr(pair, name)}"', sr=audio.sr, scratch=scratch
+            )
             for name, audio in read.items()
         )
-        options = {"n_threads": workspace.n_threads}
-        stylisation = stylise(
-            music,
-            ambience,
-            classifier,
-            pair.config,
-            strength=pair.strength,
-            scratch=scratch,
-            **options,
-        )
+        options: Any = {"n_threads": workspace.n_threads, "scratch": scratch}
+        stylisation = _stylise(pair, music, ambience, workspace, options)
         y = render(
-            music.y, ambience.y[:], stylisation, mel, pair.config,
-            strength=pair.strength, scratch=scratch, **options,
+            music.y, ambience.y, stylisation, mel, pair.config, strength=pair.strength,
+            music_sr=music.sr, ambience_sr=ambience.sr, **options,
         )  # fmt: skip
         path = scratch / f"result.{pair.sound.format}"
-        texture = to_mono(ambience.y[:])
+        texture = at_rate(derive(to_mono, ambience.y), ambience.sr, music.sr, scratch=scratch)[:]
         figures = write_and_judge(
-            path, y, mel.sr, pair.sound, music=music.y, ambience=texture,
-            strength=pair.strength, scratch=scratch, **options,
+            path, y, music.sr, pair.sound, music=music.y, ambience=texture,
+            strength=pair.strength, origin=origin, **options,
+            comment=comment_on([pair.ambience], pair.music, pair.strength),
         )  # fmt: skip
         publish(path, pair.output)
         if pair.picture:
@@ -100,26 +107,46 @@ def render_single(pair: SinglePair, workspace: Workspace) -> RenderedPair:
 
             drawn = scratch / "picture.png"
             sounds = {"ambience": texture, "music": music.y[:], "result": y[:]}
-            draw_mels(drawn, {name: to_mono(each) for name, each in sounds.items()}, mel.sr)
+            draw_mels(drawn, {name: to_mono(each) for name, each in sounds.items()}, music.sr)
             publish(drawn, pair.picture)
     warnings = [f"{name}: {each}" for name, audio in read.items() for each in audio.warnings]
+    warnings += [f"music: {each}" for each in origin.warnings]
     return RenderedPair({"output": pair.output, "strength": pair.strength, **figures}, warnings)
 
 
-def _read(pair: SinglePair, name: str, sr: int, scratch: Path) -> LongAudio:
+def _stylise(
+    pair: SinglePair, music: Analysis, ambience: Analysis, workspace: Workspace, options: Any
+) -> Stylisation:
+    options = {**options, "strength": pair.strength}
+    if not pair.config.uses_network:
+        return carry_and_refine(music.recording, ambience.recording, pair.config, **options)
+    model = fetch_model(pair.model, workspace)
+    setup_tensorflow(workspace.n_threads)
+    from nst_core.classifier.saving import load_classifier  # noqa: PLC0415  # TensorFlow takes seconds
+    from nst_core.transfer.neural import stylise  # noqa: PLC0415
+
+    return stylise(music, ambience, load_classifier(model.path), pair.config, **options)
+
+
+def _read(pair: SinglePair, name: str, scratch: Path) -> LongAudio:
     place = pair.music if name == "music" else pair.ambience
     is_music = name == "music"
+    with _fetched(place, scratch) as path:
+        return read_long_audio(
+            path,
+            sr=kept_rate,
+            start_s=pair.start_s if is_music else 0.0,
+            duration_s=pair.duration_s if is_music else None,
+            at_most_s=None if is_music else AudioLimits.max_ambience_s,
+            scratch=scratch,
+        )
+
+
+@contextmanager
+def _fetched(place: str, scratch: Path) -> Iterator[Path]:
     with fetch_input(place, scratch) as path:
         try:
-            return read_long_audio(
-                path,
-                sr=sr,
-                mono=not is_music,
-                start_s=pair.start_s if is_music else 0.0,
-                duration_s=pair.duration_s if is_music else None,
-                at_most_s=None if is_music else AudioLimits.max_ambience_s,
-                scratch=scratch,
-            )
+            yield path
         except AudioError as error:
             # A remote file is read from a temporary copy, whose name means nothing to the user.
             raise AudioError(error.code, place, error.reason) from error

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Literal, NamedTuple, TypeAlias
 
-from nst_core.classifier.genres import SOUND_SUFFIXES
+from nst_core.classifier.sound_files import SOUND_SUFFIXES
 from nst_core.errors import DatasetError
 from tasks.storage.errors import reported
 

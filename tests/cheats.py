@@ -1,11 +1,11 @@
-"""Cheats that a metric might mistake for a transfer, and a control that lacks only content.
+"""More cheats that a metric might mistake for a transfer, and a control that lacks only content.
 
-Each takes and returns waveforms of shape (n_samples,), float32, at RMS 0.1: music, and an
-ambience of its length.
+The cheats that listeners judge as well are in `nst_core.metrics.controls`. Each takes and returns
+waveforms of shape (n_samples,), float32, at RMS 0.1: music, and an ambience of its length.
 """
 
 import numpy as np
-from scipy.ndimage import convolve1d, gaussian_filter1d, uniform_filter1d
+from scipy.ndimage import convolve1d, gaussian_filter1d
 
 from nst_core.audio.loudness import set_rms
 from nst_core.config import InversionConfig, MelConfig
@@ -15,38 +15,10 @@ from nst_core.spectral.mel_inversion import mel_to_audio
 from nst_core.spectral.stft import istft, stft
 
 
-def mix(music, ambience, sr):
-    """Mix both at equal levels."""
-    del sr
-    return set_rms(music + ambience)
-
-
-def eq(music, ambience, sr):
-    """Equalise the music to the ambience's long-term spectrum."""
-    bank = erb_bank(40, 1024, sr)
-    M, A = stft(music, 1024, 256), stft(ambience, 1024, 256)
-    long_term = [(np.abs(D) ** 2 @ bank.T).mean(axis=0) + 1e-9 for D in (M, A)]
-    gain = np.sqrt(long_term[1] / long_term[0]).astype(np.float32) @ bank
-    return set_rms(istft(M * gain, 256, len(music)))
-
-
-def eq_mix(music, ambience, sr):
-    """Do the same, then mix."""
-    return set_rms(eq(music, ambience, sr) + ambience)
-
-
 def side_chain(music, ambience, sr):
     """Duck the ambience where the music is quiet, then mix."""
     envelope = np.sqrt(gaussian_filter1d(music.astype(np.float64) ** 2, 0.03 * sr))
     return set_rms(music + set_rms((ambience * envelope).astype(np.float32)))
-
-
-def vocoder(music, ambience, sr):
-    """Divide the ambience by its smooth envelope, and multiply it by the music's magnitudes."""
-    del sr
-    M, A = stft(music, 2048, 512), stft(ambience, 2048, 512)
-    smooth = np.sqrt(uniform_filter1d(np.abs(A) ** 2, 65, axis=1)) + 1e-6
-    return set_rms(istft((A / smooth * np.abs(M)).astype(np.complex64), 512, len(music)))
 
 
 def mel_round_trip(music, ambience, sr):

@@ -30,6 +30,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 _PREFECT_HOME = tempfile.mkdtemp(prefix="amnst-prefect-")
 atexit.register(shutil.rmtree, _PREFECT_HOME, ignore_errors=True)
 os.environ["PREFECT_HOME"] = _PREFECT_HOME
+os.environ["XDG_STATE_HOME"] = _PREFECT_HOME  # a test must not change the estimates of its user
 # Without a server, a flow would start its own. A test that needs a server uses a fixture.
 os.environ["PREFECT_SERVER_ALLOW_EPHEMERAL_MODE"] = "false"
 prepare_prefect(verbose=False)

@@ -1,7 +1,8 @@
 """The `amnst` command: stdout is data, stderr is for people.
 
 Exit codes: 0 success, 1 some rows failed, 2 usage, manifest or server error, 3 storage error,
-4 dataset or model error, 130 interrupted, 143 stopped by SIGTERM.
+4 dataset or model error, 130 interrupted, 141 the reader of stdout has ended, 143 stopped by
+SIGTERM.
 """
 
 import sys
@@ -10,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from cyclopts import App, CycloptsError, CycloptsPanel, Parameter
 
-from flows.cli.exit_codes import DATA, STORAGE, USAGE
+from flows.cli.check_command import check
+from flows.cli.exit_codes import DATA, PIPE_CLOSED, STORAGE, USAGE
 from flows.cli.interruption import (
     CONTINUE,
     exit_code,
@@ -18,10 +20,12 @@ from flows.cli.interruption import (
     heed_sigterm,
     heeding_sigterm,
     is_interrupted,
+    leave_stdout,
     say_on_interruption,
 )
-from flows.cli.options import Globs, Ids, RenderOptions
+from flows.cli.options import Globs, RenderOptions, Sets
 from flows.cli.pair_commands import plan, plan_here, transfer
+from flows.cli.panel_commands import panel
 from flows.cli.report_commands import report
 from flows.cli.run_commands import cancel, retry, schedule, schedules, submit, unschedule, wait
 from flows.cli.server_commands import deploy, doctor, serve, worker
@@ -56,6 +60,7 @@ def render(
     *,
     ambience: Globs | None = None,
     music: Globs | None = None,
+    settings: Sets = None,
     options: RenderOptions,
     json: bool = False,
     verbose: bool = False,
@@ -70,6 +75,9 @@ def render(
         In place of a manifest: files, folders or quoted patterns, as for `plan`.
     music
         In place of a manifest: files, folders or quoted patterns.
+    settings
+        In place of a manifest: cells for all rows, such as loudness_lufs=-18; several values of a
+        column make a row of each.
     json
         Print one line of JSON per row to stdout.
     verbose
@@ -77,9 +85,9 @@ def render(
     """
     prepare_prefect(verbose=verbose)
     if manifest is None:
-        manifest, options = plan_here(ambience, music, options)
-    elif ambience or music:
-        raise ConfigError("give a manifest, or --ambience and --music, not both")
+        manifest, options = plan_here(ambience, music, settings, options)
+    elif ambience or music or settings:
+        raise ConfigError("give a manifest, or --ambience and --music (and --set), not both")
     return _render(options.request(manifest), json=json, verbose=verbose)
 
 
@@ -151,47 +159,9 @@ def train(
             counts = ", ".join(
                 f"{n} {suffix or 'without suffix'}" for suffix, n in result.passed_over.items()
             )
-            screen.say(f"ignored, because the suffix is not that of a sound file: {counts}")
+            screen.say(f"passed over, because they are not tracks of a genre: {counts}")
     print(result.weights)
     return 0
-
-
-@app.command
-def check(manifest: str, *, input_root: Ids = None) -> int:
-    """Check a manifest, and that its inputs exist, without rendering anything.
-
-    Prints one problem per line to stdout, and the counts to stderr.
-
-    Parameters
-    ----------
-    manifest
-        CSV file, as a path or s3:// URI.
-    input_root
-        Folders or s3:// prefixes that may contain inputs; by default the manifest's folder.
-    """
-    n_well, problems = _checked(manifest, tuple(input_root or ()))
-    for problem in problems:
-        print(problem)
-    sys.stderr.write(f"{manifest}: valid rows: {n_well}, problems: {len(problems)}\n")
-    return USAGE if problems else 0
-
-
-def _checked(manifest: str, input_roots: tuple[str, ...]) -> tuple[int, list[str]]:
-    """Return the number of valid rows, and the problems of the other rows or the whole file."""
-    from tasks.manifest.problems import ManifestError
-    from tasks.manifest.reading import check_input_roots, missing_inputs, read_manifest
-
-    check_input_roots(input_roots)
-    try:
-        found = read_manifest(manifest, input_roots=input_roots)
-    except ManifestError as error:
-        if error.code == "not_found":
-            raise
-        return 0, [str(problem) for problem in error.problems] or [str(error)]
-    missing = missing_inputs(found.rows)
-    problems = sorted([*found.problems, *missing], key=lambda problem: problem.line)
-    n_well = len(found.rows) - len({problem.line for problem in missing})
-    return n_well, [str(problem) for problem in problems]
 
 
 @app.command
@@ -223,8 +193,10 @@ def demo(folder: Path = Path("demo"), *, verbose: bool = False) -> int:
 
 
 app.command(plan)
+app.command(check)
 app.command(transfer)
 app.command(report)
+app.command(panel)
 for _command in (submit, wait, retry, cancel, schedule, schedules, unschedule):
     app.command(_command)
 for _server_command in (serve, deploy, worker, doctor):
@@ -233,7 +205,7 @@ for _server_command in (serve, deploy, worker, doctor):
 
 def _render(request: "RenderRequest", *, json: bool, verbose: bool) -> int:
     heed_sigterm()
-    from flows.cli.screen import Screen
+    from flows.cli.screen import Screen, say_notes
 
     with Screen().shown() as screen:
         screen.stage("read manifest")
@@ -245,6 +217,7 @@ def _render(request: "RenderRequest", *, json: bool, verbose: bool) -> int:
 
         check_input_roots(request.input_roots)
         accepted = accepted_manifest(request)  # refuse a bad manifest even if the server is away
+        say_notes(accepted)
         workspace = Settings().workspace()
         done = results_if_finished(request, accepted, workspace)
         if done is None:
@@ -350,6 +323,7 @@ def main(arguments: list[str] | None = None) -> None:
             error_formatter=lambda error: CycloptsPanel(_fit_to_print(str(error), arguments)),
             result_action="return_value",
         )
+        sys.stdout.flush()  # here, because an error at the end of the process cannot be caught
     except CycloptsError:
         sys.exit(USAGE)
     except NSTError as error:
@@ -358,6 +332,9 @@ def main(arguments: list[str] | None = None) -> None:
     except ValidationError as error:
         sys.stderr.write(f"amnst: {_fit_to_print(_refused(error), arguments)} [bad_value]\n")
         sys.exit(USAGE)
+    except BrokenPipeError:  # the reader of stdout, such as `head`, has seen enough
+        leave_stdout()
+        sys.exit(PIPE_CLOSED)
     except KeyboardInterrupt:
         sys.stderr.write(CONTINUE)
         sys.exit(exit_code())

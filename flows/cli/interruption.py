@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the first one ends a command after it has written its report."""
+"""Ctrl-C, SIGTERM and closed pipes: the first signal ends a command after its report."""
 
 import logging
 import os
@@ -64,6 +64,13 @@ def end_soon() -> None:
     abandon = Timer(_ABANDON_S, _end)
     abandon.daemon = True
     abandon.start()
+
+
+def leave_stdout() -> None:
+    """Send the rest of stdout nowhere, because nobody reads it any more."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def exit_code() -> int:

@@ -35,6 +35,7 @@ def submit(
     """
     prepare_prefect(verbose=False, patient=False)
     from flows.catalog import accepted_manifest
+    from flows.cli.screen import say_notes
     from flows.server.contact import first_contact
     from flows.server.runs import submit as start
     from flows.server.runs import url_of
@@ -45,7 +46,7 @@ def submit(
         absolute(manifest), shard_size=shard_size, max_in_flight=max_in_flight
     )
     if not is_remote(request.manifest) and not is_absent_here(request.manifest):
-        accepted_manifest(request)  # refuse at once what the workers would refuse
+        say_notes(accepted_manifest(request))  # refuse at once what the workers would refuse
     first_contact()
     run = start(request)
     sys.stderr.write(f"{run.name}: {url_of(run)}\n")

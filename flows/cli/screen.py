@@ -1,9 +1,11 @@
 """Display of a flow on a terminal: its stages, its pairs, its log."""
 
 import logging
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.logging import RichHandler
@@ -21,6 +23,9 @@ from flows.cli.interruption import end_soon, is_interrupted
 from flows.cli.pulse import EVERY_S, Pace, pulse
 from flows.progress import listening
 from tasks.report.page.places import page_beside
+
+if TYPE_CHECKING:
+    from flows.catalog import Accepted
 
 _LOGGERS = ("nst_core", "tasks", "flows")
 
@@ -126,6 +131,13 @@ class Screen:
         self.say(f"listen: {page_beside(report)}")
         if is_interrupted():
             end_soon()
+
+
+def say_notes(accepted: "Accepted") -> None:
+    """Print what was recognised in a manifest that is not UTF-8 with commas."""
+    manifest, _ = accepted
+    for note in manifest.notes:
+        sys.stderr.write(f"note: {note}\n")
 
 
 @contextmanager

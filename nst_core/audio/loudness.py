@@ -1,6 +1,7 @@
 """Level of a waveform: peak, root mean square, loudness; full scale is 1."""
 
 import math
+from collections.abc import Iterable
 from functools import partial
 from typing import overload
 
@@ -75,6 +76,26 @@ def loudness_lufs(y: Sliceable, sr: int) -> float:
     if not len(passed):
         return -math.inf
     return _lufs(power[power > max(absolute, passed.mean() / 10)].mean())
+
+
+def album_lufs(pieces: Iterable[tuple[float, float]]) -> float:
+    """Return the loudness of several pieces together, in LUFS; minus infinity without any.
+
+    It is the mean of their power, weighted by their durations: the loudness of an album that plays
+    them one after the other, if no piece is more than 10 LU below the others. (Below that, the
+    standard's gate would leave a quiet piece out; we count it.)
+
+    Parameters
+    ----------
+    pieces
+        Integrated loudness in LUFS and duration in seconds of each.
+    """
+    known = [(lufs, duration_s) for lufs, duration_s in pieces if math.isfinite(lufs)]
+    total_s = math.fsum(duration_s for _, duration_s in known)
+    if not total_s:
+        return -math.inf
+    energies = (_power(lufs) * duration_s for lufs, duration_s in known)
+    return _lufs(math.fsum(energies) / total_s)
 
 
 def spread_lufs(y: FloatArray, sr: int, *, n_channels: int) -> float:

@@ -6,19 +6,18 @@ has its target loudness and is below the ceiling stays unchanged.
 """
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from nst_core.arrays import Waveform
 from nst_core.audio.limiter import Limited, limit
 from nst_core.audio.loudness import finite_peak, loudness_lufs
 from nst_core.audio.true_peak import true_peak_dbtp
 from nst_core.audio.writing import decoded, encode
-from nst_core.config import OutputConfig
+from nst_core.config import LOSSY, OutputConfig
+from nst_core.decoding.tags import NO_TAGS, Tags
 from nst_core.errors import SignalError
-from nst_core.streaming.arrays import Sliceable, Spool, blocks
-from nst_core.streaming.resampling import resampled
+from nst_core.streaming.arrays import Sliceable, spooled
+from nst_core.streaming.resampling import at_rate
 
 _CLOSE_LU = 0.1
 _MOST_LIMITINGS = 4
@@ -29,7 +28,8 @@ _STEP = 1.5
 
 _TOLERANCE_DB = 0.05
 _CODEC_MARGIN_DB = 0.4
-"""Rough rise of a limited peak by Vorbis: without this margin most files need a second encoding."""
+"""Rough rise of a limited peak by a lossy encoder: without this margin most files need a second
+encoding."""
 _CODEC_LU = 0.2
 """Smallest loudness change by a codec that is compensated, once."""
 _MOST_ENCODINGS = 6
@@ -51,12 +51,15 @@ class Levels:
         Highest true peak (annex 2) of the decoded file.
     limited_db
         Largest gain reduction by the limiter; 0 if it did nothing.
+    sample_rate
+        Sample rate of the file in Hz.
     """
 
     music_lufs: float | None
     loudness_lufs: float
     true_peak_dbtp: float
     limited_db: float
+    sample_rate: int
 
 
 def write_master(
@@ -66,6 +69,8 @@ def write_master(
     output: OutputConfig,
     *,
     music: Sliceable | None = None,
+    music_sr: int | None = None,
+    tags: Tags = NO_TAGS,
     scratch: Path | None = None,
 ) -> Levels:
     """Write a result as `output` asks.
@@ -80,7 +85,13 @@ def write_master(
         Sample rate of `y` and `music` in Hz.
     music : shape (n_samples,) or (n_samples, 2), float32
         Music whose loudness the file gets, unless `output` sets a loudness. `y` keeps its own
-        loudness if this is None, or if one of the two is below the -70 LUFS gate.
+        loudness if this is None, or if one of the two is below the -70 LUFS gate. If it is `y`
+        itself, every sample is written as it is, whatever its true peak.
+    music_sr
+        Sample rate of the music's own file in Hz, which the file gets unless `output` sets one;
+        None: `sr`.
+    tags
+        Tags of the file.
     scratch
         Folder for a long piece; None keeps it in memory.
 
@@ -92,25 +103,30 @@ def write_master(
     ConfigError
         As in `nst_core.audio.writing.encode`.
     """
-    finite_peak(y)  # refuse empty or non-finite signals before the conversion
+    peak = finite_peak(y)  # refuse empty or non-finite signals before the conversion
     music_lufs = None if music is None else loudness_lufs(music, sr)
-    if sr != output.sample_rate:
-        y = _spooled(resampled(blocks(y), sr, output.sample_rate), scratch)
-    own_lufs = loudness_lufs(y, output.sample_rate)
+    file_sr, is_lossy = output.file_sr(music_sr or sr), output.format in LOSSY
+    is_copy = y is music and sr == file_sr and output.loudness_lufs is None and peak <= 1
+    if is_copy and not is_lossy:
+        encode(path, y, sr, format=output.format, subtype=output.subtype, tags=tags)
+        own = _finite(loudness_lufs(y, sr))
+        return Levels(own, own, _finite(true_peak_dbtp(y)), 0.0, sr)
+    y = at_rate(y, sr, file_sr, scratch=scratch)
+    own_lufs = loudness_lufs(y, file_sr)
     target_lufs = _target(output, music_lufs, own_lufs)
 
     ceiling_dbtp, codec_lu = output.max_true_peak_dbtp, 0.0
-    if output.format == "ogg":
+    if is_lossy:
         ceiling_dbtp -= _CODEC_MARGIN_DB
     for _ in range(_MOST_ENCODINGS):
         limited, reached_lufs = _limited_to(
-            target_lufs - codec_lu, y, own_lufs, output.sample_rate, ceiling_dbtp, scratch
+            target_lufs - codec_lu, y, own_lufs, file_sr, ceiling_dbtp, scratch
         )
-        encode(path, limited.y, output.sample_rate, format=output.format, subtype=output.subtype)
+        encode(path, limited.y, file_sr, format=output.format, subtype=output.subtype, tags=tags)
         heard, heard_lufs = limited.y, reached_lufs
-        if output.format == "ogg":  # Vorbis changes peaks, and the loudness of sharp attacks
-            heard = _spooled(decoded(path), scratch)
-            heard_lufs = loudness_lufs(heard, output.sample_rate)
+        if is_lossy:  # the codec changes peaks, and the loudness of sharp attacks
+            heard = spooled(decoded(path), scratch)
+            heard_lufs = loudness_lufs(heard, file_sr)
         change_lu = heard_lufs - reached_lufs
         true_peak = true_peak_dbtp(heard)
         over_db = true_peak - output.max_true_peak_dbtp
@@ -122,6 +138,7 @@ def write_master(
                 loudness_lufs=_finite(heard_lufs),
                 true_peak_dbtp=_finite(true_peak),
                 limited_db=round(limited.limited_db, 2),
+                sample_rate=file_sr,
             )
         codec_lu = change_lu
     Path(path).unlink()
@@ -129,13 +146,6 @@ def write_master(
         f"the {output.format} encoder raises peaks above {output.max_true_peak_dbtp:g} dBTP, "
         "however low they are before encoding; write WAV instead"
     )
-
-
-def _spooled(stretches: Iterable[Waveform], scratch: Path | None) -> Sliceable:
-    spool = Spool(scratch)
-    for stretch in stretches:
-        spool.add(stretch)
-    return spool.whole()
 
 
 def _target(output: OutputConfig, music_lufs: float | None, own_lufs: float) -> float:

@@ -13,6 +13,7 @@ Codes of `AudioError` in this module: ``not_found``, ``not_a_file``, ``permissio
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, NoReturn
@@ -29,7 +30,7 @@ from nst_core.audio.loudness import (
     to_mono,
 )
 from nst_core.audio.writing import write_audio
-from nst_core.config import AudioLimits
+from nst_core.config import AudioLimits, MelConfig
 from nst_core.decoding.file_types import open_regular
 from nst_core.decoding.isolation import Sound, decoded
 from nst_core.errors import AudioError
@@ -126,7 +127,7 @@ def read_audio(
 def read_long_audio(
     path: str | Path,
     *,
-    sr: int | None = None,
+    sr: int | Callable[[int], int] | None = None,
     mono: bool = False,
     start_s: float = 0.0,
     duration_s: float | None = None,
@@ -141,6 +142,8 @@ def read_long_audio(
 
     Parameters
     ----------
+    sr
+        Also a function from the file's rate to the wanted one.
     scratch
         Folder for the samples of a long file; None keeps them in memory.
     sha256
@@ -156,21 +159,21 @@ def read_long_audio(
     ):
         section = _section(sound, path, start_s, duration_s, at_most_s, limits)
         sr_file = sound.sr
-        sr = sr_file if sr is None else sr
+        wanted = sr(sr_file) if callable(sr) else sr or sr_file
         levels = RunningLevels(sound.n_channels)
         looks_on = section.may_end_early
         measured = (
             _measured(block, levels, path, limits, mono=mono)
             for block in sound.blocks(section.start, section.stop, looks_on=looks_on)
         )
-        for stretch in resampled(measured, sr_file, sr):
+        for stretch in resampled(measured, sr_file, wanted):
             y.add(stretch)
         _check_complete(sound, path, section, limits)
         is_cut = section.may_end_early and sound.goes_on
     _check_audible(levels, sr_file, path, limits, mono=mono)
     cut = (f"cut_at={levels.n / sr_file:g}s",) if is_cut else ()
-    warnings = _warnings(levels, sr_file, sr) + cut
-    return LongAudio(y.whole(), sr, warnings)
+    warnings = _warnings(levels, sr_file, wanted) + cut
+    return LongAudio(y.whole(), wanted, warnings)
 
 
 class _Section(NamedTuple):
@@ -276,6 +279,6 @@ def _warnings(levels: RunningLevels, sr_file: int, sr: int) -> tuple[str, ...]:
         "very_quiet": levels.rms < 1e-3,
         f"downmix_{n_channels}ch": n_channels > 2,
         "mono_cancels": n_channels > 1 and levels.mono_rms < 0.1 * levels.rms,
-        f"low_rate={sr_file}": sr_file < sr,
+        f"low_rate={sr_file}": sr_file < max(sr, MelConfig.sr),
     }
     return tuple(name for name, holds in said.items() if holds)

@@ -2,6 +2,9 @@
 
 libsndfile writes the time into float WAV files and a random serial number into Ogg pages; this
 module replaces both.
+
+MP3 and Opus delay a sound. Their headers say by how much, so decoders that follow them (FFmpeg,
+libsndfile, browsers) return exactly as many samples as were written.
 """
 
 import math
@@ -9,21 +12,34 @@ import struct
 from collections.abc import Iterator
 from io import FileIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile as sf
 
 from nst_core.arrays import Waveform
 from nst_core.audio.loudness import finite_peak
-from nst_core.config import SUBTYPES, AudioFormat, OutputConfig, Subtype
+from nst_core.audio.tagging import sndfile_tags, write_tags
+from nst_core.config import LOSSY, SUBTYPES, AudioFormat, OutputConfig, Subtype
 from nst_core.decoding import containers
 from nst_core.decoding.ogg import page_checksum
+from nst_core.decoding.tags import NO_TAGS, Tags
 from nst_core.errors import SignalError
 from nst_core.streaming import block_sizes
 from nst_core.streaming.arrays import Sliceable, write_all
 
 _MAX_ENCODINGS = 6
 _OGG_SERIAL = b"nst\0"
+_CONTAINERS: dict[AudioFormat, str] = {"opus": "OGG"}
+"""libsndfile's names of containers that differ from the format's."""
+_QUALITY: dict[AudioFormat, dict[str, Any]] = {
+    "mp3": {"bitrate_mode": "VARIABLE", "compression_level": 0.0},
+    "ogg": {"compression_level": 0.4},
+    "opus": {"compression_level": 0.64},
+}
+"""Settings of the encoders: LAME's best variable bit rate (V0, up to 270 kbit/s in stereo), and
+about 190 kbit/s for Vorbis (its quality 6) and Opus. Ambiences are noisy, and noise is what
+encoders blur first."""
 
 
 def write_audio(
@@ -35,10 +51,11 @@ def write_audio(
     subtype: Subtype | None = None,
     max_peak: float = 0.99,
 ) -> float:
-    """Write WAV, FLAC or OGG (Vorbis), and turn down a signal that is too loud.
+    """Write a sound file, and turn down a signal that is too loud.
 
     A signal whose highest sample is above `max_peak` is turned down as a whole, never clipped.
-    Vorbis overshoots, so an OGG is decoded and turned down until the decoded peak is low enough.
+    MP3, Vorbis and Opus overshoot, so these files are decoded and turned down until the decoded
+    peak is low enough.
     `nst_core.audio.mastering` limits the peaks instead, and keeps the loudness.
 
     Parameters
@@ -62,7 +79,7 @@ def write_audio(
     gain = min(1.0, max_peak / peak) if peak > 0 else 1.0
     for _ in range(_MAX_ENCODINGS):
         encode(path, y, sr, format=format, subtype=subtype, gain=gain)
-        heard = max(map(finite_peak, decoded(path))) if format == "ogg" else 0.0
+        heard = max(map(finite_peak, decoded(path))) if format in LOSSY else 0.0
         if heard <= max_peak:
             return gain
         gain *= 0.998 * max_peak / heard
@@ -78,8 +95,9 @@ def encode(
     format: AudioFormat,  # noqa: A002  # the manifest's word
     subtype: Subtype | None = None,
     gain: float = 1.0,
+    tags: Tags = NO_TAGS,
 ) -> None:
-    """Write WAV, FLAC or OGG (Vorbis) unchanged; the same array always gives the same bytes.
+    """Write WAV, FLAC, MP3, OGG (Vorbis) or Opus; the same array always gives the same bytes.
 
     The file is written in place; use a temporary path if it must appear complete. If writing
     fails, the partial file is removed.
@@ -96,6 +114,8 @@ def encode(
         One of `nst_core.config.SUBTYPES`; by default the format's first.
     gain
         Gain applied to `y`.
+    tags
+        Tags of the file.
 
     Raises
     ------
@@ -110,7 +130,7 @@ def encode(
         "w+b", buffering=0
     ) as file:  # unbuffered, so that a full disk fails in the write itself
         try:
-            _encode(file, y, gain, sr, format, subtype)
+            _encode(file, y, gain, sr, format, subtype, tags)
         except BaseException:
             Path(path).unlink()
             raise
@@ -141,13 +161,26 @@ class _Nameless:
         return len(data)
 
 
-def _encode(file: FileIO, y: Sliceable, gain: float, sr: int, kind: str, subtype: str) -> None:
+def _encode(
+    file: FileIO,
+    y: Sliceable,
+    gain: float,
+    sr: int,
+    kind: AudioFormat,
+    subtype: str,
+    tags: Tags,
+) -> None:
     file.seek(0)
     file.truncate()
     nameless = _Nameless(file)
     channels = math.prod(y.shape[1:])
     try:
-        with sf.SoundFile(nameless, "w", sr, channels, subtype, format=kind.upper()) as sound:
+        container = _CONTAINERS.get(kind, kind.upper())
+        with sf.SoundFile(
+            nameless, "w", sr, channels, subtype, format=container, **_QUALITY.get(kind, {})
+        ) as sound:
+            for name, text in sndfile_tags(kind, tags).items():
+                setattr(sound, name, text)
             # libsndfile overflows its stack on a Vorbis write of many minutes in one call.
             n = block_sizes.SIZES.encoded_frames
             for start in range(0, len(y), n):
@@ -159,8 +192,9 @@ def _encode(file: FileIO, y: Sliceable, gain: float, sr: int, kind: str, subtype
         raise nameless.failure or refusal from None
     if nameless.failure:
         raise nameless.failure
-    if kind == "ogg":
-        _fix_serial(file)
+    write_tags(file, kind, tags)
+    if kind in ("ogg", "opus"):
+        _number_pages(file)
     elif kind == "wav":
         _zero_timestamp(file)
 
@@ -178,20 +212,22 @@ def _zero_timestamp(wav: FileIO) -> None:
         write_all(wav, bytes(4))
 
 
-def _fix_serial(ogg: FileIO) -> None:
-    """Give every page of a single-stream Ogg file the same serial number and a new checksum.
+def _number_pages(ogg: FileIO) -> None:
+    """Give the pages of a single-stream Ogg file one serial, their numbers and new checksums.
 
     References
     ----------
-    RFC 3533, section 6: serial at byte 14 of a page, checksum at 22, segment table at 26.
+    RFC 3533, section 6: serial at byte 14 of a page, number at 18, checksum at 22, segment
+    table at 26.
     """
-    at = 0
+    at = number = 0
     ogg.seek(at)
     while header := ogg.read(27):
         segments = ogg.read(header[26])
-        unsigned = header[:14] + _OGG_SERIAL + header[18:22] + bytes(4)
+        unsigned = header[:14] + _OGG_SERIAL + struct.pack("<I", number) + bytes(4)
         page = bytearray(unsigned + header[26:] + segments + ogg.read(sum(segments)))
         page[22:26] = struct.pack("<I", page_checksum(page))
         ogg.seek(at)
         write_all(ogg, page)
         at += len(page)
+        number += 1

@@ -19,6 +19,16 @@ _EPS = np.float32(1e-9)
 _TINY = np.float32(1e-12)
 _EQ_LIMIT = 1e3
 """Bound of the long-term band power ratio: 30 dB."""
+_TOP_BANDS = 4
+"""Highest bands of the music, whose envelope the ambience has above them."""
+_HIGH_TIMBRE = 5.0
+"""Exponent that makes the timbre at high frequencies 0.95 where it is 0.45 at low ones."""
+_SHARPEST = 8.0
+"""Factor on a rise of the log level, at an attack of 1."""
+_LEAST_WIDTH = 0.5
+"""Frames; below it, the filter would only leak."""
+_SWELL_LIMIT = 10.0
+"""Bound of the ambience's slow movement: 10 dB of power in both directions."""
 _SMOOTHING_EXPONENT = 4
 """Exponent with which the music's own grain disappears late: while there is little of the
 ambience's grain, smoothing would move the texture away from the ambience."""
@@ -37,7 +47,11 @@ def _recursive_smooth(x: FloatArray, feedback: FloatArray) -> None:
 
 
 def edge_aware_smooth(
-    power: FloatArray, config: CarrierConfig, *, mean: float | None = None
+    power: FloatArray,
+    config: CarrierConfig,
+    *,
+    mean: float | None = None,
+    narrowing: FloatArray | None = None,
 ) -> FloatArray:
     """Smooth band powers along time, but not across onsets.
 
@@ -50,6 +64,8 @@ def edge_aware_smooth(
     power : shape (n_frames, n_bands), float32, >= 0
     mean
         Mean of the whole track's `power`, if this is a stretch of a track.
+    narrowing : shape (n_frames,), float32, 0..1
+        Factor on the width of the smoothing, frame by frame; None is 1.
 
     Returns
     -------
@@ -59,8 +75,13 @@ def edge_aware_smooth(
     guide = np.log(gaussian_filter1d(power, 3, axis=0) + floor)
     guide = uniform_filter1d(guide, 2 * config.edge_bands + 1, axis=1, mode="nearest")
     rise = np.maximum(np.diff(guide, axis=0, prepend=guide[:1]), 0)
-    width = config.edge_frames
-    feedback = np.exp(-np.sqrt(2) / width * (1 + config.edge_sharpness * width * rise))
+    width = np.full((1, 1), config.edge_frames, np.float32)
+    if narrowing is not None:
+        width = width * narrowing[:, None]
+    # exp(-sqrt2 / width * (1 + sharpness * width * rise)); a width of half a frame is none.
+    blur = np.sqrt(2) / np.maximum(width, _LEAST_WIDTH)
+    feedback = np.exp(-blur - np.sqrt(2) * _SHARPEST * config.attack * rise)
+    feedback *= width > _LEAST_WIDTH
     smooth = power.copy()
     _recursive_smooth(smooth, feedback.astype(np.float32))
     return smooth
@@ -112,7 +133,7 @@ class BandLevels:
         """
         deviations = np.sqrt(np.maximum(self.texture_power - self.texture**2, 0))
         grain = max(float(deviations.mean()), config.sparse_grain)
-        return np.float32(config.texture_exponent * config.sparse_grain / grain)
+        return np.float32(config.grain * config.sparse_grain / grain)
 
 
 @dataclass(frozen=True)
@@ -147,19 +168,19 @@ class BandTarget:
     transfer: FloatArray
     smooth_music: FloatArray
     levels: BandLevels
+    n_own: int
+    """Bands that the music has; above them it is silent, and `transfer` has the ambience."""
 
-    def at(self, weight: float, config: CarrierConfig) -> FloatArray:
-        """Return the target at a weight from 0, the music, to 1, the transfer."""
-        if weight >= 1:
+    def at(self, weight: FloatArray, config: CarrierConfig) -> FloatArray:
+        """Return the target at weights of shape (n_frames,): 0 is the music, 1 the transfer."""
+        if weight.min() >= 1:
             return self.transfer
-        width = config.edge_frames * weight**_SMOOTHING_EXPONENT
-        # Below half a frame, the filter would only leak.
-        narrower = replace(config, edge_frames=max(width, 0.5))
-        music = _smooth(self.music, narrower, self.levels) if width > 0.5 else self.music
+        music = _smooth(self.music, config, self.levels, weight**_SMOOTHING_EXPONENT)
         floor = np.float32(1e-7 * self.levels.peak)
         mixed: FloatArray = (self.transfer + floor) / (self.smooth_music + floor)
-        np.power(mixed, np.float32(weight), out=mixed)
+        np.power(mixed, weight[:, None], out=mixed)
         mixed *= music  # without the floor: silence stays silent
+        mixed[:, self.n_own :] = self.transfer[:, self.n_own :] * weight[:, None] ** 2
         return mixed
 
 
@@ -209,24 +230,75 @@ def unexpanded_target(
     music_power, ambience_power = (band_powers(y, sr, config) for y in (music, ambience))
     levels = levels or BandLevels.of(music_power, ambience_power, config)
     smooth_music = _smooth(music_power, config, levels)
+    n_own = _bands_of_music(levels, sr, config)
+    envelope, level = smooth_music, levels.music
+    if n_own < len(level):
+        envelope, level = _continued(smooth_music, levels, n_own)
     target = _grain(ambience_power, config)
     np.power(target, levels.texture_exponent(config), out=target)
-    target *= smooth_music
-    long_term = (levels.ambience + _EPS) / (levels.music + _EPS)
+    target *= envelope
+    long_term = (levels.ambience + _EPS) / (level + _EPS)
     target *= np.clip(long_term, 1 / _EQ_LIMIT, _EQ_LIMIT) ** _eq_by_band(sr, config)
-    return BandTarget(music_power, target, smooth_music, levels)
+    if config.swell > 0:
+        target *= _swell(ambience_power, levels, config)
+    return BandTarget(music_power, target, smooth_music, levels, n_own)
+
+
+def _bands_of_music(levels: BandLevels, sr: int, config: CarrierConfig) -> int:
+    """Return how many bands the music has: recordings may end at 8, 11 or 16 kHz."""
+    centres = erb_centres(config.n_bands, config.band_n_fft, sr)
+    is_heard = levels.music > levels.ambience / _EQ_LIMIT
+    heard = np.flatnonzero(is_heard | (centres < config.timbre_high_hz))
+    return int(heard[-1]) + 1
+
+
+def _continued(
+    smooth_music: FloatArray, levels: BandLevels, n_own: int
+) -> tuple[FloatArray, FloatArray]:
+    """Give silent upper bands the envelope of the highest bands of the music.
+
+    Returns
+    -------
+    Envelope, shape (n_frames, n_bands), and its mean, shape (n_bands,)
+        30 dB below the ambience, which the equalisation then nearly makes up for.
+    """
+    envelope, level = smooth_music.copy(), levels.music.copy()
+    top = slice(max(n_own - _TOP_BANDS, 0), n_own)
+    own = smooth_music[:, top].mean(axis=1) / (levels.music[top].mean() + _TINY)
+    level[n_own:] = levels.ambience[n_own:] / _EQ_LIMIT
+    envelope[:, n_own:] = own[:, None] * level[n_own:]
+    return envelope, level
 
 
 def _eq_by_band(sr: int, config: CarrierConfig) -> FloatArray:
     """Return how far each band's mean power moves to the ambience's, shape (n_bands,)."""
     centres = erb_centres(config.n_bands, config.band_n_fft, sr)
-    octaves_below = np.log2(np.float32(config.high_eq_hz) / centres)
-    eq: FloatArray = config.high_eq + (config.eq - config.high_eq) * np.clip(octaves_below, 0, 1)
+    octaves_below = np.log2(np.float32(config.timbre_high_hz) / centres)
+    high = 1 - (1 - config.timbre) ** _HIGH_TIMBRE
+    eq: FloatArray = high + (config.timbre - high) * np.clip(octaves_below, 0, 1)
     return eq
 
 
-def _smooth(music_power: FloatArray, config: CarrierConfig, levels: BandLevels) -> FloatArray:
-    return edge_aware_smooth(music_power, config, mean=float(levels.music.mean()))
+def _swell(power: FloatArray, levels: BandLevels, config: CarrierConfig) -> FloatArray:
+    """Return the gain that gives a target the slow movement of the ambience's band powers."""
+    slow = np.maximum(_gaussian_along_time(power, config.swell_frames), 0)
+    nearby = 2 * config.edge_bands + 1
+    slow, mean = (
+        uniform_filter1d(x, nearby, axis=-1, mode="nearest") for x in (slow, levels.ambience)
+    )
+    movement = (slow + _TINY) / (mean + _TINY)
+    gain: FloatArray = np.clip(movement, 1 / _SWELL_LIMIT, _SWELL_LIMIT) ** np.float32(config.swell)
+    return gain
+
+
+def _smooth(
+    music_power: FloatArray,
+    config: CarrierConfig,
+    levels: BandLevels,
+    narrowing: FloatArray | None = None,
+) -> FloatArray:
+    mean = float(levels.music.mean())
+    return edge_aware_smooth(music_power, config, mean=mean, narrowing=narrowing)
 
 
 def _grain(power: FloatArray, config: CarrierConfig) -> FloatArray:

@@ -113,7 +113,7 @@ def blend_plain(
 
 
 def refocus(
-    y: FloatArray, music: Partials, weight: float, sr: int, config: CarrierConfig
+    y: FloatArray, music: Partials, weight: FloatArray, sr: int, config: CarrierConfig
 ) -> FloatArray:
     """Reduce sound that has spread from the music's partials to the space between them.
 
@@ -126,8 +126,8 @@ def refocus(
     ----------
     y : shape (n_samples,), float32
         As long as the music.
-    weight
-        Exponent of the gains, 0 (none) to 1.
+    weight : shape (n_frames,), float32
+        Exponent of the gains, 0 (none) to 1, at each frame of the long window.
     sr
         Hz.
     """
@@ -137,7 +137,7 @@ def refocus(
     share = np.clip((none - np.log2(np.maximum(below, 1))) / (none - full), 0, 1)
     share *= 1 - plain_share(below, config)
     gain = np.clip(music.relief[:, : len(below)], _MIN_RELIEF, config.refocus_max_gain)
-    np.power(gain, (weight * share).astype(np.float32), out=gain)
+    np.power(gain, (weight[:, None] * share).astype(np.float32), out=gain)
     D = stft(y, config.n_fft, config.hop_length)
     D[:, : len(below)] *= gain
     return istft(D, config.hop_length, len(y))

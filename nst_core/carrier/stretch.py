@@ -6,6 +6,7 @@
 grain. `carrier` does both, at any strength.
 """
 
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
@@ -15,6 +16,7 @@ from nst_core.carrier.band_target import BandLevels, BandTarget, Contour, band_t
 from nst_core.carrier.excitation import Partials, blend_plain, excite, partials, refocus
 from nst_core.carrier.imposition import impose
 from nst_core.config import CarrierConfig
+from nst_core.config.weights import Weights
 from nst_core.runtime.threads import side_by_side
 
 
@@ -24,7 +26,7 @@ def carrier(
     sr: int,
     config: CarrierConfig,
     *,
-    weights: tuple[float, ...] = (1.0,),
+    weights: Sequence[Weights],
     levels: BandLevels | None = None,
     contour: Contour | None = None,
 ) -> list[FloatArray]:
@@ -37,8 +39,8 @@ def carrier(
     sr
         Hz.
     weights
-        Shares of the ambience, each in 0..1. 1 is the full transfer; below 1, the music itself
-        is mixed in at constant power before the target is imposed.
+        Shares of the ambience. 1 is the full transfer; below 1, the music itself is mixed in at
+        constant power before the target is imposed.
     levels, contour
         Statistics of the whole track, if this is a stretch of a track.
 
@@ -61,7 +63,7 @@ def carrier(
         tonal, plain = side_by_side([partial(alike, excited), partial(alike, ambience)])
         excited = blend_plain(tonal, plain, sr, config)
     levelled = excited
-    if min(weights) < 1:
+    if not all(each.is_full for each in weights):
         levelled = impose(excited, target.smooth_music, sr, config, peak=peak)
     sounds = music, excited, levelled
     return side_by_side(
@@ -77,13 +79,16 @@ def _at_weight(
     target: BandTarget,
     sr: int,
     config: CarrierConfig,
-    weight: float,
+    weights: Weights,
 ) -> FloatArray:
-    w = np.float32(weight)
-    y = excited if weight >= 1 else np.sqrt(1 - w * w) * music + w * levelled
-    goal = target.at(weight, config)
+    y = excited
+    if not weights.is_full:
+        w = weights.at(len(music))
+        y = np.sqrt(1 - w * w) * music + w * levelled
+    goal = target.at(weights.at(len(target.transfer), config.band_hop_length), config)
+    along = weights.at(len(of_music.level), config.hop_length)
     for i in range(config.n_impositions):
-        if i and weight > 0:
-            y = refocus(y, of_music, weight, sr, config)
+        if i:
+            y = refocus(y, of_music, along, sr, config)
         y = impose(y, goal, sr, config, peak=target.levels.peak)
     return y

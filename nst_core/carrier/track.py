@@ -6,7 +6,7 @@ around them then equal the result for the whole track, so there are no audible j
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from nst_core.arrays import FloatArray
 from nst_core.carrier.band_target import BandLevels, Contour, band_powers, unexpanded_target
 from nst_core.carrier.stretch import carrier
 from nst_core.config import CarrierConfig
+from nst_core.config.weights import Weights
 from nst_core.streaming.arrays import Sliceable, Spool
 from nst_core.streaming.windows import Stretch, stretches
 
@@ -27,7 +28,8 @@ _GAUSSIAN_ENDS = 4
 def reach(config: CarrierConfig) -> int:
     """Return how many samples around a moment affect its carrier, apart from track means."""
     smoothing = _FORGOTTEN * config.edge_frames + _GAUSSIAN_ENDS * 3
-    grain = _GAUSSIAN_ENDS * config.texture_frames
+    slowest = max(config.texture_frames, config.swell_frames if config.swell else 0)
+    grain = _GAUSSIAN_ENDS * slowest
     target = max(smoothing, grain) + _GAUSSIAN_ENDS * config.expand_frames
     excitation = config.n_fft + config.whiten_frames * config.hop_length + config.blend_n_fft
     passes = (config.n_impositions + 2) * (config.n_fft + config.band_n_fft)
@@ -40,7 +42,7 @@ def carry(
     sr: int,
     config: CarrierConfig,
     *,
-    weights: tuple[float, ...],
+    weights: Sequence[Weights],
     longest: int,
     scratch: Path | None = None,
 ) -> list[Sliceable]:
@@ -70,7 +72,8 @@ def carry(
     carried = [Spool(scratch) for _ in weights]
     for part in parts:
         inputs = music[part.around], ambience[part.around]
-        ys = carrier(*inputs, sr, config, weights=weights, levels=levels, contour=contour)
+        own = [each.since(part.around.start) for each in weights]
+        ys = carrier(*inputs, sr, config, weights=own, levels=levels, contour=contour)
         for whole, y in zip(carried, ys, strict=True):
             whole.add(y[part.inner])
     return [whole.whole() for whole in carried]

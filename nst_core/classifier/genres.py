@@ -2,23 +2,25 @@
 
 import csv
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
 from nst_core.checksum import sha256_of
+from nst_core.classifier.sound_files import (
+    SOUND_SUFFIXES,
+    files_below,
+    files_in,
+    is_sound,
+    subfolders,
+)
 from nst_core.errors import AudioError, DatasetError
 
-SOUND_SUFFIXES = (
-    *(".wav", ".wave", ".bwf", ".rf64", ".w64", ".aif", ".aiff", ".aifc", ".caf", ".au", ".snd"),
-    *(".flac", ".mp3", ".mp2", ".ogg", ".oga", ".opus", ".spx", ".m4a", ".m4b", ".mp4", ".aac"),
-    *(".ac3", ".wma", ".webm", ".mka", ".mkv", ".wv", ".ape", ".tta", ".tak", ".mpc", ".dsf"),
-    *(".amr", ".voc"),
-)
-"""Suffixes of the sound files that the loader reads, in a folder or an archive."""
 _ROOTS = ("genres", "genres_original", "Data/genres_original")
 _TRACKS_CSV = "tracks.csv"
+_PARTS = frozenset({"train", "training", "test", "testing", "val", "valid", "validation", "dev"})
+"""Names of the parts of a dataset that somebody has split; we make our own split."""
 
 
 @dataclass(frozen=True)
@@ -39,15 +41,16 @@ class GenreIndex:
     genres: tuple[str, ...]
     tracks: tuple[Track, ...]
     passed_over: tuple[tuple[str, int], ...] = ()
-    """Suffixes of the other files in the genre folders, each with its number of files."""
+    """Suffixes of the other files, each with its number of files."""
 
 
 def find_genre_root(folder: str | Path) -> Path:
     """Find the folder whose subfolders are the genres.
 
-    Looks for ``genres/``, ``genres_original/``, ``Data/genres_original/`` (GTZAN and its
-    copies), then for genre folders in `folder` itself. If `folder` contains a single folder, as
-    an unpacked archive does, the same is tried one level down.
+    The sounds of a genre may be in folders of albums. Looks for ``genres/``,
+    ``genres_original/``, ``Data/genres_original/`` (GTZAN and its copies), then for genre folders
+    in `folder` itself. If `folder` contains a single folder, as an unpacked archive does, that one
+    is looked at first.
 
     Raises
     ------
@@ -55,13 +58,9 @@ def find_genre_root(folder: str | Path) -> Path:
         ``no_genres``: no folder with sound files in any of these places.
     """
     top = Path(folder)
-    places = [top]
-    if top.is_dir():
-        inner = _subfolders(top)
-        places += inner if len(inner) == 1 else []
-    for place in places:
+    for place in _places(top) if top.is_dir() else ():
         for root in (*(place / name for name in _ROOTS), place):
-            if root.is_dir() and any(_sound_files(genre) for genre in _subfolders(root)):
+            if root.is_dir() and _has_genres(root):
                 return root
     state = "contains no genre folders" if top.is_dir() else "is not a folder"
     raise DatasetError(
@@ -69,6 +68,17 @@ def find_genre_root(folder: str | Path) -> Path:
         f"needed, in it or in {', '.join(_ROOTS)}",
         code="no_genres",
     )
+
+
+def _places(top: Path) -> list[Path]:
+    """Return a dataset's folder, and before it the only folder in it if that holds the genres."""
+    inner = subfolders(top)
+    is_wrapper = len(inner) == 1 and not any(map(is_sound, files_in(inner[0])))
+    return [inner[0], top] if is_wrapper else [top]
+
+
+def _has_genres(root: Path) -> bool:
+    return any(next(_sound_files(genre), None) for genre in subfolders(root))
 
 
 def index_genres(folder: str | Path) -> GenreIndex:
@@ -84,39 +94,44 @@ def index_genres(folder: str | Path) -> GenreIndex:
         a column is missing, a genre contradicts the folder, or no row matches a file.
     """
     root = find_genre_root(folder)
-    files = {path: genre.name for genre in _subfolders(root) for path in _sound_files(genre)}
+    files = {path: genre.name for genre in subfolders(root) for path in _sound_files(genre)}
     genres = tuple(sorted(set(files.values())))
+    _check_genres(root, genres)
+    artists = _read_artists(root, Path(folder), files)
+    tracks = [
+        Track(path=path, genre=genre, artist=artists.get(path), sha256=sha256_of(path))
+        for path, genre in files.items()
+    ]
+    return GenreIndex(root, genres, tuple(tracks), tuple(sorted(_others(root).items())))
+
+
+def _sound_files(folder: Path) -> Iterator[Path]:
+    """Yield the tracks of a genre, of which some may be in folders of albums."""
+    return filter(is_sound, files_below(folder))
+
+
+def _others(root: Path) -> Counter[str]:
+    """Count the files that are no tracks, and the sounds that are in no genre folder."""
+    below = (path for genre in subfolders(root) for path in files_below(genre))
+    others = Counter(path.suffix.lower() for path in below if not is_sound(path))
+    loose = (path for path in files_in(root) if is_sound(path))
+    others.update(f"{path.suffix.lower()} in no genre folder" for path in loose)
+    return others
+
+
+def _check_genres(root: Path, genres: Sequence[str]) -> None:
     if len(genres) == 1:
         raise DatasetError(
             f'dataset "{root}" has one genre ({genres[0]}), but training needs at least two; '
             "add a folder of another genre",
             code="one_genre",
         )
-    artists = _read_artists(root, Path(folder), files)
-    tracks = [
-        Track(path=path, genre=genre, artist=artists.get(path), sha256=sha256_of(path))
-        for path, genre in files.items()
-    ]
-    others = Counter(path.suffix.lower() for genre in _subfolders(root) for path in _others(genre))
-    return GenreIndex(root, genres, tuple(tracks), tuple(sorted(others.items())))
-
-
-def _subfolders(folder: Path) -> list[Path]:
-    hidden = (".", "__MACOSX")
-    return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith(hidden))
-
-
-def _files(folder: Path) -> list[Path]:
-    # macOS archives contain a "._name.wav" with metadata next to every file.
-    return sorted(p for p in folder.iterdir() if not p.name.startswith(".") and p.is_file())
-
-
-def _sound_files(folder: Path) -> list[Path]:
-    return [path for path in _files(folder) if path.suffix.lower() in SOUND_SUFFIXES]
-
-
-def _others(folder: Path) -> list[Path]:
-    return [path for path in _files(folder) if path.suffix.lower() not in SOUND_SUFFIXES]
+    if _PARTS.issuperset(genre.lower() for genre in genres):
+        raise DatasetError(
+            f'the folders of dataset "{root}" ({", ".join(genres)}) are parts of a split, not '
+            "genres; pass the folder that contains the genres, with all their tracks",
+            code="no_genres",
+        )
 
 
 def _read_artists(root: Path, folder: Path, files: dict[Path, str]) -> dict[Path, str]:

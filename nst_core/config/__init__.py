@@ -4,14 +4,25 @@ The dataclasses are frozen and check their values when they are created. They ar
 flow parameters, and their canonical JSON is part of every cache key.
 """
 
+from nst_core.config.refining import RefineConfig
 from nst_core.config.sound import (
+    HIGHEST_LUFS,
     LEVEL,
+    LOSSY,
+    LOWEST_LUFS,
     SUBTYPES,
     AudioFormat,
     AudioLimits,
     MelConfig,
     OutputConfig,
     Subtype,
+)
+from nst_core.config.strength import (
+    DEFAULT_STRENGTH,
+    Strength,
+    StrengthCurve,
+    check_strength,
+    read_strength,
 )
 from nst_core.config.training import (
     ClassifierConfig,
@@ -20,22 +31,30 @@ from nst_core.config.training import (
     TrainingConfig,
 )
 from nst_core.config.transfer import (
+    CARRIER_FIELDS,
+    CONTROLS,
     DEFAULT_PRESET,
-    DEFAULT_STRENGTH,
+    PRESET_HELP,
     PRESETS,
     CarrierConfig,
     InversionConfig,
     Start,
     TransferConfig,
-    check_strength,
+    controls,
     preset,
 )
 
 __all__ = [
+    "CARRIER_FIELDS",
+    "CONTROLS",
     "DEFAULT_PRESET",
     "DEFAULT_STRENGTH",
+    "HIGHEST_LUFS",
     "LEVEL",
+    "LOSSY",
+    "LOWEST_LUFS",
     "PRESETS",
+    "PRESET_HELP",
     "SUBTYPES",
     "AudioFormat",
     "AudioLimits",
@@ -45,11 +64,16 @@ __all__ = [
     "InversionConfig",
     "MelConfig",
     "OutputConfig",
+    "RefineConfig",
     "SegmentConfig",
     "Start",
+    "Strength",
+    "StrengthCurve",
     "Subtype",
     "TrainingConfig",
     "TransferConfig",
     "check_strength",
+    "controls",
     "preset",
+    "read_strength",
 ]

@@ -54,7 +54,7 @@ def within(
     Parameters
     ----------
     default
-        If it is a whole number, only whole numbers are allowed; if it is None, so is None.
+        If it is None, None is allowed. Only whole numbers are allowed for a field of type int.
     low, high
         Bounds, both inclusive.
     title, help
@@ -68,5 +68,5 @@ def check_ranges(config: Any) -> None:
     """Check every field that `within` has created."""
     for each in dataclasses.fields(config):
         if "ge" in each.metadata and getattr(config, each.name) is not None:
-            check_one = check_count if isinstance(each.default, int) else check
+            check_one = check_count if each.type in (int, int | None) else check
             check_one(config, each.name, each.metadata["ge"], each.metadata["le"])

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from nst_core.config.ranges import check, check_choice, check_hop, check_ranges, within
+from nst_core.config.rates import kept_rate
 
-AudioFormat = Literal["wav", "flac", "ogg"]
-Subtype = Literal["PCM_16", "PCM_24", "PCM_32", "FLOAT", "VORBIS"]
+AudioFormat = Literal["wav", "flac", "mp3", "ogg", "opus"]
+Subtype = Literal["PCM_16", "PCM_24", "PCM_32", "FLOAT", "MPEG_LAYER_III", "VORBIS", "OPUS"]
 
 LEVEL = 0.1
 """Root mean square (full scale is 1) to which sounds are scaled for analysis and training."""
@@ -60,11 +61,27 @@ class AudioLimits:
 
 
 SUBTYPES: dict[AudioFormat, tuple[Subtype, ...]] = {
-    "wav": ("PCM_16", "PCM_24", "PCM_32", "FLOAT"),
-    "flac": ("PCM_16", "PCM_24"),
+    "wav": ("PCM_24", "PCM_16", "PCM_32", "FLOAT"),
+    "flac": ("PCM_24", "PCM_16"),
+    "mp3": ("MPEG_LAYER_III",),
     "ogg": ("VORBIS",),
+    "opus": ("OPUS",),
 }
 """libsndfile subtypes of each format; the first is the default."""
+
+LOSSY: tuple[AudioFormat, ...] = ("mp3", "ogg", "opus")
+"""Formats whose decoded samples differ from those that were encoded."""
+
+_RATES: dict[AudioFormat, tuple[int, ...]] = {
+    "mp3": (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000),
+    "opus": (48_000,),
+}
+"""Rates of the formats that have only some. Opus also encodes lower rates, but every decoder
+returns 48 kHz."""
+
+
+LOWEST_LUFS, HIGHEST_LUFS = -70.0, 0.0
+"""Range of the loudness that can be asked for; the lowest is the gate of the standard."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,22 +96,23 @@ class OutputConfig:
         default=None,
         metadata={
             "title": "Subtype",
-            "description": "wav: any but VORBIS; flac: PCM_16 or PCM_24; ogg: VORBIS; "
-            "None: the format's default",
+            "description": "wav: PCM_24 (the default), PCM_16, PCM_32 or FLOAT; flac: PCM_24 (the "
+            "default) or PCM_16; mp3, ogg and opus have one each; None: the format's default",
         },
     )
     """One of `SUBTYPES`, or None for the default of the format."""
-    sample_rate: int = within(
-        MelConfig.sr,
+    sample_rate: int | None = within(
+        None,
         8_000,
         192_000,
         title="Sample rate",
-        help="Sample rate of the audio in Hz, 8000 to 192000",
+        help="Sample rate of the audio in Hz, 8000 to 192000; by default that of the music, at "
+        "most 48000. Opus is always 48000, MP3 gets its nearest rate",
     )
     loudness_lufs: float | None = within(
         None,
-        -70.0,
-        0.0,
+        LOWEST_LUFS,
+        HIGHEST_LUFS,
         title="Loudness",
         help="Integrated loudness of the audio in LUFS, -70 to 0; by default that of the music",
     )
@@ -113,3 +131,19 @@ class OutputConfig:
         if self.subtype is not None:
             check_choice(self, "subtype", SUBTYPES[self.format])
         check_ranges(self)
+
+    def file_sr(self, music_sr: int) -> int:
+        """Return the sample rate of a file, in Hz.
+
+        Without a `sample_rate` it is the music's. Music above 48 kHz gets 44.1 or 48 kHz, whichever
+        divides its rate. MP3 and Opus, which have few rates, get their nearest.
+
+        Parameters
+        ----------
+        music_sr
+            Sample rate of the music's own file, in Hz.
+        """
+        wanted = self.sample_rate or kept_rate(music_sr)
+        if self.format not in _RATES:
+            return wanted
+        return min(_RATES[self.format], key=lambda sr: abs(sr - kept_rate(wanted)))

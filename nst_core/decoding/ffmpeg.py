@@ -32,7 +32,8 @@ _FORMATS = (
     "mp3,mpc,mpc8,mpeg,mpegts,nistsphere,ogg,tak,tta,voc,w64,wav,wv"
 )
 """Allowed formats; none of them opens other files or addresses, as a playlist would."""
-_OPTIONS = {"format_whitelist": _FORMATS, "protocol_whitelist": "none"}
+OPTIONS = {"format_whitelist": _FORMATS, "protocol_whitelist": "none"}
+"""Options with which a file of a stranger is opened."""
 _BLOCK = 1 << 16
 """Number of frames that are collected before they are passed on."""
 _STEPS = {"u8": 2.0**7, "s16": 2.0**15, "s32": 2.0**31}
@@ -69,6 +70,16 @@ def open_ffmpeg(source: Source, path: str, heard: Heard | None = None) -> Stream
         raise AudioError("no_samples", path, "has a valid header but no samples")
     blocks = _at_first_rate(first, pieces, path)
     return Stream(first.sr, first.y.shape[1], None, blocks)
+
+
+def estimated_frames(source: Source, path: str, sr: int) -> int | None:
+    """Return about how many frames a file holds, without decoding it; None if unknown.
+
+    FFmpeg computes the length of an MP3 without a header from its first bit rate, for example.
+    """
+    with _open(source, path, Link(0, source.n_bytes)) as container:
+        duration = container.duration
+    return round(duration / av.time_base * sr) if duration and duration > 0 else None
 
 
 def _links(source: Source, path: str) -> list[Link]:
@@ -151,7 +162,7 @@ def _cut(pieces: Iterator[_Piece], heard: Heard, path: str) -> Iterator[_Piece]:
 def _open(source: Source, path: str, link: Link) -> InputContainer:
     part = source.open(link.start, link.stop)
     try:
-        return av.open(part, "r", options=_OPTIONS, metadata_errors="replace")
+        return av.open(part, "r", options=OPTIONS, metadata_errors="replace")
     except MemoryError:
         raise
     except (av.FFmpegError, ValueError) as error:

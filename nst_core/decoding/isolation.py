@@ -24,6 +24,7 @@ from nst_core.arrays import Waveform
 from nst_core.config import AudioLimits
 from nst_core.decoding.file_types import WAY_OUT
 from nst_core.decoding.messages import Kind, Message, receive_message, send_facts
+from nst_core.decoding.tags import Tags
 from nst_core.errors import AudioError
 
 _MOST_IDLE = 2
@@ -33,6 +34,8 @@ _PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONHOME", "LAN
 """Variables that a decoder inherits; the full environment may contain secrets."""
 
 
+_LAST = (Kind.END, Kind.TAGS)
+"""Messages with which a decoder has done what was asked."""
 _LAST_WORDS = ("decoder_memory", "decoder_crashed")
 """Errors after which a decoder is not reused."""
 
@@ -62,11 +65,24 @@ class _Decoder:
         """Return whether the process runs."""
         return self._process.poll() is None
 
-    def ask(self, fh: BinaryIO, path: str, limits: AudioLimits, sha256: str | None) -> Message:
+    def ask(
+        self,
+        fh: BinaryIO,
+        path: str,
+        limits: AudioLimits,
+        sha256: str | None,
+        *,
+        estimates: bool,
+    ) -> Message:
         """Send a file and return the answer."""
         self.is_idle = False
         self._connection.settimeout(limits.decoder_patience_s + _GRACE_S)
-        facts = {"path": path, "sha256": sha256, "limits": dataclasses.asdict(limits)}
+        facts = {
+            "path": path,
+            "sha256": sha256,
+            "limits": dataclasses.asdict(limits),
+            "estimates": estimates,
+        }
         # If the process is gone, `receive` reports it.
         with suppress(ConnectionError):
             socket.send_fds(self._connection, [b"F"], [fh.fileno()])
@@ -77,6 +93,11 @@ class _Decoder:
         """Request a section of frames."""
         with suppress(ConnectionError):
             send_facts(self._connection, Kind.SECTION, **section)
+
+    def want_tags(self) -> None:
+        """Request the tags."""
+        with suppress(ConnectionError):
+            send_facts(self._connection, Kind.TAGS)
 
     def receive(self, path: str, limits: AudioLimits) -> Message:
         """Return the next message that has content.
@@ -98,7 +119,7 @@ class _Decoder:
                 error = message.facts
                 self.is_idle = error["code"] not in _LAST_WORDS
                 raise AudioError(error["code"], path, error["reason"])
-            self.is_idle = message.kind == Kind.END
+            self.is_idle = message.kind in _LAST
             if message.kind != Kind.ALIVE:
                 return message
 
@@ -135,6 +156,8 @@ class Sound:
         Rate and channels of the first frame.
     n_declared
         Declared number of frames; None if the header has none or is unreliable.
+    n_estimated
+        With `estimates`: about the number of frames; None if unknown.
     n_decoded
         Number of frames from the beginning, once `blocks` has ended.
     goes_on
@@ -142,13 +165,21 @@ class Sound:
     """
 
     def __init__(
-        self, decoder: _Decoder, fh: BinaryIO, path: str, limits: AudioLimits, sha256: str | None
+        self,
+        decoder: _Decoder,
+        fh: BinaryIO,
+        path: str,
+        limits: AudioLimits,
+        sha256: str | None,
+        *,
+        estimates: bool,
     ) -> None:
         self._decoder, self._path, self._limits = decoder, path, limits
-        facts = decoder.ask(fh, path, limits, sha256).facts
+        facts = decoder.ask(fh, path, limits, sha256, estimates=estimates).facts
         self.sr: int = facts["sr"]
         self.n_channels: int = facts["n_channels"]
         self.n_declared: int | None = facts["n_declared"]
+        self.n_estimated: int | None = facts["n_estimated"]
         self.n_decoded = 0
         self.goes_on = False
 
@@ -179,10 +210,27 @@ class Sound:
                 return
             yield np.frombuffer(message.body, np.float32).reshape(-1, self.n_channels)
 
+    def tags(self) -> tuple[Tags, tuple[str, ...]]:
+        """Return the tags of the file and warnings about them, instead of calling `blocks`.
+
+        Raises
+        ------
+        AudioError
+            If the decoder fails.
+        """
+        self._decoder.want_tags()
+        facts = self._decoder.receive(self._path, self._limits).facts
+        return Tags.from_json(facts["tags"]), tuple(facts["warnings"])
+
 
 @contextmanager
 def decoded(
-    fh: BinaryIO, path: str | Path, limits: AudioLimits, *, sha256: str | None = None
+    fh: BinaryIO,
+    path: str | Path,
+    limits: AudioLimits,
+    *,
+    sha256: str | None = None,
+    estimates: bool = False,
 ) -> Iterator[Sound]:
     """Decode an open file in a separate process.
 
@@ -194,6 +242,8 @@ def decoded(
         Name of the file in error messages.
     sha256
         Expected hash of the file: no other content is decoded, even if the file changes meanwhile.
+    estimates
+        Whether to estimate a length that no header declares.
 
     Raises
     ------
@@ -203,7 +253,7 @@ def decoded(
     """
     decoder = _take(str(path))
     try:
-        yield Sound(decoder, fh, str(path), limits, sha256)
+        yield Sound(decoder, fh, str(path), limits, sha256, estimates=estimates)
     finally:
         _give_back(decoder)
 

@@ -26,6 +26,8 @@ class Kind(IntEnum):
     """From the decoder: the number of decoded frames, and whether more follow."""
     ERROR = 7
     """From the decoder: code and reason of an `AudioError`."""
+    TAGS = 8
+    """To the decoder: read the tags instead of the sound. From the decoder: the tags."""
 
 
 class Message(NamedTuple):

@@ -18,9 +18,11 @@ from typing import Any
 from nst_core.arrays import Waveform
 from nst_core.config import AudioLimits
 from nst_core.decoding.decoders import open_decoder
+from nst_core.decoding.ffmpeg import estimated_frames
 from nst_core.decoding.file_types import WAY_OUT
-from nst_core.decoding.messages import Kind, receive_message, send_body, send_facts
+from nst_core.decoding.messages import Kind, Message, receive_message, send_body, send_facts
 from nst_core.decoding.source import Source, Stream
+from nst_core.decoding.tags import read_tags
 from nst_core.errors import AudioError
 
 
@@ -44,13 +46,13 @@ class _Parent:
             send_facts(self._connection, Kind.ALIVE)
         signal.setitimer(signal.ITIMER_REAL, self.patience_s)
 
-    def section(self) -> dict[str, Any]:
+    def wish(self) -> Message:
         signal.setitimer(signal.ITIMER_REAL, 0)
         message = receive_message(self._connection)
         if message is None:
             sys.exit()
         signal.setitimer(signal.ITIMER_REAL, self.patience_s)
-        return message.facts
+        return message
 
     def files(self) -> Iterator[tuple[int, dict[str, Any]]]:
         """Yield each file and its request, until the parent is gone."""
@@ -96,8 +98,19 @@ def _decode(source: Source, wanted: dict[str, Any], limits: AudioLimits, parent:
             sr=stream.sr,
             n_channels=stream.n_channels,
             n_declared=stream.n_declared,
+            n_estimated=_estimated(stream, source) if wanted["estimates"] else None,
         )
-        _send_section(stream, source, parent.section(), parent)
+        wish = parent.wish()
+        if wish.kind == Kind.TAGS:
+            tags, warnings = read_tags(source)
+            source.check()
+            parent.send(Kind.TAGS, tags=tags.to_json(), warnings=warnings)
+        else:
+            _send_section(stream, source, wish.facts, parent)
+
+
+def _estimated(stream: Stream, source: Source) -> int | None:
+    return stream.n_declared or estimated_frames(source, source.path, stream.sr)
 
 
 @contextmanager

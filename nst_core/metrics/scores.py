@@ -13,14 +13,17 @@ import numpy as np
 
 from nst_core.arrays import FloatArray
 from nst_core.audio.loudness import rms, to_mono
-from nst_core.config import LEVEL
+from nst_core.config import LEVEL, MelConfig
 from nst_core.metrics.content import chroma_similarity, content_features, correlation, onset_f1
 from nst_core.metrics.gates import carrier_deviation, follow
 from nst_core.metrics.texture import texture_moved
 from nst_core.runtime.threads import side_by_side, thread_budget
 from nst_core.spectral.stft import power_spectrogram
 from nst_core.streaming.arrays import Sliceable
+from nst_core.streaming.resampling import resample
 
+_SR = MelConfig.sr
+"""Rate that the metrics are calibrated at, in Hz."""
 _HIGH_HZ = 6000
 _EXCERPTS, _EXCERPT_S = 8, 30.0
 
@@ -81,13 +84,14 @@ def evaluate(
     ambience : shape (any,), float32
         Preferably a part of the ambience that was not used. Levels do not matter.
     sr
-        Hz; the metrics are calibrated at 22,050.
+        Hz, of all three; what lies above 11 kHz is not measured.
     n_threads
         Metrics that are computed at a time; does not change any of them.
     """
     heard = _excerpts(min(len(y), len(music)), sr)
     y, music = (np.concatenate([to_mono(x[part]) for part in heard]) for x in (y, music))
-    y, music, ambience = (_unit_rms(x) for x in (y, music, ambience))
+    y, music, ambience = (_unit_rms(resample(x, sr, _SR)) for x in (y, music, ambience))
+    sr = _SR
     looped = np.resize(ambience, len(y))
     with thread_budget(n_threads):
         texture, out, kept, other, carrier_db, followed, high = side_by_side(

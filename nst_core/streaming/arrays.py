@@ -7,7 +7,7 @@ a few seconds at a time, or a sum over all, so a long array never has to be in m
 import math
 import os
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -149,6 +149,46 @@ class Spool:
         for stretch in self._held:
             write_all(self._file, stretch.tobytes())
         self._held = [np.empty_like(stretch, shape=(0, *stretch.shape[1:]))]
+
+
+def of_length(y: Sliceable, n: int) -> Sliceable:
+    """Return an array with `n` rows: cut, or with up to a few rows of zeros after its end."""
+    if len(y) == n:
+        return y
+    if isinstance(y, np.ndarray):
+        missing = max(n - len(y), 0)
+        return np.pad(y[:n], [(0, missing)] + [(0, 0)] * (y.ndim - 1))
+    return _OfLength(y, n)
+
+
+@dataclass(frozen=True)
+class _OfLength:
+    """`of_length` of an array that is not in memory."""
+
+    of: Sliceable
+    n: int
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the full array."""
+        return (self.n, *self.of.shape[1:])
+
+    def __len__(self) -> int:
+        return self.n
+
+    def __getitem__(self, part: slice) -> Block:
+        start, stop, _ = part.indices(self.n)
+        found = self.of[start : min(stop, len(self.of))]
+        missing = max(stop - start, 0) - len(found)
+        return np.pad(found, [(0, missing)] + [(0, 0)] * (found.ndim - 1)) if missing else found
+
+
+def spooled(stretches: Iterable[Block], scratch: Path | None) -> Sliceable:
+    """Collect one or more blocks into an array, in a file of `scratch` if it is long."""
+    spool = Spool(scratch)
+    for stretch in stretches:
+        spool.add(stretch)
+    return spool.whole()
 
 
 def write_all(file: IO[bytes], data: bytes | bytearray) -> None:

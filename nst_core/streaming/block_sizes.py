@@ -13,7 +13,7 @@ class BlockSizes:
     """Block sizes that bound the use of memory."""
 
     in_memory_bytes: int = 16 << 20
-    """From this size an array goes to a file: three minutes of a channel at 22,050 Hz."""
+    """From this size an array goes to a file: a minute and a half of a channel at 44.1 kHz."""
     elements: int = 1 << 20
     """Elements per block, if any number is possible."""
     squared_samples: int = 1 << 18
@@ -24,7 +24,7 @@ class BlockSizes:
     """Frames that are encoded at a time, and decoded to check them."""
     analysed_frames: int = 2048
     """Frames whose mel is computed at a time."""
-    carried_s: float = 30.0
+    carried_s: float = 20.0
     """Seconds that are carried at a time; a stretch also needs the samples around it."""
     panned_samples: int = 1 << 19
     """Samples that are panned at a time."""

@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import numpy as np
 import soxr
 
 from nst_core.arrays import Waveform
 from nst_core.errors import SignalError
+from nst_core.streaming.arrays import Sliceable, blocks, spooled
 
 _QUALITY = "HQ"
 """Quality of soxr: 20 bits, linear phase."""
@@ -48,6 +50,22 @@ def resampled(stretches: Iterable[Waveform], sr_in: int, sr_out: int) -> Iterato
         yield stream.resample_chunk(np.ascontiguousarray(y))
     if stream:
         yield stream.resample_chunk(nothing, last=True)
+
+
+def at_rate(y: Sliceable, sr: int, wanted: int, *, scratch: Path | None = None) -> Sliceable:
+    """Convert the sample rate of an array of any length.
+
+    Parameters
+    ----------
+    y : shape (n_samples,) or (n_samples, n_channels), float32
+    sr, wanted
+        Present and wanted rate in Hz.
+    scratch
+        Folder for a long result; None keeps it in memory.
+    """
+    if sr == wanted:
+        return y
+    return spooled(resampled(blocks(y), sr, wanted), scratch)
 
 
 def _check_rates(sr_in: int, sr_out: int) -> None:

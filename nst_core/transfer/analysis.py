@@ -1,5 +1,6 @@
 """Analysis of one input, computed once for all pairs that use it."""
 
+import math
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,10 +15,32 @@ from nst_core.spectral.mel import check_signal, n_frames, power_mel_of_frames
 from nst_core.streaming import block_sizes
 from nst_core.streaming.arrays import Block, Sliceable, Spool, blocks, derive
 from nst_core.streaming.npz import open_arrays, save_arrays
+from nst_core.streaming.resampling import at_rate
 
 _SILENT_RMS = AudioLimits.silence_rms
 _OFFSET_SHARE = 0.01
 """A mean above this share of the RMS is a DC offset, a fault of the recording."""
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A waveform and its rate.
+
+    Attributes
+    ----------
+    y : shape (n_samples,) or (n_samples, 2), float32
+        Waveform as it was read.
+    sr
+        Its sample rate in Hz.
+    """
+
+    y: Sliceable
+    sr: int
+
+    def mono_at(self, sr: int, *, scratch: Path | None = None) -> Sliceable:
+        """Return the mono mix at a rate and at `LEVEL`, shape (n_samples,), without an offset."""
+        mono = derive(to_mono, without_offset(self.y))
+        return set_rms(at_rate(mono, self.sr, sr, scratch=scratch), LEVEL)
 
 
 @dataclass(frozen=True)
@@ -27,12 +50,15 @@ class Analysis:
     Attributes
     ----------
     y : shape (n_samples,) or (n_samples, 2), float32
-        Waveform at its original level, without a DC offset.
+        Waveform as it was read.
+    sr
+        Its sample rate in Hz.
     mel_frames : shape (n_frames, n_mels), float32, >= 0
-        Power mel of the mono mix at `LEVEL`, frame by frame.
+        Power mel of the mono mix at `LEVEL` and the mel's own rate, frame by frame.
     """
 
     y: Sliceable
+    sr: int
     mel_frames: Sliceable
 
     @property
@@ -40,24 +66,34 @@ class Analysis:
         """Power mel, shape (n_mels, n_frames)."""
         return self.power_mel(slice(None))
 
+    @property
+    def recording(self) -> Recording:
+        """The waveform alone."""
+        return Recording(self.y, self.sr)
+
     def power_mel(self, frames: slice) -> FloatArray:
         """Return some frames of `M`."""
         return np.ascontiguousarray(self.mel_frames[frames].T)
 
-    def levelled(self) -> Sliceable:
-        """Return the mono mix at `LEVEL`, shape (n_samples,), float32."""
-        return set_rms(derive(to_mono, self.y), LEVEL)
 
-
-def analyse(y: Sliceable, mel: MelConfig, *, name: str, scratch: Path | None = None) -> Analysis:
+def analyse(
+    y: Sliceable,
+    mel: MelConfig,
+    *,
+    name: str,
+    sr: int | None = None,
+    scratch: Path | None = None,
+) -> Analysis:
     """Check and analyse one input.
 
     Parameters
     ----------
     y : shape (n_samples,) or (n_samples, n_channels), float32
-        At ``mel.sr``. Two channels are kept, more are mixed down.
+        Two channels are kept, more are mixed down.
     name
         Name in messages, such as ``music``.
+    sr
+        Sample rate of `y` in Hz; by default ``mel.sr``.
     scratch
         Folder for the mel of a long piece; if None, it stays in memory.
 
@@ -69,17 +105,17 @@ def analyse(y: Sliceable, mel: MelConfig, *, name: str, scratch: Path | None = N
     y = derive(_as_float32, y)
     mono = check_signal(derive(to_mono, y) if len(y.shape) == 2 and min(y.shape) else y, name=name)
     y = y if y.shape[1:] == (2,) else mono
-    if len(y) < mel.n_fft:
+    sr = sr or mel.sr
+    least = math.ceil(mel.n_fft * sr / mel.sr)
+    if len(y) < least:
         raise SignalError(
-            f"{name} has {len(y)} samples, but needs at least {mel.n_fft}; use a longer clip",
+            f"{name} has {len(y)} samples, but needs at least {least}; use a longer clip",
             code="too_short",
         )
+    without = without_offset(y)
+    mono = derive(to_mono, without)
     level = rms(mono)
-    if abs(float(_mean(mono))) > _OFFSET_SHARE * level:
-        y = derive(partial(_without, _mean(y)), y)
-        mono = derive(to_mono, y)
-        level = rms(mono)
-    if level < _SILENT_RMS <= rms(y):
+    if level < _SILENT_RMS <= rms(without):
         raise SignalError(
             f"{name} has channels that cancel to silence when they are mixed to mono; use one of "
             "them, or invert one",
@@ -87,14 +123,33 @@ def analyse(y: Sliceable, mel: MelConfig, *, name: str, scratch: Path | None = N
         )
     if level < _SILENT_RMS:
         raise SignalError(f"{name} is silent (RMS {level:.1g}); use an audible clip", code="silent")
-    mono = set_rms(mono, LEVEL)
+    return Analysis(y, sr, _mel_frames(at_rate(mono, sr, mel.sr, scratch=scratch), mel, scratch))
+
+
+def _mel_frames(mono: Sliceable, mel: MelConfig, scratch: Path | None) -> Sliceable:
+    # A sound may lie above the mel's highest band, where its mel is silent.
+    mono = set_rms(mono, LEVEL) if rms(mono) >= _SILENT_RMS else mono
     mel_frames = Spool(scratch)
     total = n_frames(len(mono), mel)
     n = block_sizes.SIZES.analysed_frames
     for start in range(0, total, n):
         M = power_mel_of_frames(mono, slice(start, min(start + n, total)), mel)
         mel_frames.add(np.ascontiguousarray(M.T))
-    return Analysis(y, mel_frames.whole())
+    return mel_frames.whole()
+
+
+def without_offset(y: Sliceable) -> Sliceable:
+    """Return a waveform without its DC offset, if it has a noticeable one.
+
+    Parameters
+    ----------
+    y : shape (n_samples,) or (n_samples, 2), float32
+    """
+    mono = derive(to_mono, y)
+    mean = _mean(y)
+    if abs(float(np.mean(mean))) <= _OFFSET_SHARE * rms(mono):
+        return y
+    return derive(partial(_without, mean), y)
 
 
 def _as_float32(block: Block) -> FloatArray:
@@ -113,15 +168,17 @@ def _without(offset: Block, block: FloatArray) -> FloatArray:
 
 def save_analysis(path: Path, analysis: Analysis) -> None:
     """Write an uncompressed ``.npz`` without pickles."""
-    save_arrays(path, y=analysis.y, mel_frames=analysis.mel_frames)
+    sr = np.int64(analysis.sr)
+    save_arrays(path, y=analysis.y, sr=sr, mel_frames=analysis.mel_frames)
 
 
-def load_waveform(path: Path) -> Sliceable:
+def load_recording(path: Path) -> Recording:
     """Read only the waveform from a file that `save_analysis` wrote."""
-    (y,) = open_arrays(path, "y")
-    return y
+    y, sr = open_arrays(path, "y", "sr")
+    return Recording(y, int(np.asarray(sr)))
 
 
 def load_analysis(path: Path) -> Analysis:
     """Read a file that `save_analysis` wrote."""
-    return Analysis(*open_arrays(path, "y", "mel_frames"))
+    y, sr, mel_frames = open_arrays(path, "y", "sr", "mel_frames")
+    return Analysis(y, int(np.asarray(sr)), mel_frames)

@@ -5,34 +5,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nst_core.config import MelConfig
-from nst_core.errors import ConfigError
-from nst_core.transfer.analysis import Analysis, analyse
+from nst_core.arrays import FloatArray
+from nst_core.audio.loudness import rms, to_mono
+from nst_core.config import LEVEL, MelConfig
+from nst_core.streaming.resampling import at_rate
+from nst_core.transfer.analysis import Analysis, Recording, analyse, without_offset
 from nst_core.transfer.looping import loop_to_length
-
-
-def shares(weights: Sequence[float] | None, n_ambiences: int) -> tuple[float, ...]:
-    """Return weights as shares with the sum 1; None gives all ambiences the same share.
-
-    Raises
-    ------
-    ConfigError
-        A weight is not a finite number above 0, or the number of weights is wrong.
-    """
-    given = [1.0] * n_ambiences if weights is None else weights
-    if len(given) != n_ambiences:
-        raise ConfigError(
-            f"ambience_weights = {tuple(given)!r} has {len(given)} numbers for {n_ambiences} "
-            "ambiences; give one number per ambience"
-        )
-    largest = max(given, default=1.0)  # the sum of very large weights may be infinite
-    if not all(math.isfinite(weight) and weight / largest > 0 for weight in given):
-        raise ConfigError(
-            f"ambience_weights = {tuple(given)!r} contains a weight that is not a finite number "
-            "above 0; to give an ambience no weight, leave it out"
-        )
-    total = math.fsum(weight / largest for weight in given)
-    return tuple(weight / largest / total for weight in given)
+from nst_core.transfer.shares import shares
 
 
 def blend(ambiences: Sequence[Analysis], weights: Sequence[float], mel: MelConfig) -> Analysis:
@@ -55,15 +34,25 @@ def blend(ambiences: Sequence[Analysis], weights: Sequence[float], mel: MelConfi
     Raises
     ------
     ConfigError
-        See `shares`.
+        See `nst_core.transfer.shares.shares`.
     SignalError
         ``silent``: the ambiences cancel each other.
     """
     parts = shares(weights, len(ambiences))
     if len(ambiences) == 1:
         return ambiences[0]
-    n_samples = max(len(each.y) for each in ambiences)
-    y = np.zeros(n_samples, np.float32)
-    for each, share in zip(ambiences, parts, strict=True):
-        y += np.float32(math.sqrt(share)) * loop_to_length(each.levelled()[:], n_samples, mel.sr)
-    return analyse(y, mel, name="the blend of the ambiences")
+    sr = max(each.sr for each in ambiences)
+    is_stereo = any(len(each.y.shape) == 2 for each in ambiences)
+    ys = [_levelled(each.recording, sr, is_stereo=is_stereo) for each in ambiences]
+    n_samples = max(map(len, ys))
+    total = np.zeros_like(ys[0], shape=(n_samples, *ys[0].shape[1:]))
+    for y, share in zip(ys, parts, strict=True):
+        total += np.float32(math.sqrt(share)) * loop_to_length(y, n_samples, sr)
+    return analyse(total, mel, name="the blend of the ambiences", sr=sr)
+
+
+def _levelled(each: Recording, sr: int, *, is_stereo: bool) -> FloatArray:
+    """Return an ambience at a rate, with a mono mix at `LEVEL`, and with two channels if asked."""
+    y = at_rate(without_offset(each.y), each.sr, sr)[:]
+    y = y * np.float32(LEVEL / rms(to_mono(y)))
+    return np.stack([y, y], axis=1) if is_stereo and y.ndim == 1 else y

@@ -1,20 +1,33 @@
 """The whole transfer in one call, from two waveforms to one."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nst_core.arrays import FloatArray, Waveform
 from nst_core.audio.loudness import to_mono
-from nst_core.classifier.saving import Classifier, load_classifier
-from nst_core.config import DEFAULT_STRENGTH, AudioLimits, TransferConfig, check_strength
+from nst_core.config import (
+    DEFAULT_STRENGTH,
+    AudioLimits,
+    MelConfig,
+    Strength,
+    StrengthCurve,
+    TransferConfig,
+)
+from nst_core.config.rates import kept_rate
 from nst_core.errors import SignalError
 from nst_core.spectral.mel import check_signal
+from nst_core.streaming.arrays import of_length
 from nst_core.streaming.resampling import resample
 from nst_core.transfer.analysis import analyse
-from nst_core.transfer.blending import blend, shares
-from nst_core.transfer.neural import stylise
+from nst_core.transfer.blending import blend
+from nst_core.transfer.carrying import carry_and_refine
 from nst_core.transfer.rendering import render
+from nst_core.transfer.shares import shares
+
+if TYPE_CHECKING:
+    from nst_core.classifier.saving import Classifier
 
 
 def transfer_style(
@@ -24,8 +37,8 @@ def transfer_style(
     sr: int,
     ambience_weights: Sequence[float] | None = None,
     config: TransferConfig | None = None,
-    strength: float = DEFAULT_STRENGTH,
-    classifier: Classifier | None = None,
+    strength: Strength = DEFAULT_STRENGTH,
+    classifier: "Classifier | None" = None,
     n_threads: int = 1,
 ) -> FloatArray:
     """Let the ambience play the music.
@@ -33,20 +46,21 @@ def transfer_style(
     Parameters
     ----------
     y_music, y_ambience : shape (n_samples,) or (n_samples, n_channels), float32
-        Waveforms with full scale 1. Music with two channels stays stereo; more channels, and
-        every ambience, are mixed down. A short ambience is looped; of a long one, the first
-        five minutes are used. Several ambiences, in a list or tuple, are blended: each is
-        scaled to the same level and by the root of its share (constant power), and looped to
-        the longest. The blend defines the style statistics, so a band's mean power is the
-        weighted mean of theirs.
+        Waveforms with full scale 1. Music with two channels stays stereo; more channels
+        are mixed down. The image of a stereo ambience is used where the music is stereo. A short
+        ambience is looped; of a long one, the first five minutes are used. Several ambiences, in
+        a list or tuple, are blended: each is scaled to the same level and by the root of its
+        share (constant power), and looped to the longest. The blend defines the style
+        statistics, so a band's mean power is the weighted mean of theirs.
     sr
-        Sample rate of all inputs and of the result in Hz. The work is done at 22,050 Hz.
+        Sample rate of all inputs and of the result in Hz. The work is done at 44.1 or 48 kHz.
     ambience_weights
         One number above 0 per ambience; only the proportions count. None: equal weights.
     config
         Default: the preset ``real``.
     strength
-        0 returns the music, 1 is the ambience playing it.
+        0 returns the music, 1 is the ambience playing it. A text such as ``0:0.2;30:0.8`` is a
+        curve: 0.2 at the start, 0.8 from 30 s on, and a straight line between.
     classifier
         Default: the package's own.
     n_threads
@@ -67,42 +81,53 @@ def transfer_style(
         If a layer of the configuration is not in the classifier, the weights do not fit
         the ambiences, or the strength is outside its range.
     """
-    check_strength(strength)
+    is_dry = StrengthCurve.of(strength).constant == 0
     config = config or TransferConfig()
     music = _checked(y_music, "music")
     ambiences = _named(y_ambience, round(AudioLimits.max_ambience_s * sr))
     weights = shares(ambience_weights, len(ambiences))
     if music.shape[1:] != (2,):
         music = to_mono(music)
-    if strength == 0:
+    if is_dry:
         return music
-    classifier = classifier or load_classifier()
-    work_sr = classifier.mel.sr
-    analysed = analyse(resample(music, sr, work_sr), classifier.mel, name="music")
+    kept = kept_rate(sr)
+    mel = MelConfig() if classifier is None else classifier.mel
+    analysed = analyse(resample(music, sr, kept), mel, name="music", sr=kept)
     textures = [
-        analyse(resample(y, sr, work_sr), classifier.mel, name=name)
-        for name, y in ambiences.items()
+        analyse(resample(y, sr, kept), mel, name=name, sr=kept) for name, y in ambiences.items()
     ]
-    texture = blend(textures, weights, classifier.mel)
-    stylisation = stylise(
-        analysed, texture, classifier, config, strength=strength, n_threads=n_threads
-    )
-    inputs = analysed.y, texture.y[:]
+    texture = blend(textures, weights, mel)
+    options: Any = {"strength": strength, "n_threads": n_threads}
+    if config.uses_network:
+        # TensorFlow takes seconds.
+        from nst_core.classifier.saving import load_classifier  # noqa: PLC0415
+        from nst_core.transfer.neural import stylise  # noqa: PLC0415
+
+        classifier = classifier or load_classifier()
+        stylisation = stylise(analysed, texture, classifier, config, **options)
+    else:
+        stylisation = carry_and_refine(analysed.recording, texture.recording, config, **options)
     rendered = render(
-        *inputs, stylisation, classifier.mel, config, strength=strength, n_threads=n_threads
+        *(analysed.y, texture.y),
+        stylisation,
+        mel,
+        config,
+        music_sr=kept,
+        ambience_sr=texture.sr,
+        **options,
     )
-    y = resample(rendered[:], work_sr, sr)[: len(music)]
-    return np.pad(y, [(0, len(music) - len(y))] + [(0, 0)] * (y.ndim - 1))
+    y: FloatArray = of_length(resample(rendered[:], kept, sr), len(music))[:]
+    return y
 
 
 def _named(y_ambience: Waveform | Sequence[Waveform], n_heard: int) -> dict[str, Waveform]:
-    """Return the mono mix of the used part of each ambience, by its name in messages."""
+    """Return the used part of each ambience, by its name in messages."""
     given = y_ambience if isinstance(y_ambience, list | tuple) else [y_ambience]
     if not given:
         raise SignalError("ambience is an empty list; give at least one ambience")
     names = [f"ambience {i}" for i in range(1, len(given) + 1)] if len(given) > 1 else ["ambience"]
     heard = (np.asarray(y)[:n_heard] for y in given)
-    return {name: to_mono(_checked(y, name)) for name, y in zip(names, heard, strict=True)}
+    return {name: _checked(y, name) for name, y in zip(names, heard, strict=True)}
 
 
 def _checked(y: Waveform, name: str) -> Waveform:

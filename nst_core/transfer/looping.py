@@ -5,9 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from nst_core.arrays import FloatArray
-from nst_core.audio.loudness import set_rms
-from nst_core.errors import SignalError
-from nst_core.streaming.arrays import Sliceable
 
 _MAX_FADE_S = 1.0
 
@@ -21,7 +18,7 @@ class Loop:
 
     Attributes
     ----------
-    clip, period : shape (any,), float32
+    clip, period : shape (any,) or (any, n_channels), float32
         Samples that are heard first, and those that are repeated after them.
     first, n_samples
         Start of the part in the repeated texture, and its length.
@@ -34,19 +31,20 @@ class Loop:
 
     @classmethod
     def of(cls, y: FloatArray, n_samples: int, sr: int, *, first: int = 0) -> "Loop":
-        """Return a loop of a texture of shape (any,), float32, from its sample `first` on."""
+        """Return a loop of a texture, float32, from its sample `first` on; channels are kept."""
         if len(y) >= first + n_samples:
             return cls(y, y, n_samples, first)
         fade = min(int(_MAX_FADE_S * sr), len(y) // 4)
         period = y[: len(y) - fade].copy()
         ramp = np.linspace(0, np.pi / 2, fade, endpoint=False, dtype=np.float32)
+        ramp = ramp.reshape(-1, *[1] * (y.ndim - 1))
         period[:fade] = y[:fade] * np.sin(ramp) + y[len(y) - fade :] * np.cos(ramp)
         return cls(y[: len(period)], period, n_samples, first)
 
     @property
-    def shape(self) -> tuple[int]:
+    def shape(self) -> tuple[int, ...]:
         """Shape of the full array."""
-        return (self.n_samples,)
+        return (self.n_samples, *self.clip.shape[1:])
 
     def __len__(self) -> int:
         return self.n_samples
@@ -60,24 +58,7 @@ class Loop:
             y = np.concatenate([y, self.period[again]])
         return y
 
-    def at_level(self, level: float) -> Sliceable:
-        """Return the loop scaled to a root mean square of `level`, full scale 1.
-
-        Raises
-        ------
-        SignalError
-            ``silent``: this part of the texture is silent.
-        """
-        try:
-            return set_rms(self, level)
-        except SignalError:
-            raise SignalError(
-                f"the ambience is silent from sample {self.first} on, for the length of the "
-                "music; use one without long silence, or cut the silence off",
-                code="silent",
-            ) from None
-
 
 def loop_to_length(y: FloatArray, n_samples: int, sr: int) -> FloatArray:
-    """Return a texture of shape (any,), repeated as by `Loop`, with shape (n_samples,)."""
+    """Return a texture of shape (any,) or (any, n_channels), repeated as by `Loop`."""
     return Loop.of(y, n_samples, sr)[:]

@@ -11,15 +11,19 @@ import numpy as np
 import numpy.typing as npt
 
 from nst_core.arrays import FloatArray
+from nst_core.audio.loudness import set_rms
 from nst_core.classifier.saving import Classifier
-from nst_core.config import DEFAULT_STRENGTH, MelConfig, TransferConfig
+from nst_core.config import DEFAULT_STRENGTH, LEVEL, MelConfig, Strength, TransferConfig
+from nst_core.config.rates import work_rate
 from nst_core.runtime.threads import thread_budget
 from nst_core.spectral.mel import compress, expand, power_mel_of_frames
+from nst_core.streaming.arrays import Sliceable
+from nst_core.streaming.resampling import at_rate
 from nst_core.streaming.windows import join_windows, window_bounds
 from nst_core.transfer.analysis import Analysis
+from nst_core.transfer.carrying import Pair
 from nst_core.transfer.descent import optimise
 from nst_core.transfer.looping import Loop
-from nst_core.transfer.rendering import carried, texture_weight
 from nst_core.transfer.stylisation import GAIN_FLOOR, Stylisation
 
 
@@ -29,7 +33,7 @@ def stylise(
     classifier: Classifier,
     config: TransferConfig,
     *,
-    strength: float = DEFAULT_STRENGTH,
+    strength: Strength = DEFAULT_STRENGTH,
     n_threads: int = 1,
     scratch: Path | None = None,
 ) -> Stylisation:
@@ -38,7 +42,7 @@ def stylise(
     Parameters
     ----------
     music, ambience
-        Analysed with ``classifier.mel``; of any length and level.
+        Analysed with ``classifier.mel``; of any length, level and rate.
     classifier
         Classifier whose layers define content and style.
     config
@@ -53,8 +57,8 @@ def stylise(
 
     Returns
     -------
-    Stylisation with the music's number of frames, and with the carrier at `strength` if that is
-    above 0 and the transfer starts from a carrier.
+    Stylisation with the music's number of mel frames, and with the carrier at `strength` if that
+    is above 0 and the transfer starts from a carrier.
 
     Raises
     ------
@@ -64,38 +68,54 @@ def stylise(
     mel = classifier.mel
     n_frames = len(music.mel_frames)
     u_ambience = compress(ambience.M)
-    carrier, to_render = None, {}
-    texture = Loop.of(ambience.levelled()[:], len(music.y), mel.sr)
+    reference, to_render = None, dict[Strength, Sliceable]()
     losses: list[tuple[FloatArray, FloatArray, int]] = []
-
-    def gains() -> Iterator[tuple[int, npt.NDArray[np.float16]]]:
-        for frames in windows(n_frames, mel, config):
-            M_music, M_ambience = music.power_mel(frames), power_mel_of_frames(texture, frames, mel)
-            M_carrier = None if carrier is None else power_mel_of_frames(carrier, frames, mel)
-            reference, begin = _starting_mels(M_music, M_ambience, M_carrier, config)
-            optimised = optimise(
-                compress(begin),
-                compress(M_music),
-                compress(M_ambience),
-                u_ambience,
-                classifier.taps,
-                config,
-            )
-            gain_db = _gain_db(expand(optimised.u), reference)
-            best = optimised.best_iteration
-            losses.append((optimised.content_loss, optimised.style_loss, best))
-            yield frames.start, gain_db.T.astype(np.float16, order="C")
-
     with thread_budget(n_threads):
         if config.start == "carrier":
-            strengths = sorted({1.0, strength} - {0.0}, reverse=True)
-            weights = tuple(map(texture_weight, strengths))
-            levelled = music.levelled()
-            carriers = carried(levelled, texture, mel, config, weights, scratch=scratch)
-            carrier, to_render = carriers[0], {strengths[-1]: carriers[-1]}
+            full, to_render = _carriers(music, ambience, config, strength, scratch)
+            at_mel = at_rate(full, work_rate(music.sr), mel.sr, scratch=scratch)
+            reference = set_rms(at_mel, LEVEL)
+        at_mel = ambience.recording.mono_at(mel.sr, scratch=scratch)[:]
+        texture = Loop.of(at_mel, n_frames * mel.hop_length, mel.sr)
+
+        def gains() -> Iterator[tuple[int, npt.NDArray[np.float16]]]:
+            for frames in windows(n_frames, mel, config):
+                M_music = music.power_mel(frames)
+                M_ambience = power_mel_of_frames(texture, frames, mel)
+                M_carrier = (
+                    None if reference is None else power_mel_of_frames(reference, frames, mel)
+                )
+                denominator, begin = _starting_mels(M_music, M_ambience, M_carrier, config)
+                optimised = optimise(
+                    compress(begin),
+                    compress(M_music),
+                    compress(M_ambience),
+                    u_ambience,
+                    classifier.taps,
+                    config,
+                )
+                gain_db = _gain_db(expand(optimised.u), denominator)
+                best = optimised.best_iteration
+                losses.append((optimised.content_loss, optimised.style_loss, best))
+                yield frames.start, gain_db.T.astype(np.float16, order="C")
+
         overlap = _overlap_frames(mel, config)
         gain_db = join_windows(gains(), n_frames, overlap, scratch=scratch)
     return Stylisation(gain_db, *losses[0], to_render)
+
+
+def _carriers(
+    music: Analysis,
+    ambience: Analysis,
+    config: TransferConfig,
+    strength: Strength,
+    scratch: Path | None,
+) -> tuple[Sliceable, dict[Strength, Sliceable]]:
+    """Return the carrier of full strength, and that of the strength to render."""
+    strengths = list(dict.fromkeys([1.0, *([strength] if strength != 0 else [])]))
+    pair = Pair.of(music.recording, ambience.recording, scratch)
+    carriers = pair.carriers(config, strengths, scratch=scratch)
+    return carriers[0], {strengths[-1]: carriers[-1]}
 
 
 def windows(n_frames: int, mel: MelConfig, config: TransferConfig) -> list[slice]:

@@ -4,11 +4,13 @@ If only the strength of a row changes, only this half is needed.
 """
 
 import math
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from nst_core.arrays import FloatArray
 from nst_core.audio.loudness import rms, set_rms, to_mono
@@ -18,34 +20,45 @@ from nst_core.config import (
     DEFAULT_STRENGTH,
     LEVEL,
     MelConfig,
+    Strength,
+    StrengthCurve,
     TransferConfig,
-    check_strength,
 )
+from nst_core.config.rates import work_rate
+from nst_core.config.weights import Weights
 from nst_core.errors import SignalError
+from nst_core.refine.gains import apply_band_gains
 from nst_core.runtime.threads import available_threads, side_by_side, thread_budget
 from nst_core.spectral.mel import mel_bank, n_frames, power_mel
 from nst_core.spectral.mel_inversion import mel_to_audio
-from nst_core.spectral.stft import istft, stft
+from nst_core.spectral.stft import frame_count, istft, stft
 from nst_core.streaming import block_sizes
-from nst_core.streaming.arrays import Sliceable, derive
+from nst_core.streaming.arrays import Sliceable, derive, of_length
+from nst_core.streaming.resampling import at_rate
 from nst_core.streaming.windows import Stretch, in_stretches, stretches
+from nst_core.transfer.analysis import Recording, without_offset
 from nst_core.transfer.looping import Loop
 from nst_core.transfer.stereo import centred, left_right, middle, pan_as, side
 from nst_core.transfer.stylisation import GAIN_FLOOR, Stylisation
 
-_STRENGTH_EXPONENT = 0.7
 _NO_SIDE = 1e-3
 """A side below this share of the middle (-60 dB) is only the noise of a codec."""
+_SILENT = 0.01
+"""A later part of the ambience that is 40 dB quieter is not used: the beginning is heard twice."""
+_OWN_SIDE = 0.05
+"""From this share of its middle (-26 dB) on, an ambience's own side is used."""
 
 
 def render(
     music: Sliceable,
-    ambience: FloatArray,
+    ambience: Sliceable,
     stylisation: Stylisation,
     mel: MelConfig,
     config: TransferConfig,
     *,
-    strength: float = DEFAULT_STRENGTH,
+    strength: Strength = DEFAULT_STRENGTH,
+    music_sr: int | None = None,
+    ambience_sr: int | None = None,
     n_threads: int = 1,
     scratch: Path | None = None,
 ) -> Sliceable:
@@ -60,7 +73,9 @@ def render(
     config
         Configuration of the stylisation.
     strength
-        0 to 1.
+        0 to 1, or a curve over time.
+    music_sr, ambience_sr
+        Sample rates in Hz; by default ``mel.sr``.
     n_threads
         Threads for transforms and inversion; does not change any sample.
     scratch
@@ -70,8 +85,8 @@ def render(
     Returns
     -------
     shape of `music`, float32
-        As long and as loud (RMS) as the music and with its panning, without frequencies below
-        25 Hz. At strength 0, the music itself, bit for bit.
+        At the rate of the music, as long and as loud (RMS) as it and with its panning, without
+        frequencies below 25 Hz. At strength 0, the music itself, bit for bit.
 
     Raises
     ------
@@ -80,81 +95,146 @@ def render(
     ConfigError
         The strength is outside its range.
     """
-    check_strength(strength)
-    if strength == 0:
+    curve = StrengthCurve.of(strength)
+    if curve.constant == 0 or config.wet == 0:
         return music
-    expected = n_frames(len(music), mel), mel.n_mels
-    if stylisation.gain_db.shape != expected:
-        raise SignalError(
-            f"the stylisation has shape {stylisation.gain_db.shape}, but music of {len(music)} "
-            f"samples needs {expected}; stylise and render the same section"
-        )
-    clip = set_rms(to_mono(ambience), LEVEL)
+    sounds = Recording(music, music_sr or mel.sr), Recording(ambience, ambience_sr or mel.sr)
     with thread_budget(n_threads):
-        if len(music.shape) == 1:
-            texture = Loop.of(clip, len(music), mel.sr)
-            levelled = set_rms(music, LEVEL)
-            y = _render_levelled(levelled, texture, stylisation, mel, config, strength, scratch)
-        else:
-            y = _render_stereo(music, clip, stylisation, mel, config, strength, scratch)
+        y = _rendered(*sounds, stylisation, mel, config, strength, scratch)
     if not math.isfinite(rms(y)):
         raise SignalError("the rendered waveform contains NaN or infinity", code="non_finite")
-    return set_rms(without_rumble(y, mel.sr, scratch=scratch), rms(music))
+    level = rms(music)
+    y = set_rms(y, level)
+    if config.wet < 1:
+        y = set_rms(derive(partial(_over_dry, config.wet), y, music), level)
+    return y
 
 
-def _render_stereo(
-    music: Sliceable,
-    clip: FloatArray,
+def _over_dry(wet: float, y: FloatArray, music: FloatArray) -> FloatArray:
+    mixed: FloatArray = np.float32(wet) * y + np.float32(1 - wet) * music
+    return mixed
+
+
+def _rendered(
+    music: Recording,
+    ambience: Recording,
     stylisation: Stylisation,
     mel: MelConfig,
     config: TransferConfig,
-    strength: float,
+    strength: Strength,
     scratch: Path | None,
 ) -> Sliceable:
+    """Return the result at the music's rate, and at an arbitrary level."""
+    sr = _rate_inside(music, mel, config)
+    y = at_rate(without_offset(music.y), music.sr, sr, scratch=scratch)
+    _check_length(y, sr, stylisation, mel)
+    clip = at_rate(without_offset(ambience.y), ambience.sr, sr, scratch=scratch)[:]
+    inside = _Inside(sr, stylisation, mel, config, strength, scratch)
+    if len(y.shape) == 1:
+        texture = Loop.of(set_rms(to_mono(clip)), len(y), sr)
+        y = _render_levelled(inside, set_rms(y), texture)
+    else:
+        y = _render_stereo(inside, y, clip)
+    y = at_rate(without_rumble(y, sr, scratch=scratch), sr, music.sr, scratch=scratch)
+    return of_length(y, len(music.y))
+
+
+def _rate_inside(music: Recording, mel: MelConfig, config: TransferConfig) -> int:
+    """Return the rate that work is done at: what a mel alone is turned into has the mel's."""
+    return work_rate(music.sr) if config.start == "carrier" else mel.sr
+
+
+def _check_length(y: Sliceable, sr: int, stylisation: Stylisation, mel: MelConfig) -> None:
+    found = stylisation.gain_db
+    expected = n_frames(round(len(y) * mel.sr / sr), mel), mel.n_mels
+    # Lengths are rounded at each conversion of the rate.
+    if found is not None and (abs(len(found) - expected[0]) > 1 or found.shape[1] != mel.n_mels):
+        raise SignalError(
+            f"the stylisation has shape {found.shape}, but music of {len(y) / sr:.2f} s needs "
+            f"{expected}; stylise and render the same section"
+        )
+
+
+@dataclass(frozen=True)
+class _Inside:
+    """What each channel of a result is rendered with, at the rate `sr`."""
+
+    sr: int
+    stylisation: Stylisation
+    mel: MelConfig
+    config: TransferConfig
+    strength: Strength
+    scratch: Path | None
+
+    @property
+    def weights(self) -> Weights:
+        """The ambience's share over time."""
+        return Weights(StrengthCurve.of(self.strength), self.sr)
+
+
+def _render_stereo(inside: _Inside, music: Sliceable, clip: FloatArray) -> Sliceable:
     """Render middle and side with the same mel gain, each from its own part of the ambience."""
 
-    def render_channel(own: Sliceable, texture: Sliceable, style: Stylisation) -> Sliceable:
+    def render_channel(own: Sliceable, texture: Sliceable, inside: _Inside) -> Sliceable:
         level = rms(own)
-        y = _render_levelled(set_rms(own, LEVEL), texture, style, mel, config, strength, scratch)
-        return set_rms(y, level)
+        return set_rms(_render_levelled(inside, set_rms(own), texture), level)
 
-    n, of_mid, of_side = len(music), derive(middle, music), derive(side, music)
-    render_mid = partial(render_channel, of_mid, Loop.of(clip, n, mel.sr), stylisation)
+    n, sr = len(music), inside.sr
+    of_mid, of_side = derive(middle, music), derive(side, music)
+    mono = set_rms(to_mono(clip))
+    render_mid = partial(render_channel, of_mid, Loop.of(mono, n, sr), inside)
     if rms(of_side) < _NO_SIDE * rms(of_mid):
         return derive(centred, render_mid())
-    # A texture is uncorrelated with a part of itself that is far away.
-    later = Loop.of(clip, n, mel.sr, first=len(clip) // 2)
-    levelled = later.at_level(LEVEL) if config.start == "carrier" else later
-    without = replace(stylisation, carriers={})  # they belong to the middle
-    render_side = partial(render_channel, of_side, levelled, without)
-    if strength in stylisation.carriers:  # then the middle is little work
+    if clip.ndim == 2 and rms(side(clip)) > _OWN_SIDE * rms(middle(clip)):
+        texture = Loop.of(set_rms(side(clip)), n, sr)
+    else:
+        # A texture is uncorrelated with a part of itself that is far away.
+        texture = Loop.of(mono, n, sr, first=len(mono) // 2)
+    levelled = Loop.of(mono, n, sr) if rms(texture) < _SILENT * LEVEL else set_rms(texture)
+    carriers = inside.stylisation.carriers
+    without = replace(inside.stylisation, carriers={})  # they belong to the middle
+    render_side = partial(render_channel, of_side, levelled, replace(inside, stylisation=without))
+    if inside.strength in carriers:  # then the middle is little work
         both = [render_mid(), render_side()]
     else:
         both = side_by_side([render_mid, render_side])
-    return pan_as(derive(left_right, *both), music, mel.sr, scratch=scratch)
+    return pan_as(derive(left_right, *both), music, sr, scratch=inside.scratch)
 
 
-def _render_levelled(
-    y: Sliceable,
-    texture: Sliceable,
-    stylisation: Stylisation,
-    mel: MelConfig,
-    config: TransferConfig,
-    strength: float,
-    scratch: Path | None,
-) -> Sliceable:
+def _render_levelled(inside: _Inside, y: Sliceable, texture: Sliceable) -> Sliceable:
     """Render one channel at `LEVEL`; the level of the result is arbitrary."""
-    weight = texture_weight(strength)
+    gain_db, mel, config = inside.stylisation.gain_db, inside.mel, inside.config
     if config.start == "carrier":
-        carrier = stylisation.carriers.get(strength)
+        carrier = inside.stylisation.carriers.get(inside.strength)
         if carrier is None:
-            (carrier,) = carried(y, texture, mel, config, (weight,), scratch=scratch)
-        gain_db, most = stylisation.gain_db, config.max_gain_db
-        return apply_mel_gain(carrier, gain_db, mel, weight=weight, most=most, scratch=scratch)
-    M = stylisation.gain_db[:].T.astype(np.float32)
-    M *= np.float32(weight / 10)
+            weights = [inside.weights]
+            (carrier,) = carried(y, texture, inside.sr, config, weights, scratch=inside.scratch)
+        if inside.stylisation.band_gains is not None:
+            carrier = apply_band_gains(
+                carrier,
+                inside.stylisation.band_gains,
+                config.refine,
+                inside.weights,
+                scratch=inside.scratch,
+            )
+        if gain_db is None:
+            return carrier
+        return apply_mel_gain(
+            carrier,
+            gain_db,
+            mel,
+            weights=inside.weights,
+            most=config.max_gain_db,
+            scratch=inside.scratch,
+        )
+    if gain_db is None:
+        raise SignalError("a transfer without a carrier needs a stylisation with a gain")
+    M = gain_db[:].T.astype(np.float32)
+    M *= inside.weights.at(M.shape[1], mel.hop_length) / 10
     np.power(np.float32(10), M, out=M)
-    M *= power_mel(y[:], mel) + np.float32(GAIN_FLOOR)
+    of_music = power_mel(y[:], mel)[:, : M.shape[1]]
+    M = M[:, : of_music.shape[1]]
+    M *= of_music + np.float32(GAIN_FLOOR)
     M -= np.float32(GAIN_FLOOR)
     return mel_to_audio(
         np.maximum(M, 0, out=M),
@@ -165,17 +245,12 @@ def _render_levelled(
     )
 
 
-def texture_weight(strength: float) -> float:
-    """Return the ambience's share, 0 to 1, so that the texture grows evenly with strength."""
-    return float(strength**_STRENGTH_EXPONENT)
-
-
 def carried(
     y: Sliceable,
     texture: Sliceable,
-    mel: MelConfig,
+    sr: int,
     config: TransferConfig,
-    weights: tuple[float, ...],
+    weights: Sequence[Weights],
     *,
     scratch: Path | None = None,
 ) -> list[Sliceable]:
@@ -185,19 +260,14 @@ def carried(
     ----------
     y, texture : shape (n_samples,), float32
         Music in mono and ambience of the same length, at `nst_core.config.LEVEL`.
+    sr
+        Hz.
     scratch
         Folder for long results; if None, they stay in memory.
     """
-    found = carry(
-        y,
-        texture,
-        mel.sr,
-        config.carrier,
-        weights=weights,
-        longest=round(block_sizes.SIZES.carried_s * mel.sr),
-        scratch=scratch,
-    )
-    return [set_rms(each, LEVEL) for each in found]
+    longest = round(block_sizes.SIZES.carried_s * sr)
+    found = carry(y, texture, sr, config.carrier, weights=weights, longest=longest, scratch=scratch)
+    return [set_rms(each) for each in found]
 
 
 def apply_mel_gain(
@@ -205,7 +275,7 @@ def apply_mel_gain(
     gain_db: Sliceable,
     mel: MelConfig,
     *,
-    weight: float = 1.0,
+    weights: Weights | None = None,
     most: float = math.inf,
     scratch: Path | None = None,
 ) -> Sliceable:
@@ -216,9 +286,9 @@ def apply_mel_gain(
     y : shape (n_samples,), float32
     gain_db : shape (n_frames, n_mels)
         Spread to bins by the column-normalised transpose of the bank: the log gain of a bin is
-        the weighted mean of its bands' log gains.
-    weight
-        Factor on the bounded gain in decibels.
+        the weighted mean of its bands' log gains. Above the mel, the highest band's gain holds.
+    weights
+        Factor on the bounded gain in decibels, and the rate of `y`; None is 1 at ``mel.sr``.
     most
         Bound of the gain in both directions, in dB.
     scratch
@@ -228,19 +298,44 @@ def apply_mel_gain(
     -------
     shape (n_samples,), float32
     """
-    spread = mel_bank(mel)
-    spread = spread / (spread.sum(axis=0) + np.float32(1e-9))
-    hop = mel.hop_length
+    weights = weights or Weights(StrengthCurve.of(1.0), mel.sr)
+    larger = round(weights.sr / mel.sr)
+    n_fft, hop = larger * mel.n_fft, larger * mel.hop_length
+    frames_per_hop = hop / weights.sr * mel.sr / mel.hop_length
+    spread = _spread(replace(mel, sr=weights.sr, n_fft=n_fft, hop_length=hop), mel.sr / 2)
 
     def mask(part: Stretch) -> FloatArray:
         x = y[part.around]
-        first = part.around.start // hop
-        gain = gain_db[first : first + n_frames(len(x), mel)].astype(np.float32)
-        nepers = np.clip(gain, -most, most) * np.float32(weight * math.log(10) / 20)
+        first, n = part.around.start // hop, frame_count(len(x), hop)
+        at = np.minimum((first + np.arange(n)) * frames_per_hop, len(gain_db) - 1)
+        low = int(at[0])
+        known = gain_db[low : int(at[-1]) + 2].astype(np.float32)
+        gain = np.clip(_between(known, at - low), -most, most)
+        gain *= weights.since(part.around.start).at(n, hop)[:, None]
+        nepers = np.asarray(gain * (math.log(10) / 20), np.float32)
         gain = nepers @ spread
-        D = stft(x, mel.n_fft, hop)
+        D = stft(x, n_fft, hop)
         D *= np.exp(gain, out=gain)
         return istft(D, hop, len(x))
 
-    longest = round(block_sizes.SIZES.carried_s * mel.sr)
-    return in_stretches(mask, stretches(len(y), longest, 2 * mel.n_fft, hop), scratch=scratch)
+    longest = round(block_sizes.SIZES.carried_s * weights.sr)
+    return in_stretches(mask, stretches(len(y), longest, 2 * n_fft, hop), scratch=scratch)
+
+
+def _spread(mel: MelConfig, high_hz: float) -> FloatArray:
+    """Return the matrix from log gains of mel bands to those of bins, (n_mels, n_bins)."""
+    bank = mel_bank(mel, high_hz=high_hz)
+    spread: FloatArray = bank / (bank.sum(axis=0) + np.float32(1e-9))
+    highest = np.flatnonzero(bank.any(axis=0))[-1]
+    if high_hz < mel.sr / 2:
+        spread[:, highest + 1 :] = spread[:, [highest]]
+    return spread
+
+
+def _between(frames: FloatArray, at: npt.NDArray[np.float64]) -> FloatArray:
+    """Return frames at fractional positions, by linear interpolation along the first axis."""
+    low = at.astype(int)
+    part = (at - low).astype(np.float32)[:, None]
+    high = np.minimum(low + 1, len(frames) - 1)
+    between: FloatArray = frames[low] + part * (frames[high] - frames[low])
+    return between

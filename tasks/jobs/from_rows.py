@@ -3,15 +3,17 @@
 import dataclasses
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from nst_core.config import OutputConfig, TransferConfig, preset
-from nst_core.errors import NSTError
+from nst_core.config import OutputConfig, Strength, TransferConfig, preset
+from nst_core.errors import ConfigError, NSTError
+from nst_core.transfer.shares import shares
 from tasks.jobs.listen import DEFAULT_INPUTS, Inputs
 from tasks.jobs.pair import AnalysisJob, BlendJob, PairJob
-from tasks.manifest.row import ManifestRow
+from tasks.manifest.problems import RowProblem
+from tasks.manifest.row import ManifestRow, suffix_of
 from tasks.storage.errors import StorageError
 from tasks.storage.lease import Claim
 from tasks.storage.uris import is_remote, join, local_text
@@ -22,8 +24,10 @@ class RenderDefaults:
     """Settings for rows that set none of their own."""
 
     preset: str
-    strength: float
+    strength: Strength
     output: OutputConfig
+    controls: Mapping[str, float] = field(default_factory=dict)
+    """Values of `nst_core.config.CONTROLS` in place of the preset's."""
     model_path: str
     model_sha256: str
     output_uri: str
@@ -84,8 +88,6 @@ def _ambience_job(row: ManifestRow, sha256: Mapping[str, str]) -> AnalysisJob | 
     )
     if len(parts) == 1:
         return parts[0]
-    from nst_core.transfer.blending import shares  # noqa: PLC0415  # imports the analysis of sound
-
     return BlendJob(parts=parts, shares=shares(row.ambience.weights, len(parts)))
 
 
@@ -142,13 +144,32 @@ def _real_and_links(folder: str) -> tuple[str, frozenset[str]]:
 
 def transfer_config(row: ManifestRow, defaults: RenderDefaults) -> TransferConfig:
     """Return the row's preset or the catalogue's, with the row's own values."""
-    return preset(row.preset or defaults.preset, **row.transfer_overrides)
+    return preset(row.preset or defaults.preset, **{**defaults.controls, **row.transfer_overrides})
 
 
 def output_config(row: ManifestRow, defaults: RenderDefaults) -> OutputConfig:
     """Return the catalogue's format, overridden by the output's suffix and then by the row."""
     values: dict[str, Any] = {"format": row.output.rpartition(".")[2].lower()}
     return dataclasses.replace(defaults.output, **{**values, **row.output_overrides})
+
+
+def settings_problems(rows: Iterable[ManifestRow], defaults: RenderDefaults) -> list[RowProblem]:
+    """Return a problem for each row whose settings do not fit those of the catalogue."""
+    problems = []
+    good: set[tuple[object, ...]] = set()
+    for row in rows:
+        transfer, output = row.transfer_overrides, row.output_overrides
+        own = (row.preset, suffix_of(row.output), *transfer.items(), *output.items())
+        if own in good:
+            continue
+        try:
+            transfer_config(row, defaults)
+            output_config(row, defaults)
+        except ConfigError as error:
+            problems.append(RowProblem(row.line, row.id, "", "", str(error), error.code))
+        else:
+            good.add(own)
+    return problems
 
 
 def inputs_of(rows: Sequence[ManifestRow]) -> list[str]:

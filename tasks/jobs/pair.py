@@ -3,14 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import PurePosixPath
 
 from nst_core import ALGORITHM_VERSION
-from nst_core.config import DEFAULT_PRESET, MelConfig, OutputConfig, TransferConfig
+from nst_core.config import DEFAULT_PRESET, MelConfig, OutputConfig, Strength, TransferConfig
 from tasks.jobs.keys import ResultKey, artefact_key, parameters
 from tasks.jobs.listen import DEFAULT_INPUTS, Inputs
 from tasks.storage.lease import Claim
 
-_ANALYSIS_VERSION = 7
+_ANALYSIS_VERSION = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +24,7 @@ class AnalysisJob:
     uri: str
     sha256: str
     name: str
-    """``music``, which stays stereo, or ``ambience``, which is mixed to mono."""
+    """``music`` or ``ambience``."""
     start_s: float = 0.0
     duration_s: float | None = None
     mel: MelConfig = field(default_factory=MelConfig)
@@ -39,7 +40,25 @@ class AnalysisJob:
         )
 
 
-_BLEND_VERSION = 1
+_ORIGIN_VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class OriginJob:
+    """Music file of one or more pairs, whose rate, tags and cover their results get."""
+
+    uri: str
+    sha256: str
+
+    stage = "origin"
+
+    @cached_property
+    def key(self) -> str:
+        """Hash of the file's bytes."""
+        return artefact_key(self.stage, _ORIGIN_VERSION, {}, [self.sha256])
+
+
+_BLEND_VERSION = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +82,14 @@ def parts_of(ambience: AnalysisJob | BlendJob) -> Sequence[tuple[AnalysisJob, fl
     if isinstance(ambience, AnalysisJob):
         return [(ambience, 1.0)]
     return list(zip(ambience.parts, ambience.shares, strict=True))
+
+
+def comment_on(ambiences: Sequence[str], music: str, strength: Strength) -> str:
+    """Return a sentence that says what a result is, by the names of its inputs' files."""
+    names = [PurePosixPath(place).name for place in (*ambiences, music)]
+    verb = "plays" if len(ambiences) == 1 else "play"
+    shown = strength if isinstance(strength, str) else f"{strength:g}"
+    return f"AM-NST: {' + '.join(names[:-1])} {verb} {names[-1]}, strength {shown}"
 
 
 _AUDIO_VERSION = 2
@@ -91,7 +118,7 @@ class PairJob:
     model_path: str
     model_sha256: str
     config: TransferConfig
-    strength: float
+    strength: Strength
     output: OutputConfig
     output_uri: str
     claim: Claim | None = None
@@ -103,23 +130,43 @@ class PairJob:
     def transfer(self) -> ResultKey:
         """Key of the stylisation at full strength; rows that differ only in strength share it.
 
-        It covers both inputs, the model and the configuration.
+        It covers both inputs, the configuration, and the model if the configuration uses it.
         """
+        model = [self.model_sha256] if self.config.uses_network else []
         key = artefact_key(
             "transfer",
             ALGORITHM_VERSION,
             parameters(self.config),
-            [self.music.key, self.ambience.key, self.model_sha256],
+            [self.music.key, self.ambience.key, *model],
         )
         return ResultKey("transfer", key)
 
+    @property
+    def origin(self) -> OriginJob:
+        """Job of the music's rate, tags and cover."""
+        return OriginJob(uri=self.music.uri, sha256=self.music.sha256)
+
+    @property
+    def comment(self) -> str:
+        """Comment in the audio file's tags."""
+        ambiences = [part.uri for part, _ in parts_of(self.ambience)]
+        return comment_on(ambiences, self.music.uri, self.strength)
+
     @cached_property
     def audio(self) -> ResultKey:
-        """Key of the audio file, which covers the transfer, the strength and the file's format."""
+        """Key of the audio file.
+
+        It covers the transfer, the strength, the file's format, and the names in its comment. The
+        music's rate, tags and cover follow from its content, which the transfer covers.
+        """
         key = artefact_key(
             "audio",
             f"{ALGORITHM_VERSION}.{_AUDIO_VERSION}",
-            {"strength": self.strength, "output": parameters(self.output)},
+            {
+                "strength": self.strength,
+                "output": parameters(self.output),
+                "comment": self.comment,
+            },
             [self.transfer.key],
         )
         return ResultKey("audio", key)

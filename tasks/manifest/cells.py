@@ -7,11 +7,12 @@ an ambience give its weight: ``rain.wav*2 + wind.wav``.
 import math
 import os
 import re
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from nst_core.errors import NSTError
-from tasks.storage.uris import is_remote, join, local
+from tasks.storage.uris import is_absent_here, is_remote, join, local
 
 SEPARATOR = " + "
 _MOST_AMBIENCES = 8
@@ -39,6 +40,15 @@ def unsafe(cell: str) -> str | None:
     if cell.startswith("~"):
         return "starts with ~, which is not expanded; write the full path"
     return "contains .., which may lead out of the folder" if ".." in cell.split("/") else None
+
+
+def forms(path: str) -> tuple[str, ...]:
+    """Return a path and its two Unicode forms.
+
+    A Mac stores an accent as a character of its own, other systems as a part of the letter. The
+    two look the same, but are different names on a disk.
+    """
+    return path, unicodedata.normalize("NFC", path), unicodedata.normalize("NFD", path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +144,10 @@ class InputRoots:
             rule = f"{scheme}:// is not supported; give a path or an s3:// URI"
         if rule:
             raise CellError(rule, code="unsafe_path")
-        place = cell if separator or cell.startswith("/") else join(self.base, cell)
+        place = self._place(cell)
+        if not cell.isascii() and not place.startswith("s3://"):
+            found = (self._place(form) for form in forms(cell))
+            place = next((each for each in found if not is_absent_here(each)), place)
         allowed = self.prefixes if place.startswith("s3://") else self.folders
         if not place.startswith("s3://"):
             place = os.path.realpath(local(place))
@@ -145,3 +158,7 @@ class InputRoots:
                 code="outside_root",
             )
         return place
+
+    def _place(self, cell: str) -> str:
+        is_whole = "://" in cell or cell.startswith("/")
+        return cell if is_whole else join(self.base, cell)

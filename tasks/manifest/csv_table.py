@@ -1,19 +1,30 @@
 """Turn the bytes of a CSV file into a checked header and rows of cells."""
 
-import csv
-import difflib
-import io
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
+from typing import NamedTuple
 
-from tasks.manifest.file_kinds import NOT_A_MANIFEST, kind_of_file
+from tasks.manifest.csv_form import CsvForm, read_form, rows_of
 from tasks.manifest.problems import ManifestError, RowProblem, refusal
-from tasks.manifest.row import COLUMNS
+from tasks.manifest.rules import unknown_column
 from tasks.storage.credentials import RULE, holds_login
 
+MAX_BYTES = 200 << 20
+MAX_COLUMNS = 200
+MAX_ROWS = 1_000_000
 
-def read_table(data: bytes, source: str = "") -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
+
+class Table(NamedTuple):
+    """Table of a CSV file: columns, pairs of a row's first line and its cells, and its form."""
+
+    columns: list[str]
+    rows: Iterator[tuple[int, list[str]]]
+    form: CsvForm
+
+
+def read_table(data: bytes, source: str = "") -> Table:
     """Return the columns, and an iterator over the rows that are not blank.
 
     Parameters
@@ -23,25 +34,31 @@ def read_table(data: bytes, source: str = "") -> tuple[list[str], Iterator[tuple
     source
         Name of the file in messages.
 
-    Returns
-    -------
-    Columns; pairs of the line that a row starts on and the row's cells.
-
     Raises
     ------
     ManifestError
-        ``not_csv``, ``wrong_encoding``, ``empty``, ``wrong_separator``, or a column is
-        missing, unknown or duplicate. ``not_csv`` may be raised later, by the iterator.
+        ``not_csv``, ``wrong_encoding``, ``empty``, ``wrong_separator``, ``too_big``,
+        ``too_many_columns``, or a column is missing, unknown or duplicate. ``not_csv`` and
+        ``too_many_rows`` may be raised later, by the iterator.
     """
     with _named(source):
-        _check_text(data)
-        rows = _rows(data)
+        check_size(len(data))
+        form = read_form(data)
+        rows = rows_of(data, form)
         first = list(islice(rows, 2))
         if len(first) < 2:
             message = "has no rows; it needs a header with ambience and music, and one row"
             raise ManifestError(message, code="empty")
         (_, header), row = first
-        return _columns(header), _lines(row, rows, source)
+        return Table(_columns(header), _lines(row, rows, source), form)
+
+
+def check_size(n_bytes: int) -> None:
+    """Refuse a file that is too big; raise ManifestError ``too_big``."""
+    if n_bytes > MAX_BYTES:
+        size, most = n_bytes >> 20, MAX_BYTES >> 20
+        message = f"has {size} MiB, at most {most} MiB are read; split it into several manifests"
+        raise ManifestError(message, code="too_big")
 
 
 def _lines(
@@ -49,7 +66,11 @@ def _lines(
 ) -> Iterator[tuple[int, list[str]]]:
     with _named(source):
         yield first
-        yield from rows
+        for number, row in enumerate(rows, start=2):
+            if number > MAX_ROWS:
+                message = f"has more than {MAX_ROWS} rows; split it into several manifests"
+                raise ManifestError(message, code="too_many_rows")
+            yield row
 
 
 @contextmanager
@@ -63,46 +84,13 @@ def _named(source: str) -> Iterator[None]:
         raise ManifestError(f"{source or 'the manifest'}: {error}", code=error.code) from error
 
 
-def _check_text(data: bytes) -> None:
-    advice = "save it as CSV UTF-8"
-    if kind := kind_of_file(data):
-        raise ManifestError(f"is {kind.name}; {kind.way_out}", code="not_csv")
-    beginning = data[:200]
-    has_mark = data.startswith((b"\xff\xfe", b"\xfe\xff"))
-    if has_mark or max(beginning[::2].count(0), beginning[1::2].count(0)) > len(beginning) / 3:
-        raise ManifestError(f"is encoded in UTF-16; {advice}", code="wrong_encoding")
-    if b"\0" in beginning.partition(b"\n")[0]:
-        message = f"is not text: {len(data)} bytes of another format; {NOT_A_MANIFEST}"
-        raise ManifestError(message, code="not_csv")
-    try:
-        data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        byte = f"line {line} contains the byte 0x{data[error.start]:02X}"
-        message = f"{byte}, which is not UTF-8 but likely Windows-1252 (Latin-1); {advice}"
-        raise ManifestError(message, code="wrong_encoding") from error
-
-
-def _rows(data: bytes) -> Iterator[tuple[int, list[str]]]:
-    """Yield the rows that are not blank, each with the line it starts on."""
-    text = io.TextIOWrapper(io.BytesIO(data), "utf-8-sig", newline="")
-    reader, line = csv.reader(text, strict=True), 1
-    try:
-        for cells in reader:
-            if any(cell.strip() for cell in cells):
-                yield line, cells
-            line = reader.line_num + 1
-    except csv.Error as error:
-        message = f"line {line}: {error}; close every quote, and double those inside a cell"
-        raise ManifestError(message, code="not_csv") from error
-
-
 def _columns(header: Sequence[str]) -> list[str]:
     columns = [cell.strip().lower() for cell in header]
-    for separator, name in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
-        if len(columns) == 1 and separator in columns[0]:
-            message = f"line 1 is separated by {name}; separate the columns by commas"
-            raise ManifestError(message, code="wrong_separator")
+    while columns and not columns[-1]:
+        columns.pop()  # spreadsheets save empty columns that once had a cell
+    if len(columns) > MAX_COLUMNS:
+        message = f"line 1 has {len(columns)} columns, at most {MAX_COLUMNS} are read; remove some"
+        raise ManifestError(message, code="too_many_columns")
     problems = [*_unknown(columns), *_missing(columns)]
     if problems:
         raise refusal(problems)
@@ -110,18 +98,16 @@ def _columns(header: Sequence[str]) -> list[str]:
 
 
 def _unknown(columns: Sequence[str]) -> Iterator[RowProblem]:
+    seen: Counter[str] = Counter()
     for number, name in enumerate(columns, start=1):
+        seen[name] += 1
         if holds_login(name):
             yield RowProblem(1, "", f"number {number}", "", RULE, "login_in_place")
-        elif columns.index(name) < number - 1:
+        elif seen[name] > 1:
             yield RowProblem(1, "", name, "", "appears twice in the header", "duplicate_column")
-        elif name not in COLUMNS and name not in {"note", "tags"} and name[:2] != "x_":
-            close = difflib.get_close_matches(name, COLUMNS, n=1)
-            way_out = f'did you mean "{close[0]}"?' if close else "your own must start with x_"
+        elif rule := unknown_column(name):
             shown = name or f"number {number}, without a name"
-            yield RowProblem(
-                1, "", shown, "", f"is not a known column; {way_out}", "unknown_column"
-            )
+            yield RowProblem(1, "", shown, "", rule, "unknown_column")
 
 
 def _missing(columns: Sequence[str]) -> Iterator[RowProblem]:

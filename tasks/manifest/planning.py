@@ -1,4 +1,4 @@
-"""Plan a manifest that pairs every ambience, or blend of ambiences, with every music."""
+"""Plan a manifest that pairs every ambience, or blend, with every music and every setting."""
 
 import csv
 import functools
@@ -12,12 +12,26 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TextIO
 
-from nst_core.classifier.genres import SOUND_SUFFIXES
+from nst_core.classifier.sound_files import SOUND_SUFFIXES, files_below, is_sound
 from nst_core.config import AudioFormat, OutputConfig
-from tasks.manifest.cells import SEPARATOR, Ambiences, CellError, read_ambiences, split_ambiences
+from tasks.manifest.cells import (
+    SEPARATOR,
+    Ambiences,
+    CellError,
+    forms,
+    read_ambiences,
+    split_ambiences,
+    unsafe,
+)
 from tasks.manifest.problems import ManifestError
 from tasks.manifest.row import COLUMNS, ManifestRow
+from tasks.manifest.settings import Settings, variants
 from tasks.storage.credentials import refuse_login
+
+_NO_SETTINGS: Settings = {}
+_LONGEST_STEM = 92
+"""Length of an id without the number that makes it unique."""
+_MOST_NAMED = 10
 
 
 def plan_rows(
@@ -25,23 +39,54 @@ def plan_rows(
     musics: Sequence[str],
     *,
     default_format: AudioFormat = OutputConfig.format,
+    settings: Settings = _NO_SETTINGS,
 ) -> list[ManifestRow]:
     """Return a row for every pair of an ambience and a music, with unique ids.
 
+    Parameters
+    ----------
+    settings
+        Values of further columns. Each combination of them is a row of its own; the id ends with
+        the values of the columns that have several.
+
     Raises
     ------
+    ConfigError
+        As for `tasks.manifest.settings.variants`.
     ManifestError
-        A manifest cannot express the ambience: its cell would name another one.
+        ``bad_name``: a manifest cannot name a file, or its cell would name another blend.
     """
+    check_names([*(place for each in ambiences for place in each.places), *musics])
     for ambience in ambiences:
         _check_cell(ambience)
     taken: set[str] = set()
     rows = []
-    for line, (ambience, music) in enumerate(itertools.product(ambiences, musics), start=2):
-        name = _unique(default_id(str(ambience), music), taken)
-        output = f"{name}.{default_format}"
-        rows.append(ManifestRow(line=line, id=name, ambience=ambience, music=music, output=output))
+    each_row = itertools.product(ambiences, musics, variants(settings))
+    for line, (ambience, music, variant) in enumerate(each_row, start=2):
+        stem = default_id(str(ambience), music)[: _LONGEST_STEM - len(variant.suffix)]
+        name = _unique(stem + variant.suffix, taken)
+        output = f"{name}.{variant.cells.get('format', default_format)}"
+        given = {"line": line, "id": name, "ambience": ambience, "music": music, "output": output}
+        rows.append(ManifestRow(**given, **variant.cells))
     return rows
+
+
+def check_names(paths: Iterable[str]) -> None:
+    """Refuse files that no cell of a manifest can name; raise ManifestError ``bad_name``."""
+    bad = {path: rule for path in paths if (rule := _broken_name(path))}
+    if bad:
+        shown = [f"{path!a} {rule}" for path, rule in itertools.islice(bad.items(), _MOST_NAMED)]
+        more = [f"and {len(bad) - _MOST_NAMED} more"] if len(bad) > _MOST_NAMED else []
+        message = "; ".join(["a manifest cannot name these files, rename them", *shown, *more])
+        raise ManifestError(message, code="bad_name")
+
+
+def _broken_name(path: str) -> str | None:
+    if path != path.strip():
+        return "begins or ends with a space"
+    if not path.isascii() and path.encode(errors="replace").decode() != path:
+        return "is not UTF-8"
+    return unsafe(path)
 
 
 def _check_cell(ambience: Ambiences) -> None:
@@ -77,7 +122,8 @@ def expand_ambiences(patterns: Iterable[str], *, absolutely: bool = False) -> li
     for pattern in patterns:
         refuse_login("a pattern", pattern)
         # A single ambience has no weight: the star belongs to the pattern.
-        parts = split_ambiences(pattern) if SEPARATOR in pattern else [(pattern, 1.0)]
+        is_blend = SEPARATOR in pattern and not Path(pattern).exists()
+        parts = split_ambiences(pattern) if is_blend else [(pattern, 1.0)]
         weights = tuple(weight for _, weight in parts)
         matches = (expand_globs([part], absolutely=absolutely) for part, _ in parts)
         choices = itertools.product(*matches)
@@ -101,18 +147,24 @@ def expand_globs(patterns: Iterable[str], *, absolutely: bool = False) -> list[s
     for pattern in patterns:
         refuse_login("a pattern", pattern)
         paths = _matches(pattern)
-        if absolutely:
-            paths = [path.absolute() for path in paths]
-        found.update(dict.fromkeys(path.as_posix() for path in paths))
+        found.update(dict.fromkeys(_as_cell(path, absolutely=absolutely) for path in paths))
     return list(found)
 
 
+def _as_cell(path: Path, *, absolutely: bool) -> str:
+    """Return a path as a manifest may name it: without ``..``, and without ``~`` at its start."""
+    if ".." in path.parts:
+        return (path.parent.resolve() / path.name).as_posix()
+    text = (path.absolute() if absolutely else path).as_posix()
+    return f"./{text}" if text.startswith("~") else text
+
+
 def _matches(pattern: str) -> list[Path]:
-    path = Path(pattern)
-    if path.is_file():
-        return [path]
-    if path.is_dir():
-        return _sounds_in(path)
+    for path in map(Path, forms(pattern)):
+        if path.is_file():
+            return [path]
+        if path.is_dir():
+            return _sounds_in(path)
     # Path.glob accepts no absolute pattern.
     matches = sorted(filter(os.path.isfile, glob.iglob(pattern, recursive=True)))  # noqa: PTH207
     if not matches:
@@ -125,8 +177,7 @@ def _matches(pattern: str) -> list[Path]:
 
 def _sounds_in(folder: Path) -> list[Path]:
     """Return the sound files of a folder and of the folders in it."""
-    named = (path for path in folder.rglob("*") if path.suffix.lower() in SOUND_SUFFIXES)
-    sounds = sorted(path for path in named if path.is_file())
+    sounds = sorted(path for path in files_below(folder) if is_sound(path))
     if not sounds:
         raise ManifestError(
             f'folder "{folder}" contains no {", ".join(SOUND_SUFFIXES)} file', code="no_match"

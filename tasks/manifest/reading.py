@@ -15,31 +15,22 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 from nst_core.config import AudioFormat, OutputConfig
 from nst_core.errors import ConfigError
-from tasks.manifest.cells import CellError, InputRoots
-from tasks.manifest.csv_table import read_table
+from tasks.manifest.cells import InputRoots
+from tasks.manifest.csv_table import MAX_BYTES, check_size, read_table
+from tasks.manifest.decimals import Decimals
 from tasks.manifest.planning import default_id
 from tasks.manifest.problems import ManifestError, RowProblem, refusal
 from tasks.manifest.row import COLUMNS, FORMATS, ROW, ManifestRow, suffix_of
+from tasks.manifest.rules import broken_rule
 from tasks.storage.credentials import RULE, holds_login, refuse_login, scrub
 from tasks.storage.errors import StorageError
-from tasks.storage.files import read_bytes
+from tasks.storage.files import describe, read_bytes
 from tasks.storage.uris import is_remote, local, local_text
 
 _KNOWN = frozenset(COLUMNS)
-_RULES = {
-    "missing": "must be given",
-    "float_parsing": "must be a number",
-    "finite_number": "must be a finite number",
-    "int_parsing": "must be a whole number",
-    "int_parsing_size": "must be a whole number with fewer digits",
-    "literal_error": "must be {expected}",
-    "greater_than_equal": "must be {ge:g} or more",
-}
-"""Our message for each type of pydantic error that a cell can cause."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +41,8 @@ class Manifest:
     problems: tuple[RowProblem, ...]
     sha256: str
     source: str = ""
+    notes: tuple[str, ...] = ()
+    """What was recognised in a file that is not UTF-8 with commas, for people."""
 
     def raise_problems(self) -> None:
         """Raise ManifestError if there is a problem; its message lists the first hundred."""
@@ -90,16 +83,24 @@ def read_manifest(
     if not input_roots:
         raise ValueError("a manifest given as bytes has no folder; name an input root")
     name = "" if isinstance(source, bytes) else str(source)
-    columns, lines = read_table(data, name)
-    reader = _RowReader(columns, InputRoots(input_roots), default_format)
-    rows = tuple(row for line, cells in lines if (row := reader.read(line, cells)))
-    return Manifest(rows, tuple(reader.problems), hashlib.sha256(data).hexdigest(), name)
+    table = read_table(data, name)
+    decimals = Decimals(table.form.separator)
+    reader = _RowReader(table.columns, InputRoots(input_roots), default_format, decimals)
+    rows = tuple(row for line, cells in table.rows if (row := reader.read(line, cells)))
+    words = table.form.in_words(decimal_commas=decimals.were_found)
+    notes = () if table.form.is_usual else (f"{name or 'the manifest'} is {words}",)
+    sha256 = hashlib.sha256(data).hexdigest()
+    return Manifest(rows, tuple(reader.problems), sha256, name, notes)
 
 
 def _manifest_bytes(source: str) -> bytes:
     refuse_login("the manifest's path", source)
     try:
+        if (known := describe(source)) and known.size > MAX_BYTES:
+            check_size(known.size)  # before it is read into memory
         return read_bytes(source)
+    except ManifestError as error:
+        raise ManifestError(f"{source}: {error}", code=error.code) from None
     except StorageError as error:
         if error.code == "not_found":
             message = f"manifest {source} does not exist; `amnst plan` writes one"
@@ -125,24 +126,18 @@ def check_input_roots(input_roots: Iterable[str]) -> None:
             raise ConfigError(message, code="no_input_root")
 
 
-def missing_inputs(rows: Iterable[ManifestRow]) -> list[RowProblem]:
-    """Return a problem for each local input that does not exist; do not look into buckets."""
-    return [
-        RowProblem(row.line, row.id, column, uri, "does not exist", "not_found")
-        for row in rows
-        for column, uris in (("ambience", row.ambience.places), ("music", (row.music,)))
-        for uri in uris
-        if not is_remote(uri) and not local(uri).is_file()
-    ]
-
-
 class _RowReader:
     """Reader that checks row after row and remembers the ids and outputs seen so far."""
 
     def __init__(
-        self, columns: Sequence[str], inputs: InputRoots, default_format: AudioFormat
+        self,
+        columns: Sequence[str],
+        inputs: InputRoots,
+        default_format: AudioFormat,
+        decimals: Decimals,
     ) -> None:
         self.columns = columns
+        self.decimals = decimals
         self.inputs = inputs
         self.default_format = default_format
         self.problems: list[RowProblem] = []
@@ -153,7 +148,9 @@ class _RowReader:
         """Return the row, or None if it has a problem, which is then in `problems`."""
         if self._refuse_logins(line, cells):
             return None
-        given = {name: cell.strip() for name, cell in zip(self.columns, cells, strict=False)}
+        # Spreadsheets leave out the separators after a row's last cell.
+        filled = zip_longest(self.columns, cells[: len(self.columns)], fillvalue="")
+        given = {name: cell.strip() for name, cell in filled}
         values: dict[str, Any] = {n: cell for n, cell in given.items() if cell and n in _KNOWN}
         values["line"] = line
         if extra := {name: scrub(cell) for name, cell in given.items() if name not in _KNOWN}:
@@ -162,13 +159,14 @@ class _RowReader:
             inputs = (scrub(given.get(name, "")) for name in ("ambience", "music"))
             values["id"] = default_id(*inputs)
         before = len(self.problems)
-        if len(cells) != len(self.columns):
+        if any(map(str.strip, cells[len(self.columns) :])):
             rule = f"has {len(cells)} cells, but the header has {len(self.columns)}"
             # We do not know which cell belongs to which column.
             known = {"line": line, "id": values["id"]}
             self._report(known, "", f"{rule}; quote cells that contain a comma", "row_length")
             return None
         self._claim(values, "id", self.ids)
+        self.decimals.replace_commas(values)
         row = self._validate(values | self._completed(values), own=values.keys())
         if row and len(self.problems) == before:
             self._claim(values | {"output": row.output}, "output", self.outputs)
@@ -216,20 +214,11 @@ class _RowReader:
         except ValidationError as error:
             for item in error.errors(include_url=False):
                 column = str(item["loc"][0]) if item["loc"] else ""
-                rule, code = _broken_rule(item)
+                rule, code = broken_rule(item)
                 # An output that we named ourselves is bad only if its id or format is bad.
                 if column != "output" or column in own:
                     self._report(values, column, rule, code)
             return None
-
-
-def _broken_rule(error: ErrorDetails) -> tuple[str, str]:
-    """Return the rule that a cell breaks, and the error code, from pydantic's report."""
-    context = error.get("ctx", {})
-    if isinstance(cell_error := context.get("error"), CellError):
-        return cell_error.rule, cell_error.code
-    rule = _RULES.get(error["type"], "is not a value that this column accepts")
-    return rule.format_map(context), "bad_value"
 
 
 def _folder(source: str) -> str:

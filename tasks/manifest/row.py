@@ -4,13 +4,14 @@ import dataclasses
 import os
 import re
 from collections.abc import Callable
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, get_args, get_type_hints
 
 from pydantic import (
     AfterValidator,
     BeforeValidator,
     ConfigDict,
     Field,
+    SkipValidation,
     TypeAdapter,
     ValidationInfo,
     field_validator,
@@ -19,13 +20,18 @@ from pydantic import (
 from pydantic.dataclasses import dataclass
 
 from nst_core.config import (
+    CONTROLS,
+    DEFAULT_PRESET,
     AudioFormat,
     AudioLimits,
+    CarrierConfig,
     OutputConfig,
     Start,
+    Strength,
     TransferConfig,
     check_strength,
     preset,
+    read_strength,
 )
 from nst_core.errors import ConfigError
 from tasks.manifest.cells import Ambiences, CellError, InputRoots, read_ambiences, unsafe
@@ -39,6 +45,7 @@ _TRANSFER = {
     "style_weight": "style_weight",
     "learning_rate": "learning_rate",
     "seed": "seed",
+    **{name: name for name in CONTROLS},
 }
 _OUTPUT = ("format", "subtype", "sample_rate", "loudness_lufs")
 _NO_EXTRA: dict[str, str] = {}
@@ -95,13 +102,21 @@ class ManifestRow:
     """Path relative to the output folder, with ``/`` between its parts."""
     enabled: Annotated[bool, BeforeValidator(_true_or_false)] = True
     preset: str | None = None
-    strength: Annotated[float | None, _passing(check_strength)] = None
+    strength: Annotated[
+        Strength | None, SkipValidation, BeforeValidator(read_strength), _passing(check_strength)
+    ] = None
     start: Start | None = None
     iterations: Annotated[int | None, _within(TransferConfig, "n_iterations")] = None
     content_weight: Annotated[float | None, _within(TransferConfig, "content_weight")] = None
     style_weight: Annotated[float | None, _within(TransferConfig, "style_weight")] = None
     learning_rate: Annotated[float | None, _within(TransferConfig, "learning_rate")] = None
     seed: Annotated[int | None, _within(TransferConfig, "seed")] = None
+    excitation: Annotated[float | None, _within(CarrierConfig, "excitation")] = None
+    timbre: Annotated[float | None, _within(CarrierConfig, "timbre")] = None
+    grain: Annotated[float | None, _within(CarrierConfig, "grain")] = None
+    attack: Annotated[float | None, _within(CarrierConfig, "attack")] = None
+    swell: Annotated[float | None, _within(CarrierConfig, "swell")] = None
+    wet: Annotated[float | None, _within(TransferConfig, "wet")] = None
     start_s: float = Field(default=0.0, ge=0.0)
     duration_s: float | None = Field(default=None, ge=AudioLimits.min_duration_s)
     sample_rate: Annotated[int | None, _within(OutputConfig, "sample_rate")] = None
@@ -113,7 +128,7 @@ class ManifestRow:
 
     @property
     def transfer_overrides(self) -> dict[str, Any]:
-        """The row's own `nst_core.config.TransferConfig` fields."""
+        """The row's own `nst_core.config.TransferConfig` and `CarrierConfig` fields."""
         values = {field: getattr(self, column) for column, field in _TRANSFER.items()}
         return {field: value for field, value in values.items() if value is not None}
 
@@ -189,7 +204,7 @@ class ManifestRow:
     def _together(self) -> "ManifestRow":
         try:
             if len(self.transfer_overrides) > 1:
-                TransferConfig(**self.transfer_overrides)
+                preset(DEFAULT_PRESET, **self.transfer_overrides)
         except ConfigError as error:
             raise CellError(error.rule, code="bad_value") from error
         return self
@@ -198,6 +213,9 @@ class ManifestRow:
 COLUMNS = tuple(
     each.name for each in dataclasses.fields(ManifestRow) if each.name not in {"line", "extra"}
 )
+_TYPES = get_type_hints(ManifestRow)
+DECIMALS = frozenset(name for name in COLUMNS if float in (_TYPES[name], *get_args(_TYPES[name])))
+"""Columns of numbers that may have decimals."""
 ROW = TypeAdapter(ManifestRow)
 """Check of a row's cells; its context is an `InputRoots`."""
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from textwrap import shorten
 from typing import Any, Literal
 
+from nst_core.config import Strength, StrengthCurve, controls
 from nst_core.errors import NSTError
 from tasks.finished import Finished
 from tasks.jobs.pair import PairJob, parts_of
@@ -154,11 +155,12 @@ def _facts(
     figures = dict(audio.meta)
     return {
         **_given(row),
-        "strength": job.strength,
+        **_strength(job.strength, figures),
         "preset": job.preset,
         "start": job.config.start,
         "iterations": job.config.n_iterations,
         "seed": job.config.seed,
+        **controls(job.config),
         "start_s": job.music.start_s,
         **{name: value for name, value in figures.items() if name != "seconds"},
         **{name: value for name, value in neural.items() if name != "seconds"},
@@ -171,6 +173,13 @@ def _facts(
         "worker": f"{socket.gethostname()}:{os.getpid()}",
         "ended_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
     }
+
+
+def _strength(strength: Strength, figures: Mapping[str, Any]) -> dict[str, Any]:
+    if not isinstance(strength, str):
+        return {"strength": strength}
+    mean = StrengthCurve.of(strength).mean(figures["duration_s"])
+    return {"strength": round(mean, 4), "strength_over_time": strength}
 
 
 def _short_db(asked_lufs: float | None, figures: Mapping[str, Any]) -> float:

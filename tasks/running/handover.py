@@ -10,16 +10,17 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from threading import Lock
 
+from nst_core.config import Strength
 from nst_core.streaming.arrays import Sliceable
 
 KEPT = 4
 """Number of pairs whose carriers are kept; the oldest is dropped first."""
 
-_carriers: OrderedDict[tuple[str, float], Mapping[float, Sliceable]] = OrderedDict()
+_carriers: OrderedDict[tuple[str, Strength], Mapping[Strength, Sliceable]] = OrderedDict()
 _lock = Lock()
 
 
-def keep(transfer_key: str, strength: float, carriers: Mapping[float, Sliceable]) -> None:
+def keep(transfer_key: str, strength: Strength, carriers: Mapping[Strength, Sliceable]) -> None:
     """Keep the carriers that a transfer made for a pair at a strength."""
     with _lock:
         _carriers[transfer_key, strength] = carriers
@@ -27,12 +28,12 @@ def keep(transfer_key: str, strength: float, carriers: Mapping[float, Sliceable]
             _carriers.popitem(last=False)
 
 
-def taken(transfer_key: str, strength: float) -> Mapping[float, Sliceable]:
+def taken(transfer_key: str, strength: Strength) -> Mapping[Strength, Sliceable]:
     """Return the carriers and forget them; empty if there are none."""
     with _lock:
         return _carriers.pop((transfer_key, strength), {})
 
 
-def forget(transfer_key: str, strength: float) -> None:
+def forget(transfer_key: str, strength: Strength) -> None:
     """Drop the carriers, if they are still kept."""
     taken(transfer_key, strength)

@@ -31,13 +31,16 @@ def main() -> None:
     )
     parser.add_argument("--data", type=Path, default=SHARED, help="real recordings")
     parser.add_argument("--output", type=Path, default=Path("build/benchmarks"))
+    parser.add_argument("--pairs", type=int, help="only so many pairs of `sound`: a quick look")
     arguments = parser.parse_args()
     if not arguments.data.is_dir():
         sys.exit(f"the benchmarks need real recordings; {arguments.data} is not there")
     arguments.output.mkdir(parents=True, exist_ok=True)
     for name in arguments.names or NAMES:
         print(f"\n== {name} ==", flush=True)
-        figures = importlib.import_module(f"tests.benchmarks.bench_{name}").run(arguments.data)
+        fewer = {"n_pairs": arguments.pairs} if name == "sound" and arguments.pairs else {}
+        bench = importlib.import_module(f"tests.benchmarks.bench_{name}")
+        figures = bench.run(arguments.data, **fewer)
         record = {
             "date": datetime.now(UTC).date().isoformat(),
             "machine": f"{platform.machine()}, Python {platform.python_version()}",

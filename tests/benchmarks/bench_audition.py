@@ -16,7 +16,8 @@ from nst_core.metrics.scores import high_share
 from nst_core.runtime.tensorflow_setup import setup_tensorflow
 from nst_core.spectral.stft import power_spectrogram
 from nst_core.transfer.end_to_end import transfer_style
-from tests.benchmarks.bench_sound import SR, STRENGTHS, load_pair
+from tests.benchmarks.bench_sound import STRENGTHS
+from tests.benchmarks.pairs import SR, load_pair
 
 N_THREADS = 2
 PAIRS = (

@@ -1,4 +1,4 @@
-"""Large catalogues: 100,000 rows planned, one shard opened, 10,000 finished rows recognised."""
+"""Large catalogues: rows planned, a shard opened, rows checked, finished rows recognised."""
 
 import json
 import os
@@ -7,7 +7,11 @@ import sys
 import tempfile
 from pathlib import Path
 
+import numpy as np
+import soundfile as sf
+
 N_PLANNED, N_FINISHED, N_SMALL = 100_000, 10_000, 2_000
+N_CHECKED, N_SOUNDS = 10_000, 300
 
 PLAN = """
 import json, resource, sys, time
@@ -47,6 +51,24 @@ batch = _opened(Shard.model_validate_json(Path(sys.argv[1]).read_text()), Settin
 print(json.dumps({
     "rows": len(batch.rows), "seconds": time.perf_counter() - started,
     "peak_mb": peak_mb(), "more_mb": peak_mb() - before,
+}))
+"""
+
+CHECK = """
+import json, os, resource, sys, time
+from flows.cli.app import main
+
+started = time.perf_counter()
+try:
+    main(["check", sys.argv[1], "--output", sys.argv[2]])
+except SystemExit as end:
+    assert not end.code, end.code
+from nst_core.decoding.isolation import end_decoders
+end_decoders()
+used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+print(json.dumps({
+    "seconds": time.perf_counter() - started,
+    "cpu_seconds": sum(each.ru_utime + each.ru_stime for each in used),
 }))
 """
 
@@ -114,6 +136,12 @@ def run(data: Path) -> dict:
             f"{shard['more_mb']:.0f} MB beyond the process's {shard['peak_mb']:.0f} MB",
             flush=True,
         )
+        check = _run(folder, CHECK, _sounds(folder / "sounds"), folder / "out")
+        print(
+            f"{N_CHECKED:,} rows of {N_SOUNDS} sounds checked with their headers in "
+            f"{check['seconds']:.1f} s, {check['cpu_seconds']:.1f} of CPU",
+            flush=True,
+        )
         for number in range(int(N_FINISHED**0.5) + 1):
             (folder / f"{number}.wav").write_bytes(b"%d" % number)
         finished = _manifest(folder / "finished.csv", N_FINISHED, "{}.wav")
@@ -129,7 +157,24 @@ def run(data: Path) -> dict:
             f"peak {again['peak_mb']:.0f} MB, which grows by {growth:.0f} bytes a row from "
             f"{N_SMALL:,} rows on"
         )
-    return {"plan": plan, "shard": shard, "finished": again}
+    return {"plan": plan, "shard": shard, "check": check, "finished": again}
+
+
+def _sounds(folder: Path) -> Path:
+    """Write sounds of a minute in three formats, and a manifest that pairs them."""
+    folder.mkdir()
+    y = 0.1 * np.random.default_rng(0).standard_normal((60 * 22_050, 2))
+    names = [f"{number}.{('wav', 'flac', 'mp3')[number % 3]}" for number in range(N_SOUNDS)]
+    for first in names[:3]:
+        sf.write(folder / first, y, 22_050)
+    for number, name in enumerate(names[3:], start=3):
+        os.link(folder / names[number % 3], folder / name)
+    rows = (
+        f"row-{n:05d},{names[n % 100]},{names[(n + n // 100) % N_SOUNDS]}\n"
+        for n in range(N_CHECKED)
+    )
+    (folder / "manifest.csv").write_text("id,ambience,music\n" + "".join(rows), "utf-8")
+    return folder / "manifest.csv"
 
 
 def _manifest(path: Path, n_rows: int, music: str, *, stop: int | None = None) -> Path:

@@ -19,9 +19,9 @@ from nst_core.spectral.mel import compress, power_mel
 from nst_core.transfer.analysis import analyse
 from nst_core.transfer.end_to_end import transfer_style
 from nst_core.transfer.looping import loop_to_length
-from tests.benchmarks.bench_sound import SR, load_pair
 from tests.benchmarks.bench_transfer import flops_per_iteration
 from tests.benchmarks.machine import best, peak_gflops
+from tests.benchmarks.pairs import SR, load_pair
 
 N_THREADS = 2
 SEGMENT_FRAMES = 259

@@ -1,4 +1,4 @@
-"""Two peers that a transfer is compared with; the cheats are in `tests.cheats`.
+"""Two peers of a transfer; the cheats are in `nst_core.metrics.controls` and `tests.cheats`.
 
 Each takes and returns waveforms of shape (n_samples,), float32, at RMS 0.1.
 """

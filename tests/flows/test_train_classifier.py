@@ -179,7 +179,7 @@ def test_train_prints_where_the_weights_are(amnst_train, tracks, tmp_path):
     assert "per track" in err
     assert "2 tracks)" in err
     assert "skipped: " in err
-    assert "ignored, because the suffix is not that of a sound file: 2 .mid, 1 .pdf" in err
+    assert "passed over, because they are not tracks of a genre: 2 .mid, 1 .pdf" in err
 
 
 @pytest.mark.parametrize(

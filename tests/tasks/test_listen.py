@@ -59,7 +59,9 @@ def test_previews_are_where_the_page_looks_for_them(rendered: Workspace, listed:
 
 def test_inputs_that_no_browser_plays_get_previews(rendered: Workspace, listed: PairJob) -> None:
     tta = dataclasses.replace(listed.music, uri="/in/tune.tta")
-    share_pair(dataclasses.replace(listed, music=tta), rendered)
+    job = dataclasses.replace(listed, music=tta)
+    invert_pair(job, rendered)  # its comment names the file
+    share_pair(job, rendered)
     assert len([name for name in shared(listed) if name.endswith(".mp3")]) == 1
 
 
@@ -67,6 +69,7 @@ def test_nothing_is_shared_twice_or_without_need(rendered: Workspace, listed: Pa
     none = dataclasses.replace(
         listed, listen="none", music=dataclasses.replace(listed.music, uri="")
     )
+    invert_pair(none, rendered)
     share_pair(none, rendered)
     before = {name: (Path(listed.output_folder) / name).stat().st_mtime_ns for name in shared(none)}
     assert len(before) == 1, "the picture"

@@ -153,7 +153,7 @@ def test_on_s3_a_pair_has_the_same_bytes_and_the_same_keys(
     found = identify_inputs([job.uri for job in inputs], workspace.scratch)
     assert found == {job.uri: job.sha256 for job in inputs}
     published = render(on_s3, workspace)
-    assert made() == ["mels", "mels", "transfer", "picture", "audio"]
+    assert made() == ["origin", "mels", "mels", "transfer", "picture", "audio"]
     assert read_bytes(on_s3.output_uri) == Path(pair.output_uri).read_bytes()
     assert published == Published(on_s3.output_uri, published.sha256, published.size)
     assert on_s3.audio.key == pair.audio.key

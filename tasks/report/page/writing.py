@@ -1,21 +1,14 @@
 """Write the listening page from a report and the files that the renders have shared."""
 
-import base64
-import hashlib
-import json
 from collections import Counter
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from functools import cache
-from importlib.resources import files
 from pathlib import PurePosixPath
-from typing import Any
 
 import pyarrow as pa
-from jinja2 import Environment, PackageLoader
-from markupsafe import Markup
 
 from tasks.jobs.listen import Inputs
+from tasks.report.html import Part, one_file_page
 from tasks.report.page.data import Parts, Row, by_column, page_rows
 from tasks.report.page.places import FOLDER, PAGE
 from tasks.report.results import RowResult
@@ -24,6 +17,7 @@ from tasks.running.workspace import Workspace
 from tasks.storage.files import list_files, publish
 from tasks.storage.uris import absolute, join
 
+_PACKAGE = "tasks.report.page"
 _SCRIPTS = (
     "elements.js",
     "rows.js",
@@ -34,13 +28,6 @@ _SCRIPTS = (
     "page.js",
 )
 _STYLES = ("page.css", "table.css", "player.css")
-_POLICY = (
-    "default-src 'none'; script-src 'sha256-{script}'; style-src 'sha256-{style}'; "
-    "img-src 'self' file: data:; media-src 'self' file: blob:; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'"
-)
-"""Only this page's own script and style run. A browser may not count other files of a local
-folder as 'self'."""
 
 
 def write_report_and_page(
@@ -119,38 +106,11 @@ def render_page(
         "written_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "columns": by_column(rows),
     }
-    script, style = _joined(_SCRIPTS), _joined(_STYLES)
-    page: str = _template().render(
+    return one_file_page(
+        Part(_PACKAGE, "page.html"),
+        [Part(_PACKAGE, name) for name in _SCRIPTS],
+        [Part(_PACKAGE, name) for name in _STYLES],
+        data,
         title=title,
         counts=Counter(row["state"] for row in rows),
-        policy=_POLICY.format(script=_sha256(script), style=_sha256(style)),
-        script=Markup(script),  # noqa: S704  # our own file
-        style=Markup(style),  # noqa: S704  # our own file
-        data=Markup(as_data(data)),  # noqa: S704  # escaped
     )
-    return page.encode("utf-8", "replace")
-
-
-def as_data(value: Any) -> str:
-    """Return JSON that cannot end a ``<script>`` element or begin a comment in it."""
-    text = json.dumps(value, allow_nan=False, separators=(",", ":"))
-    return text.replace("&", r"\u0026").replace("<", r"\u003c").replace(">", r"\u003e")
-
-
-@cache
-def _template() -> Any:
-    environment = Environment(
-        loader=PackageLoader(__package__, "."), autoescape=True, trim_blocks=True
-    )
-    return environment.get_template("page.html")
-
-
-@cache
-def _joined(names: tuple[str, ...]) -> str:
-    folder = files(__package__)
-    text = "\n".join((folder / name).read_text("utf-8") for name in names)
-    return text.strip()
-
-
-def _sha256(text: str) -> str:
-    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

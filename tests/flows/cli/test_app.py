@@ -168,9 +168,9 @@ BAD_MANIFESTS = {
         "ambience,music,strengths\nrain.wav,folk.wav,1\n",
         ['line 1, column "strengths"', 'did you mean "strength"?'],
     ),
-    "semicolons": (
-        "ambience;music\nrain.wav;folk.wav\n",
-        ["line 1 is separated by semicolons", "by commas"],
+    "two separators": (
+        "ambience;music,strength\nrain.wav;folk.wav,1\n",
+        ["line 1 contains commas and semicolons", "by commas"],
     ),
     "out of range": (
         "ambience,music,strength\nrain.wav,folk.wav,1\nrain.wav,rock.wav,1.5\n",
@@ -215,7 +215,8 @@ def test_skip_invalid_renders_the_good_rows_and_ends_with_1(render, catalogue):
     ("options", "message"),
     [
         (("--only", "rain-jazz"), "has the id rain-jazz"),
-        (("--strength", "7"), "strength = 7.0"),
+        (("--strength", "7"), "strength = '7'"),
+        (("--strength", "much"), "strength = 'much'"),
         (("--limit", "0"), "limit = 0"),
         (("--sample-rate", "5"), "sample_rate = 5"),
         (("--preset", "fake"), "preset 'fake' is not one of real, closed"),
@@ -327,20 +328,68 @@ def test_every_ambience_is_rendered_with_every_music_without_a_manifest(
     assert {path.name for path in Path("out").glob("*.wav")} == {"rain__folk.wav", "rain__rock.wav"}
     assert "2 pairs: 2 rendered, 0 already done" in err
     assert "2 pairs: 0 rendered, 2 already done" in amnst("render", *pairs, *options)[2]
+    more = ("--strength", "0", "1", "--set", "loudness_lufs=-23")
+    assert amnst("render", *pairs, *options, *more)[0] == 0
+    made = {path.name for path in Path("out").glob("*__?.wav")}
+    assert made == {f"rain__{name}__{n}.wav" for name in ("folk", "rock") for n in (0, 1)}
 
 
 @pytest.mark.parametrize(
     ("given", "reason"),
     [
-        ((), "name a manifest, or both --ambience and --music"),
-        (("--music", "x.wav"), "name a manifest, or both --ambience and --music"),
-        (("m.csv", "--music", "x.wav"), "give a manifest, or --ambience and --music, not both"),
+        ((), "name a manifest, before the options, or both --ambience and --music"),
+        (("--music", "x.wav"), "or both --ambience and --music"),
+        (("m.csv", "--music", "x.wav"), "give a manifest, or --ambience and --music"),
+        (("m.csv", "--set", "seed=1"), "give a manifest, or --ambience and --music (and --set)"),
+        (("m.csv", "--strength", "0", "1"), "--strength 0 1: with a manifest, one value"),
     ],
 )
 def test_a_render_without_pairs_or_with_two_kinds_of_them_is_refused(amnst, given, reason):
     code, out, err = amnst("render", *given, "--output", "out")
     assert (code, out) == (2, "")
     assert reason in err
+
+
+def test_strengths_and_presets_multiply_the_rows_of_a_plan(amnst, inputs, monkeypatch):
+    monkeypatch.chdir(inputs)
+    pairs = ("--ambience", "rain.wav", "--music", "folk.wav")
+    several = ("--strength", "0.25", "1", "--preset", "real", "closed", "--set", "seed=7")
+    code, out, _ = amnst("plan", *pairs, *several)
+    assert (code, out.splitlines()) == (0, [
+        "id,ambience,music,preset,strength,seed",
+        "rain__folk__real__0.25,rain.wav,folk.wav,real,0.25,7",
+        "rain__folk__real__1,rain.wav,folk.wav,real,1.0,7",
+        "rain__folk__closed__0.25,rain.wav,folk.wav,closed,0.25,7",
+        "rain__folk__closed__1,rain.wav,folk.wav,closed,1.0,7",
+    ])  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--strength", "0.5", "7"), 'strength "7" is outside 0..1'),
+        (("--set", "strength=1", "--strength", "0.5"), "are both given"),
+        (("--set", "colour=red"), 'column "colour" is not a known column'),
+    ],
+)
+def test_a_plan_with_a_wrong_setting_ends_with_2(amnst, inputs, monkeypatch, options, message):
+    monkeypatch.chdir(inputs)
+    code, out, err = amnst("plan", "--ambience", "rain.wav", "--music", "folk.wav", *options)
+    assert (code, out) == (2, "")
+    assert message in err
+
+
+def test_a_reader_that_has_seen_enough_of_a_plan_ends_it_quietly(tmp_path):
+    for number in range(4_000):
+        (tmp_path / f"a quite long name of a song {number}.wav").touch()
+    (tmp_path / "rain.ogg").touch()
+    done = subprocess.run(
+        ["bash", "-c", '"$@" | head -n 1; exit ${PIPESTATUS[0]}', "-",
+         sys.executable, "-c", "from flows.cli.app import main; main()",
+         "plan", "--ambience", "rain.ogg", "--music", "."],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (141, "id,ambience,music\n", "")
 
 
 def test_a_plan_whose_pattern_matches_no_file_ends_with_2(amnst, monkeypatch, tmp_path):
@@ -374,9 +423,79 @@ def test_check_prints_whatever_is_wrong_in_a_manifest_on_stdout(amnst, catalogue
     assert code == 2
     for part in wanted:
         assert part in problem
-    (summary,) = err.splitlines()
+    summary = err.splitlines()[0]
     assert summary.startswith(f"{catalogue.manifest}: ")
     assert summary.endswith(", problems: 1")
+
+
+def test_check_says_what_a_render_would_make_and_what_is_done(
+    amnst, catalogue, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    options = ("--output", catalogue.output, "--model", catalogue.model)
+    code, out, err = amnst("check", catalogue.manifest, *options)
+    assert (code, out) == (0, "")
+    assert err.endswith("3 rows: 0 to render, 3 already done\n")
+    catalogue.rows = [{**catalogue.rows[0], "strength": "0.33"}, *catalogue.rows[1:]]
+    err = amnst("check", catalogue.write(), *options)[2]
+    assert "3 rows: 1 to render, 2 already done; about " in err
+    assert err.endswith("no estimate of the time yet: no pair has been rendered on this machine\n")
+    code, out, _ = amnst("check", catalogue.manifest, *options, "--force", "--json")
+    (line,) = out.splitlines()
+    told = json.loads(line)
+    assert (told["valid"], told["problems"], told["forecast"]["n_done"]) == (3, [], 0)
+
+
+def test_a_render_teaches_check_how_long_a_pair_takes(amnst, one_pair, monkeypatch, tmp_path):
+    ambience, music, *options = one_pair
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    pair = ("--ambience", ambience, "--music", music, "--output", tmp_path / "out")
+    assert amnst("render", *pair, *options)[0] == 0
+    manifest = (tmp_path / "out" / "manifest.csv", "--input-root", Path(music).parent)
+    err = amnst("check", *manifest, *options)[2]
+    assert re.search(
+        r"1 row: 1 to render; about \d+ s on this machine \(from 1 earlier pair\); "
+        r"about \d+ kB of output and \d+ [kM]B in the store\n$",
+        err,
+    ), err
+    err = amnst("check", *manifest, *options[:2], "--preset", "real")[2]
+    assert "no pair with these settings has been rendered on this machine" in err
+
+
+def test_check_opens_the_inputs_and_reads_the_sections(amnst, catalogue, tmp_path):
+    first = catalogue.rows[0]
+    folder = Path(catalogue.manifest).parent
+    (folder / "empty.wav").touch()
+    (folder / "text.wav").write_text("no sound at all", "utf-8")
+    catalogue.rows = [
+        {**first, "id": "none", "ambience": "empty.wav"},
+        {**first, "id": "words", "music": "text.wav"},
+        {**first, "id": "late", "start_s": "1000"},
+        {**first, "id": "over", "output": first["music"]},
+    ]
+    manifest = catalogue.write()
+    code, out, err = amnst("check", manifest, "--output", folder, "--model", catalogue.model)
+    (folder / "empty.wav").unlink()
+    (folder / "text.wav").unlink()
+    assert code == 2
+    assert len(out.splitlines()) == 4, out
+    none, text, late, over = out.splitlines()
+    assert none.endswith(": is empty (0 bytes); copy it again")
+    assert ": is not a readable audio file" in text
+    assert "but the requested section is from 1000 s; choose one inside the file" in late
+    assert ": is an input of this manifest" in over
+    assert "valid rows: 0, problems: 4" in err
+
+
+def test_what_was_recognised_in_a_spreadsheet_is_a_note_on_stderr(amnst, render, catalogue):
+    text = Path(catalogue.write()).read_text("utf-8").replace(",", "\t")
+    catalogue.manifest.write_text(text, "utf-16")
+    note = f"note: {catalogue.manifest} is UTF-16 with tabs\n"
+    code, _, err = amnst("check", catalogue.manifest)
+    assert (code, err.startswith(note)) == (0, True)
+    code, _, err = render()
+    assert (code, err.startswith(note)) == (0, True)
+    assert "3 pairs: 0 rendered, 3 already done" in err
 
 
 def test_check_of_a_manifest_that_is_not_there_is_a_usage_error(amnst, tmp_path):

@@ -14,14 +14,17 @@ def test_options_that_are_left_out_make_the_default_request():
 
 def test_every_option_reaches_the_request():
     given = {
-        "output": "out", "model": "m.weights.h5", "preset": "closed", "strength": 0.3,
-        "format": "ogg", "sample_rate": 44_100, "loudness_lufs": -20.0, "only": ["a"], "limit": 2,
-        "force": True, "skip_invalid": True, "listen": "none", "input_root": ["in"],
+        "output": "out", "model": "m.weights.h5", "preset": ["closed"], "strength": ["0.3"],
+        "format": "ogg", "sample_rate": 44_100, "loudness_lufs": -20.0, "album": True,
+        "only": ["a"], "limit": 2, "force": True, "skip_invalid": True, "listen": "none",
+        "input_root": ["in"], "excitation": 0.1, "timbre": 0.2, "grain": 0.3, "attack": 0.4,
+        "swell": 0.5, "wet": 0.6,
     }  # fmt: skip
     assert set(given) == {each.name for each in fields(RenderOptions)}
     made = RenderOptions(**given).request("m.csv", shard_size=7, max_in_flight=None)
     assert made == RenderRequest(
         manifest="m.csv", output="out", model="m.weights.h5", preset="closed", strength=0.3,
-        sound=OutputConfig(format="ogg", sample_rate=44_100, loudness_lufs=-20.0), only=("a",),
-        limit=2, force=True, skip_invalid=True, listen="none", input_roots=("in",), shard_size=7,
+        sound=OutputConfig(format="ogg", sample_rate=44_100, loudness_lufs=-20.0), album=True,
+        only=("a",), limit=2, force=True, skip_invalid=True, listen="none", input_roots=("in",),
+        shard_size=7, excitation=0.1, timbre=0.2, grain=0.3, attack=0.4, swell=0.5, wet=0.6,
     )  # fmt: skip

@@ -7,8 +7,10 @@ from nst_core.audio.loudness import loudness_lufs, rms, set_loudness
 from nst_core.audio.mastering import write_master
 from nst_core.config import OutputConfig
 from nst_core.errors import SignalError
+from nst_core.streaming.resampling import resample
 from nst_core.synth.sounds import music_piece
 from tests.meters import band_noise, fine_peak_dbtp
+from tests.sounds import tone
 
 SR = 22_050
 
@@ -29,7 +31,8 @@ def master(path, y, *, music=None, **output):
     """Return the reported levels, and the decoded file."""
     levels = write_master(path, y, SR, OutputConfig(**output), music=music)
     decoded, sr = sf.read(path, dtype="float64")
-    assert sr == output.get("sample_rate", SR)
+    assert sr == levels.sample_rate == OutputConfig(**output).file_sr(SR)
+    assert len(decoded) == len(resample(y, SR, sr))
     return levels, decoded
 
 
@@ -41,6 +44,9 @@ def master(path, y, *, music=None, **output):
         {"format": "flac", "sample_rate": 48_000},
         {"format": "ogg"},
         {"format": "ogg", "sample_rate": 44_100},
+        {"format": "mp3"},
+        {"format": "mp3", "sample_rate": 44_100},
+        {"format": "opus"},
         {"sample_rate": 8_000},
         {"sample_rate": 96_000},
     ],
@@ -54,7 +60,7 @@ def test_a_peaky_sound_gets_as_loud_as_its_music_below_the_ceiling(
     if channels == 2:
         y, like = (np.stack([x, 0.6 * x], axis=1) for x in (y, like))
     levels, heard = master(tmp_path / "out", y, music=like, **output)
-    rate = output.get("sample_rate", SR)
+    rate = levels.sample_rate
     wanted = pyloudnorm.Meter(SR).integrated_loudness(like.astype(float))
     reached = pyloudnorm.Meter(rate).integrated_loudness(heard)
     assert reached == pytest.approx(wanted, abs=0.5)
@@ -135,8 +141,44 @@ def test_the_output_sets_the_ceiling(tmp_path, music, ceiling):
     assert fine_peak_dbtp(heard) == pytest.approx(ceiling, abs=0.1)
 
 
-@pytest.mark.parametrize("kind", ["wav", "ogg"])
+@pytest.mark.parametrize("kind", ["wav", "mp3", "ogg", "opus"])
 def test_equal_sounds_give_equal_files(tmp_path, music, kind):
     for name in "ab":
         master(tmp_path / name, peaky(), music=music, format=kind)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("kind", "music_sr", "asked", "written"),
+    [
+        ("wav", 44_100, None, 44_100),
+        ("wav", 96_000, None, 48_000),
+        ("flac", 88_200, None, 44_100),
+        ("wav", 44_100, 96_000, 96_000),
+        ("mp3", 96_000, None, 48_000),
+        ("mp3", 44_100, 88_200, 44_100),
+        ("mp3", 44_100, 30_000, 32_000),
+        ("opus", 44_100, None, 48_000),
+        ("opus", 44_100, 22_050, 48_000),
+    ],
+)
+def test_a_file_gets_the_musics_rate_where_its_format_has_it(
+    tmp_path, music, kind, music_sr, asked, written
+):
+    output = OutputConfig(format=kind, sample_rate=asked)
+    levels = write_master(tmp_path / "a", music, SR, output, music=music, music_sr=music_sr)
+    info = sf.info(tmp_path / "a")
+    assert info.samplerate == levels.sample_rate == written
+    assert info.duration == pytest.approx(len(music) / SR, abs=1 / written)
+
+
+@pytest.mark.parametrize("format_", ["wav", "flac"])
+def test_the_music_itself_is_written_sample_for_sample_whatever_its_peak(tmp_path, format_):
+    steps = np.round(32767 * tone(997, 1.0, level=0.999, sr=48_000)) / 32768
+    music = steps.astype("f4")  # true peak above -1 dBTP
+    path = tmp_path / f"copy.{format_}"
+    levels = write_master(path, music, 48_000, OutputConfig(format=format_), music=music)
+    y, sr = sf.read(path, dtype="float32")
+    np.testing.assert_array_equal(y, music)
+    assert (sr, levels.limited_db) == (48_000, 0.0)
+    assert levels.true_peak_dbtp > -1

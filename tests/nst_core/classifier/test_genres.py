@@ -40,8 +40,35 @@ def test_every_suffix_counts_and_macos_leftovers_do_not(tmp_path):
     assert index.passed_over == (("", 1), (".mid", 2), (".txt", 2))
 
 
+def test_the_tracks_of_albums_belong_to_their_genre(tmp_path):
+    make_tree(tmp_path / "set", n=1)
+    for genre in ("blues", "metal"):
+        make_tree(
+            tmp_path / "set" / genre, ("First album/CD 1", "Second album"), n=2, suffix="aiff"
+        )
+    (tmp_path / "set/blues/Second album/cover.jpg").write_bytes(b"picture")
+    (tmp_path / "set/blues/Second album/again").symlink_to(tmp_path / "set/blues")
+    index = index_genres(tmp_path)
+    assert index.genres == ("blues", "metal")
+    assert len(index.tracks) == 2 * (1 + 2 * 2)
+    assert index.passed_over == ((".jpg", 1),)
+
+
+def test_a_sound_in_no_genre_folder_is_counted(tmp_path):
+    make_tree(tmp_path)
+    (tmp_path / "loose.wav").write_bytes(b"loose")
+    (tmp_path / "._loose.wav").write_bytes(b"metadata")
+    assert index_genres(tmp_path).passed_over == ((".wav in no genre folder", 1),)
+
+
 @pytest.mark.parametrize(
-    ("genres", "code"), [((), "no_genres"), (("blues",), "one_genre"), (None, "no_genres")]
+    ("genres", "code"),
+    [
+        ((), "no_genres"),
+        (("blues",), "one_genre"),
+        (None, "no_genres"),
+        (("Train/blues", "Train/metal", "test/blues"), "no_genres"),
+    ],
 )
 def test_a_folder_that_cannot_train_is_refused_by_name(tmp_path, genres, code):
     folder = tmp_path / "dataset"

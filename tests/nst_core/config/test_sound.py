@@ -70,7 +70,7 @@ def test_the_defaults_are_the_customers_figures():
         (SegmentConfig, {"overlap": 1.0}),
         (SegmentConfig, {"min_fill": -0.1}),
         (CarrierConfig, {"n_impositions": 0}),
-        (CarrierConfig, {"eq": 1.1}),
+        (CarrierConfig, {"timbre": 1.1}),
         (CarrierConfig, {"edge_frames": 0.0}),
         (CarrierConfig, {"whiten_bins": 0}),
         (CarrierConfig, {"n_bands": True}),
@@ -153,7 +153,7 @@ def test_an_unknown_preset_or_a_bad_override_is_refused():
         preset("real", seed=-3)
 
 
-@pytest.mark.parametrize("strength", [1.01, -0.01, float("nan"), "0.5", True, None])
+@pytest.mark.parametrize("strength", [1.01, -0.01, float("nan"), True, None])
 def test_a_strength_outside_0_to_1_is_refused(strength):
     with pytest.raises(ConfigError, match=rf"strength = {strength!r} is outside 0..1"):
         check_strength(strength)

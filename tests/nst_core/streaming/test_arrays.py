@@ -17,7 +17,7 @@ from nst_core.streaming.arrays import Derived, DiskArray, Spool, blocks, derive
 from nst_core.streaming.npz import open_arrays, save_arrays
 from nst_core.streaming.windows import join_windows, window_bounds
 from nst_core.synth.sounds import ambience, music_piece
-from nst_core.transfer.analysis import analyse, load_analysis, load_waveform, save_analysis
+from nst_core.transfer.analysis import analyse, load_analysis, load_recording, save_analysis
 from nst_core.transfer.rendering import render
 from nst_core.transfer.stylisation import Stylisation, load_stylisation, save_stylisation
 from tests.blocks import use_blocks
@@ -155,7 +155,7 @@ def whole_way(folder, scratch):
     read = read_long_audio(folder / "music.wav", sr=SR, scratch=scratch)
     made = analyse(read.y, MEL, name="music", scratch=scratch)
     save_analysis(folder / "a.npz", made)
-    music, rain = load_waveform(folder / "a.npz"), ambience("rain", 2.0, seed=0)
+    music, rain = load_recording(folder / "a.npz").y, ambience("rain", 2.0, seed=0)
     if scratch is None:
         music = made.y
     y = render(

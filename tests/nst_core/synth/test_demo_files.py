@@ -9,7 +9,8 @@ from nst_core.audio.reading import read_audio
 from nst_core.synth import demo_files as demo
 from nst_core.synth.demo_files import make_demo_files
 from nst_core.synth.sounds import AMBIENCES, GENRES
-from tasks.manifest.reading import missing_inputs, read_manifest
+from tasks.manifest.inputs import open_inputs
+from tasks.manifest.reading import read_manifest
 
 N_TRACKS = 2
 
@@ -47,7 +48,7 @@ def test_dataset_has_every_genre(folder):
 def test_manifest_pairs_every_ambience_with_music_that_is_there(folder):
     manifest = read_manifest(folder / "inputs" / "manifest.csv")
     assert manifest.problems == ()
-    assert missing_inputs(manifest.rows) == []
+    assert open_inputs(manifest.rows).problems == []
     assert len(manifest.rows) >= 4
     assert {row.id.partition("__")[0] for row in manifest.rows} == set(AMBIENCES)
 

@@ -7,8 +7,9 @@ from nst_core.config import DEFAULT_STRENGTH, LEVEL, MelConfig, TransferConfig
 from nst_core.errors import ConfigError, SignalError
 from nst_core.synth.sounds import ambience, music_piece
 from nst_core.transfer.analysis import analyse
-from nst_core.transfer.blending import blend, shares
+from nst_core.transfer.blending import blend
 from nst_core.transfer.end_to_end import transfer_style
+from nst_core.transfer.shares import shares
 from tests.sounds import tone
 
 SR = 22_050

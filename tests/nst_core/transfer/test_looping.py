@@ -56,10 +56,3 @@ def test_a_stretch_of_a_loop_is_that_of_the_whole_loop(clip_s, part, first):
     assert len(loop) == n_samples
     whole = loop_to_length(clip, first + n_samples, SR)[first:]
     np.testing.assert_array_equal(loop[part], whole[part])
-
-
-def test_a_loop_comes_to_a_level_as_a_waveform_does():
-    clip = ambience("rain", 3.0, seed=0)
-    clip[: 2 * SR] *= 0.1  # so that the level depends on where the stretch begins
-    levelled = Loop.of(clip, 5 * SR, SR, first=SR).at_level(0.2)
-    assert rms(levelled[:]) == pytest.approx(0.2, rel=1e-5)

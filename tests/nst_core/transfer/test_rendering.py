@@ -7,7 +7,7 @@ from nst_core.config import LEVEL, MelConfig, TransferConfig
 from nst_core.errors import SignalError
 from nst_core.spectral.mel import mel_bank, n_frames, power_mel
 from nst_core.synth.sounds import ambience, music_piece
-from nst_core.transfer.analysis import analyse, load_analysis, load_waveform, save_analysis
+from nst_core.transfer.analysis import analyse, load_analysis, load_recording, save_analysis
 from nst_core.transfer.rendering import apply_mel_gain, render
 from nst_core.transfer.stylisation import Stylisation
 from tests import sounds
@@ -51,12 +51,13 @@ def test_an_analysis_keeps_the_sound_and_has_its_mel_at_one_level(tmp_path):
     y = 3 * music_piece("rock", 1.0, seed=0)
     analysis = analyse(y, MEL, name="music")
     np.testing.assert_array_equal(analysis.y, y)
-    assert rms(analysis.levelled()) == pytest.approx(LEVEL, rel=1e-5)
-    np.testing.assert_array_equal(analysis.M, power_mel(analysis.levelled(), MEL))
+    levelled = analysis.recording.mono_at(SR)
+    assert rms(levelled) == pytest.approx(LEVEL, rel=1e-5)
+    np.testing.assert_array_equal(analysis.M, power_mel(levelled, MEL))
     save_analysis(tmp_path / "a.npz", analysis)
     back = load_analysis(tmp_path / "a.npz")
     np.testing.assert_array_equal(back.y, analysis.y)
-    np.testing.assert_array_equal(load_waveform(tmp_path / "a.npz"), analysis.y)
+    np.testing.assert_array_equal(load_recording(tmp_path / "a.npz").y, analysis.y)
     np.testing.assert_array_equal(back.M, analysis.M)
 
 

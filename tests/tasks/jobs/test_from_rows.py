@@ -117,12 +117,16 @@ def test_a_link_to_an_input_or_to_its_folder_is_seen_through(tmp_path: Path) -> 
     assert outputs_on_inputs([_row(output="tune.wav")], taken, str(outputs)) == {}
 
 
-def test_rows_share_keys_by_content_and_not_by_name() -> None:
+def test_rows_share_work_by_content_and_a_result_names_its_files() -> None:
     other = _row(id="other", output="other.wav", line=3, ambience="/b/rain.wav", music="/b/t.wav")
     moved = {"/b/rain.wav": "a" * 64, "/b/t.wav": "b" * 64}
     one, two = _job(_row()), _job(other, moved)
-    assert one.music.key == two.music.key
-    assert one.audio.key == two.audio.key
+    assert (one.music.key, one.transfer.key) == (two.music.key, two.transfer.key)
+    assert two.comment == "AM-NST: rain.wav plays t.wav, strength 0.2"
+    assert one.audio.key != two.audio.key, "the file contains the comment"
+    again = _row(id="third", output="third.wav", line=4, ambience="/c/rain.wav", music="/c/t.wav")
+    copied = {"/c/rain.wav": "a" * 64, "/c/t.wav": "b" * 64}
+    assert _job(again, copied).audio.key == two.audio.key, "only the last part of a path counts"
 
 
 def test_a_pair_is_finished_until_something_of_it_is_missing(

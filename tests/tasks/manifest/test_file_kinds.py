@@ -51,11 +51,11 @@ def test_a_sound_is_named_and_the_way_out_is_plan(
     assert error.code == "not_csv"
 
 
-def _zip(first: str) -> bytes:
+def _zip(*names: str) -> bytes:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
-        archive.writestr(first, "application/vnd.oasis.opendocument.spreadsheet")
-        archive.writestr("night.csv", CSV)
+        for name in (*names, "night.csv"):
+            archive.writestr(name, CSV)
     return packed.getvalue()
 
 
@@ -85,9 +85,18 @@ def _sqlite() -> bytes:
 @pytest.mark.parametrize(
     ("make", "name"),
     [
-        (lambda: _zip("[Content_Types].xml"), "an Excel workbook; save the sheet as CSV UTF-8"),
-        (lambda: _zip("mimetype"), "an OpenDocument sheet; save the sheet as CSV UTF-8"),
-        (lambda: _zip("pairs.csv"), "a zip file; .* unpack it"),
+        (lambda: _zip("_rels/.rels", "xl/workbook.xml"), "an Excel workbook; save the sheet as"),
+        (lambda: _zip("mimetype", "content.xml"), "an OpenDocument sheet; save the sheet as CSV"),
+        (lambda: _zip("Index/Document.iwa"), "a Numbers sheet; export it as CSV UTF-8"),
+        (lambda: _zip("word/document.xml"), "a Word document; a manifest is a CSV file"),
+        (lambda: _zip("pairs.csv"), "a zip file; unpack it"),
+        (lambda: _zip("xl/workbook.xml")[:80], "an Excel workbook or a zip file; .* or unpack it"),
+        (lambda: b'\xef\xbb\xbf\n{"ambience": "a.wav"}', "is JSON; write it as CSV UTF-8"),
+        (lambda: b'[{"ambience": "a.wav"}]', "is JSON; write it as CSV UTF-8"),
+        (lambda: b"<html><table>", "is XML or HTML; save the sheet as CSV UTF-8"),
+        (lambda: b"#EXTM3U\na.wav\n", "is a playlist; a manifest is a CSV file"),
+        (lambda: b"%PDF-1.7\n", "is a PDF document; a manifest is a CSV file"),
+        (lambda: b"\xff\xfa\x90\x64" + bytes(400), "is an MP3 sound"),
         (lambda: gzip.compress(CSV), "a gzip file; unpack it"),
         (_tar, "a tar archive; unpack it"),
         (_parquet, "a Parquet file; write it as CSV"),

@@ -1,8 +1,11 @@
 import io
+import re
+import unicodedata
 from pathlib import Path
 
 import pytest
 
+from nst_core.errors import ConfigError
 from tasks.manifest.cells import Ambiences
 from tasks.manifest.planning import (
     default_id,
@@ -13,6 +16,8 @@ from tasks.manifest.planning import (
 )
 from tasks.manifest.problems import ManifestError
 from tasks.manifest.reading import Manifest, read_manifest
+from tasks.manifest.row import COLUMNS
+from tasks.manifest.settings import read_settings
 
 
 @pytest.fixture
@@ -161,3 +166,136 @@ def test_a_pattern_or_a_folder_without_a_sound_is_refused(root: Path) -> None:
         with pytest.raises(ManifestError, match=words) as caught:
             expand_globs([str(root / pattern)])
         assert caught.value.code == "no_match"
+
+
+def test_values_of_a_column_multiply_the_rows_and_end_the_ids(root: Path) -> None:
+    settings = {
+        "strength": ["0.25", "1"],
+        "preset": ["real", "closed"],
+        "loudness_lufs": ["-18"],
+        "x_mood": ["calm"],
+        "format": ["flac"],
+    }
+    rows = plan_rows(_single("rain.wav"), ["tune.wav"], settings=settings)
+    assert [(row.id, row.preset, row.strength) for row in rows] == [
+        ("rain__tune__real__0.25", "real", 0.25),
+        ("rain__tune__real__1", "real", 1.0),
+        ("rain__tune__closed__0.25", "closed", 0.25),
+        ("rain__tune__closed__1", "closed", 1.0),
+    ]
+    assert {(row.loudness_lufs, row.format) for row in rows} == {(-18.0, "flac")}
+    text = io.StringIO()
+    write_manifest(rows, text)
+    read = read_manifest(text.getvalue().encode(), input_roots=[str(root)])
+    assert read.problems == ()
+    assert [row.id for row in read.rows] == [row.id for row in rows]
+    assert read.rows[3].output == "rain__tune__closed__1.flac"
+    assert read.rows[3].extra == {"x_mood": "calm"}
+
+
+def test_every_column_that_is_not_of_a_single_row_can_be_set() -> None:
+    values = {
+        "enabled": "false", "preset": "mel", "strength": "0.5", "start": "noise",
+        "iterations": "5", "content_weight": "2", "style_weight": "3", "learning_rate": "0.1",
+        "seed": "7", "start_s": "1.5", "duration_s": "3", "sample_rate": "44100",
+        "format": "flac", "subtype": "PCM_24", "loudness_lufs": "-20",
+    }  # fmt: skip
+    assert set(values) <= set(COLUMNS)
+    settings = read_settings(f"{name}={value}" for name, value in values.items())
+    (row,) = plan_rows(_single("a.wav"), ["b.wav"], settings=settings)
+    text = io.StringIO()
+    write_manifest([row], text)
+    header, cells = (line.split(",") for line in text.getvalue().splitlines())
+    written = dict(zip(header, cells, strict=True))
+    assert set(values) < set(written)
+    (read,) = read_manifest(text.getvalue().encode(), input_roots=["/data"]).rows
+    assert all(getattr(read, name) == getattr(row, name) for name in values)
+
+
+@pytest.mark.parametrize(
+    ("texts", "code", "rule"),
+    [
+        (["strength"], "bad_value", "must be column=value"),
+        (["strength="], "bad_value", "must be column=value"),
+        (["strengthh=1"], "unknown_column", 'did you mean "strength"?'),
+        (["strength=2"], "bad_value", 'strength "2" is outside 0..1'),
+        (["preset=loud"], "bad_value", 'preset "loud" is not one of'),
+        (["iterations=many"], "bad_value", 'iterations "many" must be a whole number'),
+        (["seed=1", "seed=2", "seed=1"], "bad_value", "seed has a value twice"),
+        (["id=a"], "bad_value", 'column "id" differs from row to row'),
+        (["content_weight=0", "style_weight=0"], "bad_value", "are both 0"),
+        (["format=wav", "subtype=VORBIS"], "bad_value", "is not one of PCM_16"),
+    ],
+)
+def test_a_setting_that_breaks_a_rule_is_refused(texts: list[str], code: str, rule: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(rule)) as caught:
+        plan_rows(_single("a.wav"), ["b.wav"], settings=read_settings(texts))
+    assert caught.value.code == code
+
+
+def test_long_values_leave_the_ids_valid_and_unique(root: Path) -> None:
+    settings = {f"x_{name}": ["long " * 20 + "one", "long " * 20 + "two"] for name in "abcd"}
+    rows = plan_rows(_single("r" * 99), ["m" * 99], settings=settings)
+    text = io.StringIO()
+    write_manifest(rows, text)
+    read = read_manifest(text.getvalue().encode(), input_roots=[str(root)])
+    assert (len(read.rows), read.problems) == (16, ())
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["new\nline.wav", "tab\there.wav", "back\\slash.wav", " first.wav", "last.wav ", "\udcff.wav"],
+)
+def test_a_file_that_no_manifest_can_name_is_named_by_the_plan(name: str) -> None:
+    with pytest.raises(ManifestError, match="rename them") as caught:
+        plan_rows(_single("rain.wav"), ["good.wav", name])
+    assert caught.value.code == "bad_name"
+    assert ascii(name) in str(caught.value)
+    assert "good.wav" not in str(caught.value)
+
+
+def test_at_most_ten_such_files_are_spelled_out() -> None:
+    with pytest.raises(ManifestError, match=r"and 5 more$"):
+        plan_rows(_single("rain.wav"), [f"{number}\t.wav" for number in range(15)])
+
+
+def test_hidden_files_of_a_folder_are_not_planned(weather: Path) -> None:
+    for name in ("rain/._a.wav", "rain/.trash/d.wav", "rain/__MACOSX/e.wav"):
+        (weather / name).parent.mkdir(exist_ok=True)
+        (weather / name).touch()
+    assert expand_globs(["rain"]) == ["rain/a.wav", "rain/b.wav"]
+
+
+def test_a_file_whose_name_reads_as_a_blend_is_itself_and_cannot_be_planned(weather: Path) -> None:
+    (weather / "rain + wind.wav").touch()
+    with pytest.raises(ManifestError, match="rename it"):
+        plan_rows(expand_ambiences(["rain + wind.wav"]), ["waltz.wav"])
+    assert expand_globs(["rain + wind.wav"]) == ["rain + wind.wav"]
+
+
+def test_what_a_plan_names_from_another_folder_is_read_back(
+    weather: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (weather / "~tilde.wav").touch()
+    (weather / "here").mkdir()
+    monkeypatch.chdir(weather / "here")
+    names = [*expand_globs(["../rain/a.wav"]), *expand_globs(["../~*"], absolutely=True)]
+    assert names == [str(weather / "rain/a.wav"), str(weather / "~tilde.wav")]
+    monkeypatch.chdir(weather)
+    assert expand_globs(["~*"]) == ["./~tilde.wav"]
+    rows = plan_rows(_single("./~tilde.wav"), names)
+    text = io.StringIO()
+    write_manifest(rows, text)
+    read = read_manifest(text.getvalue().encode(), input_roots=[str(weather)])
+    assert read.problems == ()
+    assert all(Path(row.music).is_file() for row in read.rows)
+    assert Path(read.rows[0].ambience.places[0]).is_file()
+
+
+def test_an_accent_on_the_command_line_finds_its_file_in_either_form(weather: Path) -> None:
+    for form in ("NFC", "NFD"):
+        (weather / form).mkdir()
+        (weather / form / unicodedata.normalize(form, "für.wav")).touch()
+    for form, other in (("NFC", "NFD"), ("NFD", "NFC")):
+        typed = unicodedata.normalize(other, f"{form}/für.wav")
+        assert expand_globs([typed]) == [unicodedata.normalize(form, f"{form}/für.wav")]

@@ -8,7 +8,7 @@ import pytest
 
 from nst_core.errors import ConfigError
 from tasks.manifest.problems import ManifestError
-from tasks.manifest.reading import Manifest, check_input_roots, missing_inputs, read_manifest
+from tasks.manifest.reading import Manifest, check_input_roots, read_manifest
 from tasks.manifest.row import COLUMNS, ManifestRow
 from tasks.storage import files
 
@@ -82,11 +82,11 @@ def test_every_column_reaches_the_row(root: Path) -> None:
     [
         ("strength", "1.7", "is outside 0..1"),
         ("strength", "-0.1", "is outside 0..1"),
-        ("strength", "nan", "must be a finite number"),
-        ("strength", "much", "must be a number"),
+        ("strength", "nan", "is outside 0..1"),
+        ("strength", "much", "is not a curve such as"),
         ("iterations", "2.5", "must be a whole number"),
         ("iterations", "100000", "is outside 0..10000"),
-        ("subtype", "VORBIS", "is not one of PCM_16, PCM_24, PCM_32, FLOAT"),
+        ("subtype", "VORBIS", "is not one of PCM_24, PCM_16, PCM_32, FLOAT"),
         ("learning_rate", "0", "is outside 1e-06..10"),
         ("seed", "-1", "is outside 0..4.29497e+09"),
         ("start", "silence", "must be 'carrier', 'music', 'ambience', 'noise' or 'mix'"),
@@ -94,7 +94,7 @@ def test_every_column_reaches_the_row(root: Path) -> None:
         ("start_s", "-1", "must be 0 or more"),
         ("duration_s", "0.1", "must be 0.25 or more"),
         ("sample_rate", "1", "is outside 8000..192000"),
-        ("format", "mp3", "must be 'wav', 'flac' or 'ogg'"),
+        ("format", "aac", "must be 'wav', 'flac', 'mp3', 'ogg' or 'opus'"),
         ("loudness_lufs", "3", "is outside -70..0"),
         ("enabled", "maybe", "must be true or false"),
     ],
@@ -240,7 +240,7 @@ def test_an_id_that_cannot_name_a_file_is_refused(root: Path, name: str) -> None
 
 
 @pytest.mark.parametrize(
-    "output", ["/tmp/a.wav", "../a.wav", "a\\b.wav", "~a.wav", ".a.wav", "a//b.wav", "a.mp3", "a"]
+    "output", ["/tmp/a.wav", "../a.wav", "a\\b.wav", "~a.wav", ".a.wav", "a//b.wav", "a.aac", "a"]
 )
 def test_an_output_must_be_a_relative_sound_file(root: Path, output: str) -> None:
     code, text = _only_problem(root, "ambience,music,output", f"wind.wav,waltz.wav,{output}")
@@ -285,7 +285,7 @@ def test_every_problem_of_a_row_is_reported_with_its_line_in_the_file(root: Path
         "",
         ",,,",
         "../rain.wav,/etc/hosts,,9",
-        "rain.wav,waltz.wav",
+        "rain.wav,waltz.wav,,0.5,more",
     )
     assert [row.line for row in manifest.rows] == [2]
     assert [(problem.line, problem.column) for problem in manifest.problems] == [
@@ -294,7 +294,7 @@ def test_every_problem_of_a_row_is_reported_with_its_line_in_the_file(root: Path
         (7, "strength"),
         (8, ""),
     ]
-    assert "has 2 cells, but the header has 4" in str(manifest.problems[-1])
+    assert "has 5 cells, but the header has 4" in str(manifest.problems[-1])
     given = {"ambience": "../rain.wav", "music": "/etc/hosts", "note": ""}
     assert [problem.given for problem in manifest.problems] == [given, given, given, {}]
     with pytest.raises(ManifestError, match="line 7") as caught:
@@ -308,17 +308,20 @@ def test_every_problem_of_a_row_is_reported_with_its_line_in_the_file(root: Path
         ("ambience,strength\na,1\n", "missing_column", 'column "music": is required and missing'),
         ("ambience,music,strengthh\na,b,1\n", "unknown_column", 'did you mean "strength"?'),
         ("ambience,music,colour\na,b,1\n", "unknown_column", "your own must start with x_"),
-        ("ambience,music,\na,b,1\n", "unknown_column", "number 3, without a name"),
+        (",ambience,music\n0,a,b\n", "unknown_column", "number 1, without a name"),
         ("ambience,music,Music\na,b,c\n", "duplicate_column", "appears twice"),
-        ("ambience;music\na;b\n", "wrong_separator", "semicolons"),
-        ("ambience\tmusic\na\tb\n", "wrong_separator", "tabs"),
+        ("ambience|music\na|b\n", "wrong_separator", "bars; separate the columns by commas"),
+        ("ambience;music,strength\na;b,1\n", "wrong_separator", "contains commas and semicolons"),
+        ("sep=|\nambience|music\na|b\n", "wrong_separator", "names the separator"),
+        ("ambience;strength\na;1\n", "missing_column", 'column "music": is required and missing'),
         ("", "empty", "has no rows"),
         ("ambience,music\n", "empty", "has no rows"),
         ('ambience,music\n"a,b\n', "not_csv", "close every quote"),
         ('ambience,music\na,b\nc,"d\n', "not_csv", "the manifest: line 3: .* close every quote"),
         ("ambience,music\na,é\n".encode("cp1252"), "wrong_encoding", "line 2 .* Windows-1252"),
-        ("ambience,music\na,b\n".encode("utf-16"), "wrong_encoding", "UTF-16"),
-        ("ambience,music\nabcdef,b\n".encode("utf-16-le"), "wrong_encoding", "UTF-16"),
+        ("ambience,music\nabcdef,b\n".encode("utf-16-le"), "wrong_encoding", "no byte order mark"),
+        ("ambience,music\na,b\n".encode("utf-16")[:-1], "wrong_encoding", "UTF-16, but damaged"),
+        ("ambience,music\na,b\n".encode("utf-32"), "wrong_encoding", "UTF-32"),
         (b"PK\x03\x04 a workbook", "not_csv", "Excel"),
     ],
 )
@@ -326,7 +329,7 @@ def test_a_table_that_cannot_be_trusted_is_refused_whole(
     data: str | bytes, code: str, rule: str
 ) -> None:
     content = data.encode() if isinstance(data, str) else data
-    with pytest.raises(ManifestError, match=rule.replace("?", r"\?")) as caught:
+    with pytest.raises(ManifestError, match=rule.replace("?", r"\?").replace("|", r"\|")) as caught:
         read_manifest(content, input_roots=["/data"])
     assert caught.value.code == code
     assert pickle.loads(pickle.dumps(caught.value)).problems == caught.value.problems
@@ -385,24 +388,3 @@ def test_the_place_of_a_file_is_looked_up_once_however_many_rows_name_it(root: P
     rows = _read(root, "id,ambience,music", *lines).rows
     assert len({id(row.ambience) for row in rows}) == 3
     assert len({id(row.music) for row in rows}) == 7
-
-
-def test_missing_local_inputs_are_listed_and_buckets_are_not_asked(root: Path) -> None:
-    (root / "rain.wav").write_bytes(b"")
-    (root / "folder.wav").mkdir()
-    manifest = _read(
-        root,
-        "id,ambience,music",
-        "a,rain.wav,gone.wav",
-        "b,s3://bucket/rain.wav,rain.wav",
-        "c,folder.wav,rain.wav",
-        "d,rain.wav + lost.wav,rain.wav",
-        input_roots=[str(root), "s3://bucket"],
-    )
-    problems = missing_inputs(manifest.rows)
-    assert [(p.line, p.id, p.column, p.code) for p in problems] == [
-        (2, "a", "music", "not_found"),
-        (4, "c", "ambience", "not_found"),
-        (5, "d", "ambience", "not_found"),
-    ]
-    assert "gone.wav" in str(problems[0])

@@ -180,13 +180,13 @@ def test_two_empty_stores_end_with_the_same_bytes(
 ) -> None:
     fresh = Workspace(str(tmp_path / "other"), str(tmp_path / "elsewhere"), 2)
     render(dataclasses.replace(pair, output_uri=str(tmp_path / "again.wav")), fresh)
-    assert made() == ["mels", "mels", "transfer", "picture", "audio"]
+    assert made() == ["origin", "mels", "mels", "transfer", "picture", "audio"]
     objects = [
         {name for name in _all_files(Path(place.store_uri)) if name.startswith("objects/")}
         for place in (rendered, fresh)
     ]
     assert objects[0] == objects[1], "a blob is named by its bytes"
-    assert len(objects[0]) == 5
+    assert len(objects[0]) == 6
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can make another user's folder")

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from tasks.report.html import as_data
 from tasks.report.page.places import picture_name
-from tasks.report.page.writing import as_data, render_page, write_page
+from tasks.report.page.writing import render_page, write_page
 from tasks.report.parts import CATALOG, report_run, result_log, results_so_far
 from tasks.report.results import RowResult
 from tasks.report.tables import read_report, report_table, write_report

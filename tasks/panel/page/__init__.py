@@ -1,0 +1,1 @@
+"""Page of a listening test: one HTML file beside its sounds."""
