@@ -1,9 +1,10 @@
 """Flow `train-classifier`: dataset, segments, mels, classifier, model card."""
 
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from prefect import flow
+from prefect.states import Cancelled
 from pydantic import AfterValidator, BaseModel, Field
 
 from flows.parameters import Parameters, Place
@@ -71,9 +72,19 @@ class TrainResult(BaseModel):
 
 
 @flow(name="train-classifier", flow_run_name="{request.title}", validate_parameters=True)
-def train_classifier(request: TrainRequest) -> TrainResult:
-    """Train the genre classifier whose layers the transfer compares."""
+def train_classifier(request: TrainRequest) -> Any:
+    """Train the genre classifier whose layers the transfer compares.
+
+    Ctrl-C ends the run as Cancelled.
+    """
     leave_tracebacks_out()
+    try:
+        return _train(request)
+    except KeyboardInterrupt:
+        return Cancelled(message="interrupted; the same training continues with what is finished")
+
+
+def _train(request: TrainRequest) -> TrainResult:
     workspace = Settings().workspace()
     patiently(check_writable, workspace.store_uri)
     say = listener().stage

@@ -126,25 +126,30 @@ def train(
     """
     prepare_prefect(verbose=verbose)
     heed_sigterm()
-    from flows.cli.own_server import own_server
-
-    wait_for_server = own_server(verbose=verbose)
     from flows.cli.screen import Screen
-    from flows.train_classifier import TrainRequest, train_classifier
-    from nst_core.config import TrainingConfig
 
-    request = TrainRequest.model_validate(
-        {
-            "dataset": dataset,
-            "output": output,
-            "sha256": sha256,
-            "training": TrainingConfig(**_given(n_epochs=epochs, batch_size=batch_size, seed=seed)),
-            **_given(licence=licence),
-        }
-    )
-    wait_for_server()
     with Screen().shown() as screen:
+        screen.stage("start Prefect")
+        from flows.cli.own_server import own_server
+
+        wait_for_server = own_server(verbose=verbose)
+        from flows.train_classifier import TrainRequest, train_classifier
+        from nst_core.config import TrainingConfig
+
+        training = _given(n_epochs=epochs, batch_size=batch_size, seed=seed)
+        request = TrainRequest.model_validate(
+            {
+                "dataset": dataset,
+                "output": output,
+                "sha256": sha256,
+                "training": TrainingConfig(**training),
+                **_given(licence=licence),
+            }
+        )
+        wait_for_server()
         state = heeding_sigterm(train_classifier)(request, return_state=True)
+        if state.is_cancelled() and is_interrupted():
+            raise KeyboardInterrupt
         if error := _error(state):
             raise error
         result = state.result()
@@ -175,9 +180,9 @@ def demo(folder: Path = Path("demo"), *, verbose: bool = False) -> int:
     verbose
         Show Prefect's own log.
     """
+    sys.stderr.write("making music, rain, wind, waves and fire\n")
     from nst_core.synth.demo_files import TRAINING, make_demo_files
 
-    sys.stderr.write("making music, rain, wind, waves and fire\n")
     files = make_demo_files(folder)
     model = folder / "model"
     code = train(

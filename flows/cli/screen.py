@@ -129,6 +129,7 @@ class Screen:
         self.say(summary)
         self.say(f"report: {report}")
         self.say(f"listen: {page_beside(report)}")
+        self._stage = ""
         if is_interrupted():
             end_soon()
 

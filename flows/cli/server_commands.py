@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter, validators
 
-from flows.server.environment import prepare_prefect
+from flows.cli.asking import ask_server
 from flows.server.home import prefect_home, private_prefect_home
 from flows.server.login import AUTH, log_in, login_file
 
@@ -44,7 +44,7 @@ def deploy(
     image
         Container image that contains amnst, for docker and kubernetes.
     """
-    prepare_prefect(verbose=False)
+    ask_server(patient=True)
     from deployments.definitions import definitions
     from deployments.deploy import deploy as apply
     from flows.server.connection import Remedy, server
@@ -193,7 +193,7 @@ def worker(
         Maximum number of runs at a time; by default 1 on the pool gpu, 8 on control.
     """
     environment = dict(os.environ)  # before the settings that keep this process quiet
-    prepare_prefect(verbose=False, patient=False)
+    ask_server()
     from deployments.worker import Worker, become
     from flows.server.contact import first_contact
 
@@ -218,7 +218,7 @@ def doctor(*, verbose: bool = False) -> int:
     verbose
         Show all checks, even those that are well and need no operator.
     """
-    prepare_prefect(verbose=False, patient=False)
+    ask_server()
     from prefect.client.orchestration import get_client
 
     from deployments.definitions import definitions
