@@ -26,6 +26,8 @@ _SLOW_S = 15.0
 """Delay that shows a backlog: batches are written every few seconds."""
 _WAITS_S = 60.0
 """Age of runs that lack a worker: workers ask for runs every few seconds."""
+_WORK = {CONTROL: "for catalogues", GPU: "for shards and training"}
+"""What the workers of each pool do."""
 _BIG_SQLITE = 2_000_000_000
 _PAGE = 200
 _PLANNED_WITHIN_S = 120.0
@@ -34,11 +36,22 @@ _PLANNED_WITHIN_S = 120.0
 
 @dataclass(frozen=True)
 class Finding:
-    """Result of one check."""
+    """Result of one check.
+
+    Attributes
+    ----------
+    detail
+        Whether an operator needs it only for a closer look; a warning or fault is always shown.
+    """
 
     level: Literal["ok", "warning", "fault"]
     subject: str
     text: str
+    detail: bool = False
+
+    def is_shown(self, *, verbose: bool) -> bool:
+        """Return whether to print it."""
+        return verbose or not self.detail or self.level != "ok"
 
     def __str__(self) -> str:
         return f"{self.level:<8} {self.subject}: {self.text}"
@@ -51,9 +64,12 @@ def examine_store(store_uri: str) -> Iterator[Finding]:
     except StorageError as error:
         yield Finding("fault", "store", f"{error}; see AMNST_STORE_URI and the credentials")
         return
+    if not found.broken:
+        yield Finding("ok", "store", f"{found.uri} keeps what is written, also for many writers")
     for promise in found.promises:
         level: Literal["ok", "fault"] = "fault" if promise.holds is False else "ok"
-        yield Finding(level, f"store {promise.name}", f"{promise.claim}: {promise.seen}")
+        text = f"{promise.claim}: {promise.seen}"
+        yield Finding(level, f"store {promise.name}", text, detail=True)
     yield from (Finding("warning", "store", remark) for remark in found.remarks)
 
 
@@ -133,15 +149,15 @@ def _live_workers(client: SyncPrefectClient, pool: str) -> list[str] | None:
 
 
 def _pool(client: SyncPrefectClient, pool: str, workers: list[str] | None) -> Finding:
-    subject = f"pool {pool}"
+    subject = f"workers {_WORK[pool]}"
     if workers is None:
-        return Finding("fault", subject, "it does not exist; run amnst deploy")
+        return Finding("fault", subject, f"there is no work pool {pool}; run amnst deploy")
     if client.read_work_pool(pool).is_paused:
-        return Finding("warning", subject, "it is paused: its runs wait")
+        return Finding("warning", subject, f"the work pool {pool} is paused: its runs wait")
     if not workers:
         start = f"start one with amnst worker --pool {pool}"
-        return Finding("fault", subject, f"no live worker: its runs wait; {start}")
-    return Finding("ok", subject, f"{len(workers)} live: {', '.join(sorted(workers))}")
+        return Finding("fault", subject, f"none is running, so nothing starts; {start}")
+    return Finding("ok", subject, f"{len(workers)} running: {', '.join(sorted(workers))}")
 
 
 def _choices(client: SyncPrefectClient, pool: str) -> Iterator[Finding]:
@@ -187,7 +203,8 @@ def _versions(
         skewed.append(Finding("warning", "version", f"{text}; {way_out}"))
     silent = sorted(name for name in workers if not host_and_version(name))
     untold = f"; no version in these worker names: {', '.join(silent)}" if silent else ""
-    yield from skewed or [Finding("ok", "version", f"amnst {expected} everywhere{untold}")]
+    text = f"amnst {expected} everywhere{untold}"
+    yield from skewed or [Finding("ok", "version", text, detail=True)]
 
 
 def _most_common(versions: Iterable[str | None]) -> str | None:
@@ -221,21 +238,22 @@ def _database(database: Database, workers: Iterable[str]) -> Iterator[Finding]:
         yield Finding("warning", "database", f"{database.kind}, {size / 1e9:.1f} GB; {advice}")
     else:
         known = "" if size is None else f", {size / 1e6:.1f} MB"
-        yield Finding("ok", "database", f"{database.kind}{known}")
+        yield Finding("ok", "database", f"{database.kind}{known}", detail=True)
 
 
 def _delays(client: SyncPrefectClient) -> Iterator[Finding]:
     settings = "see the batch sizes in deployments/server_environment.py"
     for subject, delay in (
-        ("events", event_delay_s(client, give_up_s=2 * _SLOW_S)),
-        ("task run recorder", unrecorded_delay_s(client)),
+        ("events in the UI", event_delay_s(client, give_up_s=2 * _SLOW_S)),
+        ("pairs in the UI", unrecorded_delay_s(client)),
     ):
         if delay is None:
-            yield Finding("fault", subject, f"more than {2 * _SLOW_S:.0f} s behind; {settings}")
+            late = f"shown more than {2 * _SLOW_S:.0f} s late; {settings}"
+            yield Finding("fault", subject, late)
         elif delay > _SLOW_S:
-            yield Finding("warning", subject, f"{delay:.0f} s behind; {settings}")
+            yield Finding("warning", subject, f"shown {delay:.0f} s late; {settings}")
         else:
-            yield Finding("ok", subject, f"{delay:.1f} s behind")
+            yield Finding("ok", subject, f"shown {delay:.1f} s late", detail=True)
 
 
 def _waiting_runs(client: SyncPrefectClient) -> Iterator[Finding]:
@@ -244,7 +262,7 @@ def _waiting_runs(client: SyncPrefectClient) -> Iterator[Finding]:
     scheduled = {"state": {"type": {"any_": ["SCHEDULED"]}}}
     n_runs = _count(client, {**scheduled, "next_scheduled_start_time": {"before_": due}})
     found = f"{n_runs} waiting for a worker for more than a minute" if n_runs else "none"
-    yield Finding("ok", "waiting runs", found)
+    yield Finding("ok", "waiting runs", found, detail=not n_runs)
 
 
 def _schedules(
@@ -264,7 +282,7 @@ def _schedules(
         planned = _count(client, {"state": states}, deployment.id)
         age_s = (datetime.now(UTC) - min(filter(None, on_since))).total_seconds()
         if planned or age_s < planned_within_s:
-            yield Finding("ok", subject, "it is on")
+            yield Finding("ok", subject, "it is on", detail=True)
         else:
             text = "it is on, but no run is planned; see the server's log"
             yield Finding("fault", subject, text)

@@ -67,6 +67,22 @@ class Address:
         return taken
 
 
+def log_file(home: Path) -> Path:
+    """Return the path of the log of server and workers."""
+    return home / "amnst-serve.log"
+
+
+@contextmanager
+def opened_log(home: Path) -> Iterator[TextIO]:
+    """Open a new log, which only its owner can read; keep one earlier log."""
+    path = log_file(home)
+    if path.exists():
+        path.replace(path.with_suffix(".log.1"))
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    with os.fdopen(descriptor, "a", encoding="utf-8", errors="replace") as log:
+        yield log
+
+
 @dataclass(frozen=True)
 class LocalServer:
     """A running server that answers.
@@ -77,10 +93,13 @@ class LocalServer:
         Server process, which ends when this process ends.
     login
         Value for PREFECT_API_AUTH_STRING; None if the server asks for no login.
+    log
+        Log of the server, and of the workers if they write to it.
     """
 
     process: ServerProcess
     login: str | None
+    log: TextIO
 
     def ended(self) -> ServeError:
         """Return the error of a server that has ended, with the reason in its log."""
@@ -117,7 +136,11 @@ def server_environment(
 
 @contextmanager
 def running_server(
-    address: Address, stop: Event, *, auth: bool = True, allow_hosts: Sequence[str] = ()
+    address: Address,
+    stop: Event,
+    *,
+    auth: bool = True,
+    allow_hosts: Sequence[str] = (),
 ) -> Iterator[LocalServer]:
     """Start the server, yield it when it answers, and end it afterwards.
 
@@ -141,16 +164,20 @@ def running_server(
             "commands as you; remove one of the two options",
             code="no_auth_elsewhere",
         )
-    with address.listen() as door, _alone_in(home := private_prefect_home()) as lock:
+    with (
+        address.listen() as door,
+        _alone_in(home := private_prefect_home()) as lock,
+        opened_log(home) as log,
+    ):
         login = (os.environ.get(_SERVER_LOGIN) or make_login(home)) if auth else None
         environment = server_environment(address, os.environ, login)
         process = ServerProcess(door, lock, home, environment, allow_hosts)
         try:
             _wait_until_ready(process, stop)
-            process.log.pass_on()
+            process.log.pass_on(log)
             lock.write(address.ui)
             lock.flush()
-            yield LocalServer(process, login)
+            yield LocalServer(process, login, log)
         finally:
             end([process.popen])
             lock.truncate(0)  # from now on another program may listen there

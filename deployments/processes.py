@@ -3,25 +3,28 @@
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
+from typing import TextIO
 
 _GRACE_S = 20.0
 """Time for a run to send its last messages to the server."""
 
 
-def start(command: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+def start(
+    command: Sequence[str], environment: Mapping[str, str], log: TextIO
+) -> subprocess.Popen[bytes]:
     """Start a program in its own session, so that Ctrl-C in a terminal reaches only us.
 
     Its stdin is a pipe. The other end closes when we end, even by SIGKILL, and a program with
-    ``--end-with-stdin`` then ends as well. Its output goes to our stderr.
+    ``--end-with-stdin`` then ends as well. Its output goes to `log`.
     """
     return subprocess.Popen(  # noqa: S603  # our own arguments
         command,
         env=dict(environment),
         stdin=subprocess.PIPE,
-        stdout=sys.stderr.fileno(),
+        stdout=log.fileno(),
+        stderr=log.fileno(),
         start_new_session=True,
     )
 

@@ -37,6 +37,8 @@ def keep_working(
 ) -> None:
     """Run workers until `stop` is set; if a worker ends, start it again.
 
+    Their output goes to the log of the server.
+
     Raises
     ------
     ServeError
@@ -54,7 +56,7 @@ def keep_working(
                         logger.warning("worker %s ended; starting it again", worker.full_name)
                         stop.wait(_AGAIN_S)
                     command = worker.command(end_with_stdin=True)
-                    under_way[worker] = start(command, worker.environment(environment))
+                    under_way[worker] = start(command, worker.environment(environment), server.log)
             stop.wait(0.5)
     finally:
         end(list(under_way.values()))

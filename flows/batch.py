@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-from prefect.runtime import flow_run
-
 from flows.requests import RenderRequest
 from tasks.jobs.from_rows import RenderDefaults
 from tasks.manifest.row import ManifestRow
@@ -45,4 +43,6 @@ class Batch:
 
     def is_forced(self) -> bool:
         """Return whether finished rows are rendered again: if requested, but not in a retry."""
+        from prefect.runtime import flow_run  # noqa: PLC0415  # Prefect takes a second to import
+
         return self.request.force and flow_run.get_run_count() <= 1

@@ -6,6 +6,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 
 from flows.batch import Batch
+from flows.progress import listener
 from flows.requests import RenderRequest
 from flows.shards import Shard, in_shard_order, shard_bounds
 from tasks.jobs.from_rows import inputs_of, outputs_on_inputs
@@ -61,14 +62,17 @@ class Catalog(Batch):
     def shards(self, run_id: str) -> Iterator[tuple[Shard, Sequence[ManifestRow]]]:
         """Cut the rows into runs that share inputs; yield each with its rows."""
         request = self.request
-        for first, stop in shard_bounds(
+        bounds = shard_bounds(
             len(self.rows), size=request.shard_size, max_in_flight=request.max_in_flight
-        ):
+        )
+        for number, (first, stop) in enumerate(bounds, start=1):
             rows = self.rows[first:stop]
             shard = Shard(
                 request=request,
                 rows_sha256=rows_sha256(rows),
                 model_sha256=self.model.sha256,
+                number=number,
+                n_shards=len(bounds),
                 first=first,
                 stop=stop,
                 catalog_run_id=run_id,
@@ -92,7 +96,11 @@ def open_catalog(request: RenderRequest, workspace: Workspace) -> Catalog:
     """
     handed = _handed_over.get()
     known = handed is not None and handed[0] == request
-    manifest, asked = handed[1] if handed and known else accepted_manifest(request)
+    if handed and known:
+        manifest, asked = handed[1]
+    else:
+        listener().stage("read manifest")
+        manifest, asked = accepted_manifest(request)
     clashes = outputs_on_inputs(asked, inputs_of(manifest.rows), request.output)
     rows = in_shard_order(row for row in asked if row.line not in clashes)
     return Catalog(

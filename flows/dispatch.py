@@ -21,7 +21,7 @@ from prefect.runtime import flow_run
 from prefect.states import AwaitingRetry
 
 from flows.catalog import Catalog
-from flows.rows import finished_results
+from flows.finished import finished_results
 from flows.server.connection import ServerError
 from flows.server.runs import cancel, read_run
 from flows.shards import Shard, ShardError

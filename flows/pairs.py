@@ -10,6 +10,7 @@ from typing import Any
 
 from prefect.futures import PrefectFuture
 
+from flows.progress import listener
 from tasks.blend import blend_ambiences
 from tasks.finish import failed_stage, finish_pair
 from tasks.jobs.keys import Job
@@ -91,6 +92,7 @@ def render_pairs(
     """
     analyses: dict[str, Futures] = {}
     for row, job in pairs:
+        listener().at_work(row.id)
         run = _start(row, job, workspace, analyses)
         under_way.append(run)
         run.transfer.wait()

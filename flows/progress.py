@@ -15,6 +15,9 @@ class Listener(Protocol):
     def pairs(self, n_pairs: int) -> None:
         """Handle the number of pairs to render."""
 
+    def at_work(self, name: str) -> None:
+        """Handle the start of a pair's transfer."""
+
     def pair(self, name: str, status: str, reason: str) -> None:
         """Handle the end of a pair; `reason` is empty if it succeeded."""
 
@@ -27,6 +30,9 @@ class _Nobody:
         pass
 
     def pairs(self, n_pairs: int) -> None:
+        pass
+
+    def at_work(self, name: str) -> None:
         pass
 
     def pair(self, name: str, status: str, reason: str) -> None:

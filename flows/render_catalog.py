@@ -4,6 +4,7 @@ from typing import Any
 
 from prefect import flow
 from prefect.runtime import flow_run
+from prefect.states import Cancelled
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.album import as_album
@@ -14,6 +15,7 @@ from flows.progress import listener
 from flows.requests import RenderRequest
 from flows.rows import THREADS, render_rows, verdict
 from flows.server.environment import refuse_pickles
+from flows.server.expected_errors import leave_tracebacks_out
 from flows.settings import Settings
 from flows.summary import CatalogPage
 from flows.writing import writing
@@ -37,17 +39,20 @@ def render_catalog(request: RenderRequest) -> Any:
     """Render the pairs of a manifest; end as Failed if a pair failed.
 
     The rows are rendered in this process or, if the settings name a deployment for shards, by
-    its workers.
+    its workers. Ctrl-C ends a run in this process as Cancelled.
     """
     refuse_pickles()
+    leave_tracebacks_out()
     settings, run_id = Settings(), str(flow_run.get_id())
     workspace, deployment = settings.workspace(), settings.shard_deployment
-    listener().stage("read manifest")
-    catalog = as_album(patiently(open_catalog, request, workspace), workspace)
-    for folder in (workspace.store_uri, request.output):
-        patiently(check_writable, folder)
+    try:
+        catalog = as_album(patiently(open_catalog, request, workspace), workspace)
+        for folder in (workspace.store_uri, request.output):
+            patiently(check_writable, folder)
+    except KeyboardInterrupt:
+        return Cancelled(message="interrupted before the first pair")
     listener().pairs(catalog.n_asked)
-    page = CatalogPage(catalog.n_asked, request, run_id)
+    page = CatalogPage(catalog.n_asked, request)
     with (
         result_log(workspace) as log,
         writing(catalog, run_id, shared=bool(deployment)) as (catalog, lease),
@@ -64,6 +69,7 @@ def render_catalog(request: RenderRequest) -> Any:
                 name = result.id or f"line {result.line}"
                 listener().pair(name, result.status, result.error)
 
+        interrupted = False
         try:
             for result in catalog.results_without_rendering():
                 tell(result)
@@ -73,6 +79,10 @@ def render_catalog(request: RenderRequest) -> Any:
                 lease.forget_others()
             else:
                 render_rows(catalog, workspace, tell)
+        except KeyboardInterrupt:
+            if deployment:  # its shards continue
+                raise
+            interrupted = True
         finally:
             listener().stage("write report")
             report = patiently(
@@ -80,10 +90,9 @@ def render_catalog(request: RenderRequest) -> Any:
                     log, workspace, request, run_id, lease.claim, shards=bool(deployment)
                 )
             )
-            said = filter(None, (log.tally.sentence(), log.tally.impression()))
-            listener().ended("\n".join(said), report)
+            listener().ended(log.tally.summary(), report)
         page.end(log.tally, report)
-    return verdict(log.tally)
+    return verdict(log.tally, interrupted=interrupted)
 
 
 def _report(

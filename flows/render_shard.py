@@ -9,12 +9,14 @@ from flows.batch import Batch
 from flows.catalog import rows_of
 from flows.rows import THREADS, render_rows, verdict
 from flows.server.environment import refuse_pickles
+from flows.server.expected_errors import leave_tracebacks_out
 from flows.settings import Settings
 from flows.shards import CODE_VERSION, Shard, ShardError
+from flows.summary import tell_again
 from flows.writing import writing
 from tasks.manifest.shard_rows import read_rows
 from tasks.model import fetch_model
-from tasks.report.parts import ResultLog, is_over, report_run, result_log
+from tasks.report.parts import ResultLog, is_over, report_run, result_log, tally_so_far
 from tasks.running.retry import patiently
 from tasks.running.workspace import Workspace
 from tasks.storage.lease import Lease
@@ -30,6 +32,7 @@ from tasks.storage.lease import Lease
 def render_shard(shard: Shard) -> Any:
     """Render the rows of a shard; end as Failed if a row failed."""
     refuse_pickles()
+    leave_tracebacks_out()
     workspace = Settings().workspace()
     batch = patiently(lambda: _opened(shard, workspace))
     with (
@@ -47,13 +50,15 @@ def _tell(shard: Shard, log: ResultLog, workspace: Workspace, lease: Lease) -> N
     log.publish(shard.catalog_run_id, shard.name)
     if is_over(workspace, shard.catalog_run_id):
         # The shard was retried alone, so no catalogue run will write the report.
-        report_run(
+        report = report_run(
             workspace,
             shard.catalog_run_id,
             shard.request.output,
             inputs=shard.request.listen,
             before=lease.claim.check,
         )
+        tally = tally_so_far(workspace, shard.catalog_run_id)
+        tell_again(tally, shard.request, shard.catalog_run_id, report)
 
 
 def _opened(shard: Shard, workspace: Workspace) -> Batch:

@@ -53,8 +53,8 @@ class Settings(BaseSettings):
     )
     shard_deployment: str = Field(
         default="",
-        description="Deployment that renders shards, such as render-shard/gpu; if empty, this "
-        "process renders.",
+        description="Deployment that renders shards, such as render-shard/render-rows; if empty, "
+        "this process renders.",
     )
 
     def workspace(self) -> Workspace:

@@ -23,6 +23,8 @@ class Shard(Parameters):
     request: RenderRequest
     rows_sha256: Annotated[str, Field(description="sha256 of the file in the store with its rows")]
     model_sha256: str
+    number: Annotated[int, Field(ge=1, description="Number of the shard, from 1")] = 1
+    n_shards: Annotated[int, Field(ge=1, description="Number of shards of the catalogue")] = 1
     first: Annotated[int, Field(ge=0, description="First row, in the order of the shards")]
     stop: Annotated[int, Field(ge=1, description="Row after the last one")]
     catalog_run_id: Annotated[str, Field(description="Catalogue's run, which gets the results")]
@@ -33,7 +35,8 @@ class Shard(Parameters):
     @property
     def digest(self) -> str:
         """Hash of the content, so that the same shard of a run is never started twice."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:32]
+        content = self.model_dump_json(exclude={"number", "n_shards"})
+        return hashlib.sha256(content.encode()).hexdigest()[:32]
 
     @property
     def name(self) -> str:
@@ -42,8 +45,16 @@ class Shard(Parameters):
 
     @property
     def title(self) -> str:
-        """Name shown in the UI, which also names the catalogue."""
-        return f"{self.request.title}-{self.name}"
+        """Name shown in the UI, such as ``night 3 of 12 (rows 101-150)``.
+
+        The rows are counted in the order of the shards.
+        """
+        rows = (
+            f"rows {self.first + 1}-{self.stop}"
+            if self.stop - self.first > 1
+            else (f"row {self.stop}")
+        )
+        return f"{self.request.title} {self.number} of {self.n_shards} ({rows})"
 
 
 _SMALLEST, _LARGEST = 25, 50

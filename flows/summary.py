@@ -1,7 +1,9 @@
 """Display of a catalogue in the Prefect UI: a progress bar, and a page at its end."""
 
 import logging
+import re
 import time
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from uuid import UUID
@@ -16,6 +18,8 @@ from prefect.artifacts import (
 )
 
 from flows.requests import RenderRequest
+from flows.server.connection import Remedy, ServerError, server
+from flows.server.runs import end_otherwise
 from tasks.report.page.places import page_beside
 from tasks.report.results import Tally
 from tasks.storage.credentials import scrub
@@ -43,7 +47,7 @@ Report: `{{ report }}`
 Listen: `{{ page }}`
 
 {% if failures %}
-## Failures{{ " (the first %d)" % failures|length if n_bad > failures|length }}
+## Failures{{ " (the first %d)" % failures|length if n_failed > failures|length }}
 
 | line | id | stage | code | reason |
 |---|---|---|---|---|
@@ -66,14 +70,46 @@ Listen: `{{ page }}`
 """)
 
 
-def page_key(run_id: str) -> str:
-    """Return the key of a catalogue run's page; a run with a page has a report."""
-    return f"catalog-{run_id}"
+def artifact_key(request: RenderRequest, what: str) -> str:
+    """Return the key of a catalogue's artifact: its manifest's name and what the artifact is.
+
+    All runs of a manifest share it, so the UI shows the latest one and the earlier ones.
+    """
+    plain = unicodedata.normalize("NFKD", request.title).encode("ascii", "ignore").decode()
+    name = re.sub("[^a-z0-9]+", "-", plain.lower()).strip("-") or "catalogue"
+    return f"{name}-{what}"
 
 
-def progress_key(run_id: str) -> str:
-    """Return the key of a catalogue run's progress bar."""
-    return f"{page_key(run_id)}-progress"
+def page_of(tally: Tally, manifest: str, report: str) -> str:
+    """Return a catalogue's page as Markdown."""
+    return _PAGE.render(
+        manifest=manifest,
+        sentence=tally.sentence(),
+        impression=tally.impression(),
+        counts=tally.counts,
+        n_failed=tally.n_failed,
+        failures=tally.first_failures,
+        workers=sorted(tally.workers.items()),
+        report=scrub(report),
+        page=scrub(page_beside(report)),
+    )
+
+
+def tell_again(tally: Tally, request: RenderRequest, run_id: str, report: str) -> None:
+    """Correct page and state of a catalogue's run that has ended, after the retry of a shard."""
+    page = {
+        "type": "markdown",
+        "key": artifact_key(request, "report"),
+        "data": page_of(tally, scrub(request.manifest), report),
+        "description": tally.sentence(),
+        "flow_run_id": run_id,
+    }
+    try:
+        with server(f"page of flow run {run_id}", Remedy.API) as client:
+            client.request("POST", "/artifacts/", json=page)
+        end_otherwise(run_id, well=not tally.n_bad, message=tally.message())
+    except ServerError as error:
+        logger.warning("page and state of the catalogue's run are not up to date: %s", error)
 
 
 class CatalogPage:
@@ -82,15 +118,17 @@ class CatalogPage:
     Display only: if the server is unreachable, an update is lost, never the run.
     """
 
-    def __init__(self, n_pairs: int, request: RenderRequest, run_id: str) -> None:
+    def __init__(self, n_pairs: int, request: RenderRequest) -> None:
         self._n_pairs = max(n_pairs, 1)
         self._manifest = scrub(request.manifest)
-        self._key = page_key(run_id)
+        self._request = request
         self._shown_at = time.monotonic()
         self._progress: UUID | None = None
         with _if_possible():
             created = create_progress_artifact(
-                0.0, key=progress_key(run_id), description=self._manifest
+                0.0,
+                key=artifact_key(request, "progress"),
+                description=f"Pairs that are over: {self._manifest}",
             )
             self._progress = created  # type: ignore[assignment]  # the flow is not async
 
@@ -104,25 +142,15 @@ class CatalogPage:
         self._move(tally)
         with _if_possible():
             create_markdown_artifact(
-                _PAGE.render(
-                    manifest=self._manifest,
-                    sentence=tally.sentence(),
-                    impression=tally.impression(),
-                    counts=tally.counts,
-                    n_bad=tally.n_bad,
-                    failures=tally.first_failures,
-                    workers=sorted(tally.workers.items()),
-                    report=scrub(report),
-                    page=scrub(page_beside(report)),
-                ),
-                key=self._key,
+                page_of(tally, self._manifest, report),
+                key=artifact_key(self._request, "report"),
                 description=tally.sentence(),
             )
             create_link_artifact(
                 scrub(_browsable(page_beside(report))),
                 link_text="Listen",
-                key=f"{self._key}-listen",
-                description=f"{self._manifest}: listening page",
+                key=artifact_key(self._request, "listen"),
+                description=f"Listening page: {self._manifest}",
             )
 
     def _move(self, tally: Tally) -> None:

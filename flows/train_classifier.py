@@ -1,13 +1,15 @@
 """Flow `train-classifier`: dataset, segments, mels, classifier, model card."""
 
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from prefect import flow
+from prefect.states import Cancelled
 from pydantic import AfterValidator, BaseModel, Field
 
 from flows.parameters import Parameters, Place
 from flows.progress import listener
+from flows.server.expected_errors import leave_tracebacks_out
 from flows.settings import Settings
 from nst_core.config import ClassifierConfig, MelConfig, SegmentConfig, TrainingConfig
 from tasks.download import download_dataset
@@ -43,6 +45,19 @@ class TrainRequest(Parameters):
     architecture: Annotated[ClassifierConfig, Field(title="Architecture")] = ClassifierConfig()
     training: Annotated[TrainingConfig, Field(title="Training")] = TrainingConfig()
 
+    @property
+    def dataset_name(self) -> str:
+        """Name of the dataset, without folder; a URL's signature must not reach card and UI."""
+        place = self.dataset
+        if place.startswith(("http://", "https://")):
+            place = urlsplit(place).path
+        return place.rstrip("/").rpartition("/")[2]
+
+    @property
+    def title(self) -> str:
+        """Name of the run in the UI."""
+        return f"train on {self.dataset_name}"
+
 
 class TrainResult(BaseModel):
     """Path of the classifier, and its accuracy in validation."""
@@ -57,9 +72,20 @@ class TrainResult(BaseModel):
     """Suffixes of the other files, and the number of each."""
 
 
-@flow(name="train-classifier", validate_parameters=True)
-def train_classifier(request: TrainRequest) -> TrainResult:
-    """Train the genre classifier whose layers the transfer compares."""
+@flow(name="train-classifier", flow_run_name="{request.title}", validate_parameters=True)
+def train_classifier(request: TrainRequest) -> Any:
+    """Train the genre classifier whose layers the transfer compares.
+
+    Ctrl-C ends the run as Cancelled.
+    """
+    leave_tracebacks_out()
+    try:
+        return _train(request)
+    except KeyboardInterrupt:
+        return Cancelled(message="interrupted; the same training continues with what is finished")
+
+
+def _train(request: TrainRequest) -> TrainResult:
     workspace = Settings().workspace()
     patiently(check_writable, workspace.store_uri)
     say = listener().stage
@@ -67,7 +93,7 @@ def train_classifier(request: TrainRequest) -> TrainResult:
     folder = download_dataset(request.dataset, str(workspace.scratch_root()), request.sha256)
     say("segment tracks")
     segments = describe_dataset(folder, sr=MelConfig().sr, config=request.segments)
-    weights, cut, trained = healing(lambda: _train(request, segments, workspace))
+    weights, cut, trained = healing(lambda: _run_stages(request, segments, workspace))
     return TrainResult.model_validate(
         {
             "weights": weights,
@@ -78,7 +104,7 @@ def train_classifier(request: TrainRequest) -> TrainResult:
     )
 
 
-def _train(
+def _run_stages(
     request: TrainRequest, segments: SegmentJob, workspace: Workspace
 ) -> tuple[str, Record, Record]:
     """Run the stages; return the place of the weights, and the records of segments and training."""
@@ -101,11 +127,9 @@ def _train(
 
 
 def _described(request: TrainRequest, cut: Record) -> str:
-    place = request.dataset
-    if place.startswith(("http://", "https://")):
-        place = urlsplit(place).path  # a URL's signature must not reach the card
-    name = place.rstrip("/").rpartition("/")[2]
-    return f"{name}: {cut.meta['n_tracks']} tracks, {cut.meta['n_segments']} segments"
+    return (
+        f"{request.dataset_name}: {cut.meta['n_tracks']} tracks, {cut.meta['n_segments']} segments"
+    )
 
 
 def _figures(trained: Record) -> dict[str, object]:

@@ -27,6 +27,7 @@ from flows.requests import (
 )
 from flows.server.connection import ServerError
 from flows.server.environment import refuse_pickles
+from flows.server.expected_errors import leave_tracebacks_out
 from flows.server.runs import read_run, submit
 from flows.settings import Settings
 from nst_core.errors import NSTError
@@ -64,6 +65,11 @@ class InboxRequest(ControlValues):
     skip_invalid: SkipInvalid = default_of("skip_invalid")
     listen: Listen = default_of("listen")
 
+    @property
+    def title(self) -> str:
+        """Name of the run in the UI."""
+        return f"look into {PurePosixPath(self.inbox).name or self.inbox}"
+
     def of(self, manifest: str) -> RenderRequest:
         """Return the request to render one manifest into its own folder."""
         fields = self.model_dump(exclude={"inbox", "settle_s"})
@@ -71,7 +77,12 @@ class InboxRequest(ControlValues):
         return RenderRequest.model_validate({**fields, "manifest": manifest, "output": output})
 
 
-@flow(name="watch-inbox", validate_parameters=True, persist_result=False)
+@flow(
+    name="watch-inbox",
+    flow_run_name="{request.title}",
+    validate_parameters=True,
+    persist_result=False,
+)
 def watch_inbox(request: InboxRequest) -> Any:
     """Check the inbox once: start new manifests and mark ended ones; a schedule repeats this.
 
@@ -80,6 +91,7 @@ def watch_inbox(request: InboxRequest) -> Any:
     failure: its errors are written next to it.
     """
     refuse_pickles()
+    leave_tracebacks_out()
     workspace = Settings().workspace()
     told, n_failed = [], 0
     for entry in dropped(request.inbox, now_s=time.time(), settle_s=request.settle_s):

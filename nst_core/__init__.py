@@ -10,8 +10,12 @@ Conventions at public boundaries: waveforms ``y`` are float32 with full scale 1,
 >>> levels = result.save("rain_plays_tune.wav")
 """
 
+import os
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from nst_core.runtime.numba_cache import place_numba_cache
 
 if TYPE_CHECKING:
     from nst_core.audio.mastering import write_master
@@ -25,6 +29,9 @@ __version__ = "0.1.0"
 
 ALGORITHM_VERSION = 10
 """Increased by every change that alters the sound, because it is part of the cache keys."""
+
+# Numba reads this variable when it is imported.
+place_numba_cache(Path(__file__).parent, os.environ)
 
 __all__ = [
     "ALGORITHM_VERSION",

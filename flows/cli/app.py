@@ -15,10 +15,12 @@ from flows.cli.audition_command import audition
 from flows.cli.check_command import check
 from flows.cli.exit_codes import DATA, PIPE_CLOSED, STORAGE, USAGE
 from flows.cli.interruption import (
+    CONTINUE,
     exit_code,
     heed_ctrl_c,
     heed_sigterm,
     heeding_sigterm,
+    is_interrupted,
     leave_stdout,
 )
 from flows.cli.options import Globs, RenderOptions, Sets
@@ -127,25 +129,30 @@ def train(
     """
     prepare_prefect(verbose=verbose)
     heed_sigterm()
-    from flows.cli.own_server import own_server
-
-    wait_for_server = own_server(verbose=verbose)
     from flows.cli.screen import Screen
-    from flows.train_classifier import TrainRequest, train_classifier
-    from nst_core.config import TrainingConfig
 
-    request = TrainRequest.model_validate(
-        {
-            "dataset": dataset,
-            "output": output,
-            "sha256": sha256,
-            "training": TrainingConfig(**_given(n_epochs=epochs, batch_size=batch_size, seed=seed)),
-            **_given(licence=licence),
-        }
-    )
-    wait_for_server()
     with Screen().shown() as screen:
+        screen.stage("start Prefect")
+        from flows.cli.own_server import own_server
+
+        wait_for_server = own_server(verbose=verbose)
+        from flows.train_classifier import TrainRequest, train_classifier
+        from nst_core.config import TrainingConfig
+
+        training = _given(n_epochs=epochs, batch_size=batch_size, seed=seed)
+        request = TrainRequest.model_validate(
+            {
+                "dataset": dataset,
+                "output": output,
+                "sha256": sha256,
+                "training": TrainingConfig(**training),
+                **_given(licence=licence),
+            }
+        )
+        wait_for_server()
         state = heeding_sigterm(train_classifier)(request, return_state=True)
+        if state.is_cancelled() and is_interrupted():
+            raise KeyboardInterrupt
         if error := error_of(state):
             raise error
         result = state.result()
@@ -176,9 +183,9 @@ def demo(folder: Path = Path("demo"), *, verbose: bool = False) -> int:
     verbose
         Show Prefect's own log.
     """
+    sys.stderr.write("making music, rain, wind, waves and fire\n")
     from nst_core.synth.demo_files import TRAINING, make_demo_files
 
-    sys.stderr.write("making music, rain, wind, waves and fire\n")
     files = make_demo_files(folder)
     model = folder / "model"
     code = train(
@@ -279,6 +286,6 @@ def main(arguments: list[str] | None = None) -> None:
         leave_stdout()
         sys.exit(PIPE_CLOSED)
     except KeyboardInterrupt:
-        sys.stderr.write("amnst: interrupted; run the same command to continue\n")
+        sys.stderr.write(CONTINUE)
         sys.exit(exit_code())
     sys.exit(code)

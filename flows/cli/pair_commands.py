@@ -85,6 +85,7 @@ def transfer(
     set_here = {name: value for name, value in given.items() if value is not None}
     config = preset_named(preset, **set_here)
     sound = OutputConfig(format=format_of(output), sample_rate=sample_rate)
+    sys.stderr.write("rendering\n")
     from flows.settings import Settings
     from tasks.single import SinglePair, render_single
 
@@ -92,7 +93,6 @@ def transfer(
         ambience=ambience, music=music, output=output, config=config, strength=strength,
         sound=sound, start_s=start, duration_s=duration, model=model, picture=picture,
     )  # fmt: skip
-    sys.stderr.write("rendering\n")
     figures, warnings = render_single(pair, Settings().workspace())
     for warning in warnings:
         sys.stderr.write(f"{warning}\n")

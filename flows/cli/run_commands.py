@@ -3,9 +3,9 @@
 import sys
 from typing import TYPE_CHECKING, Annotated
 
+from flows.cli.asking import ask_server
 from flows.cli.exit_codes import INTERRUPTED
 from flows.cli.options import RenderOptions, field_help
-from flows.server.environment import prepare_prefect
 from tasks.storage.credentials import scrub
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def submit(
     wait
         Wait until the run has ended; exit with 0 if all pairs succeeded, else with 1.
     """
-    prepare_prefect(verbose=False, patient=False)
+    ask_server()
     from flows.catalog import accepted_manifest
     from flows.cli.screen import say_notes
     from flows.server.contact import first_contact
@@ -67,7 +67,7 @@ def retry(run: str, *, wait: bool = False) -> int:
     wait
         Wait until the run has ended; exit with 0 if all pairs succeeded, else with 1.
     """
-    prepare_prefect(verbose=False, patient=False)
+    ask_server()
     from flows.server.contact import first_contact
     from flows.server.runs import retry as start_again
     from flows.server.runs import url_of
@@ -86,7 +86,7 @@ def wait(run: str) -> int:
     run
         Id of the flow run of a catalogue or of one shard.
     """
-    prepare_prefect(verbose=False, patient=False)
+    ask_server()
     _contact_or_wait()
     return _waited(run)
 
@@ -102,7 +102,7 @@ def cancel(run: str) -> int:
     run
         Id of the flow run of a catalogue or of one shard.
     """
-    prepare_prefect(verbose=False, patient=False)
+    ask_server()
     from flows.server.contact import first_contact
     from flows.server.runs import cancel as stop
     from flows.server.runs import url_of
@@ -146,7 +146,7 @@ def schedule(
     active
         Switch the schedule on.
     """
-    prepare_prefect(verbose=False, patient=False)
+    ask_server()
     from flows.server.contact import first_contact
     from flows.server.schedules import schedule as create
     from tasks.storage.credentials import refuse_login
@@ -168,7 +168,7 @@ def schedule(
 
 def schedules() -> int:
     """List the schedules of catalogues: name, times, on or off, manifest."""
-    prepare_prefect(verbose=False, patient=False)
+    ask_server()
     from flows.server.contact import first_contact
     from flows.server.schedules import schedules as all_schedules
 
@@ -189,7 +189,7 @@ def unschedule(name: str) -> int:
     name
         Name of the schedule, as `amnst schedules` shows it.
     """
-    prepare_prefect(verbose=False, patient=False)
+    ask_server()
     from flows.server.contact import first_contact
     from flows.server.schedules import unschedule as remove
 
@@ -223,6 +223,9 @@ def _contact_or_wait() -> None:
 
 
 def _waited(run_id: str) -> int:
+    from flows.cli.interruption import say_on_interruption
+
+    say_on_interruption("no longer waiting")
     try:
         from flows.cli.screen import waiting
         from flows.server.waiting import report_of, wait_for

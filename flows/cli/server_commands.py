@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter, validators
 
-from flows.server.environment import prepare_prefect
+from flows.cli.asking import ask_server
 from flows.server.home import prefect_home, private_prefect_home
 from flows.server.login import AUTH, log_in, login_file
 
@@ -32,8 +32,8 @@ def deploy(
 ) -> int:
     """Set up a Prefect server: pools, deployments, schedules (off) and automations.
 
-    PREFECT_API_URL names the server; if it is not set, the command does nothing and exits with 2.
-    A second call changes nothing.
+    PREFECT_API_URL names the server, by default the one of `amnst serve` on this machine. Without a
+    server, the command does nothing and exits with 2. A second call changes nothing.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def deploy(
     image
         Container image that contains amnst, for docker and kubernetes.
     """
-    prepare_prefect(verbose=False)
+    ask_server(patient=True)
     from deployments.definitions import definitions
     from deployments.deploy import deploy as apply
     from flows.server.connection import Remedy, server
@@ -80,7 +80,8 @@ def serve(
 
     The server listens on 127.0.0.1 only and asks for a login that other users of the machine
     cannot read. Its database is a file in PREFECT_HOME. The command prints the UI's address when
-    the UI is ready; the workers report when they have started.
+    the UI is ready, and a line for each catalogue and shard that starts or ends. All else that
+    server and workers say is in a log file.
 
     Parameters
     ----------
@@ -97,7 +98,7 @@ def serve(
         Ask for a login. With --no-auth every user and program of this machine can run commands
         as you.
     """
-    from deployments.local_server import Address, running_server
+    from deployments.local_server import Address, log_file, running_server
     from deployments.serve import keep_working, stop_signal
 
     logging.basicConfig(level=logging.WARNING, format="amnst: %(message)s")
@@ -124,9 +125,23 @@ def serve(
             team = _workers(devices, workers)
             print(f"UI: {address.ui}", flush=True)
             sys.stderr.write(_way_in(auth=auth))
-            sys.stderr.write(f"starting {len(team)} workers\n")
+            sys.stderr.write(f"log of server and workers: {log_file(prefect_home())}\n")
+            sys.stderr.write(f"starting {len(team)} workers; Ctrl-C ends everything\n")
+            sys.stderr.write(_next_commands(address.api))
+            from deployments.events import tell_events
+
+            telling = tell_events(lambda line: print(line, file=sys.stderr, flush=True), stop)
             keep_working(team, server, environment, stop)
+            telling.join(timeout=5)
     return 0
+
+
+def _next_commands(api: str) -> str:
+    return (
+        "in another terminal, amnst finds this server; other programs need its address:\n"
+        "  amnst submit manifest.csv --output out --wait\n"
+        f"  export PREFECT_API_URL={api}\n"
+    )
 
 
 def _way_in(*, auth: bool) -> str:
@@ -162,7 +177,7 @@ def worker(
     threads: int | None = None,
     limit: int | None = None,
 ) -> int:
-    """Work for the Prefect server that PREFECT_API_URL names, until SIGTERM.
+    """Work for the Prefect server that PREFECT_API_URL names, or of `amnst serve`, until SIGTERM.
 
     Parameters
     ----------
@@ -178,55 +193,67 @@ def worker(
         Maximum number of runs at a time; by default 1 on the pool gpu, 8 on control.
     """
     environment = dict(os.environ)  # before the settings that keep this process quiet
-    prepare_prefect(verbose=False, patient=False)
+    ask_server()
     from deployments.worker import Worker, become
     from flows.server.contact import first_contact
 
     first_contact()
     home = private_prefect_home()
     environment["PREFECT_HOME"] = str(home)
+    if "PREFECT_API_URL" in os.environ:  # perhaps found only now
+        environment["PREFECT_API_URL"] = os.environ["PREFECT_API_URL"]
     log_in(environment, home)
     become(Worker(pool=pool, device=device, name=name, threads=threads, limit=limit), environment)
 
 
-def doctor() -> int:
+def doctor(*, verbose: bool = False) -> int:
     """Check the store and the scratch folder, and the Prefect server and its workers.
 
-    PREFECT_API_URL names the server; if it is not set, only store and scratch folder are checked.
+    PREFECT_API_URL names the server, by default the one of `amnst serve` on this machine. Without a
+    server, only store and scratch folder are checked.
     Exits with 0 if all checks pass, and with 1 if there are warnings or faults.
+
+    Parameters
+    ----------
+    verbose
+        Show all checks, even those that are well and need no operator.
     """
-    prepare_prefect(verbose=False, patient=False)
+    ask_server()
     from prefect.client.orchestration import get_client
-    from prefect.settings import get_current_settings
 
     from deployments.definitions import definitions
     from deployments.doctor import Finding, examine_scratch, examine_server, examine_store
     from flows.server.connection import ServerError
-    from flows.server.contact import first_contact
+    from flows.server.contact import find_server, first_contact
     from flows.settings import Settings
 
     workspace = Settings().workspace()
-    findings = list(_told(examine_store(workspace.store_uri)))
-    findings += _told(examine_scratch(workspace))
+    findings = list(_told(examine_store(workspace.store_uri), verbose=verbose))
+    findings += _told(examine_scratch(workspace), verbose=verbose)
     well, unseen = "all is well", ""
-    if get_current_settings().api.url:
+    if find_server():
         try:
             first_contact()
         except ServerError as error:
-            findings += _told([Finding("fault", "server", f"{error} [{error.code}]")])
+            findings.append(Finding("fault", "server", f"{error} [{error.code}]"))
+            print(findings[-1], flush=True)
         else:
             with get_client(sync_client=True) as client:
-                findings += _told(examine_server(client, definitions()))
+                findings += _told(examine_server(client, definitions()), verbose=verbose)
     else:
         well = "store and scratch folder passed all checks"
-        unseen = "; server and workers were not checked: PREFECT_API_URL is not set"
+        unseen = (
+            "; server and workers were not checked: PREFECT_API_URL is not set, and no amnst serve "
+            "runs here"
+        )
     n_bad = sum(finding.level != "ok" for finding in findings)
-    verdict = f"{n_bad} of {len(findings)} need attention" if n_bad else well
+    verdict = f"{n_bad} of {len(findings)} checks need attention" if n_bad else well
     sys.stderr.write(f"{verdict}{unseen}\n")
     return 1 if n_bad else 0
 
 
-def _told(findings: "Iterable[Finding]") -> "Iterator[Finding]":
+def _told(findings: "Iterable[Finding]", *, verbose: bool) -> "Iterator[Finding]":
     for finding in findings:
-        print(finding, flush=True)
+        if finding.is_shown(verbose=verbose):
+            print(finding, flush=True)
         yield finding

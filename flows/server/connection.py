@@ -13,7 +13,7 @@ from prefect.settings import get_current_settings
 from nst_core.errors import NSTError
 from tasks.storage.credentials import scrub
 
-CATALOG_DEPLOYMENT = "render-catalog/control"
+CATALOG_DEPLOYMENT = "render-catalog/render-manifest"
 _UNAUTHORIZED = 401
 
 

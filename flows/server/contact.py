@@ -4,6 +4,7 @@ Checks that the server answers, is a Prefect server and accepts our login.
 """
 
 import json
+import os
 import re
 import sys
 from threading import Timer
@@ -11,6 +12,7 @@ from threading import Timer
 import httpx
 import prefect
 from prefect.client.orchestration import get_client
+from prefect.context import refresh_global_settings_context
 from prefect.settings import (
     PREFECT_CLIENT_MAX_RETRIES,
     PREFECT_CLOUD_API_URL,
@@ -19,6 +21,8 @@ from prefect.settings import (
 )
 
 from flows.server.connection import Remedy, ServerError, say_what_is_wrong, server_url
+from flows.server.home import prefect_home
+from flows.server.login import log_in, served_at
 
 _PATIENCE = httpx.Timeout(15, connect=2)
 """Timeouts of one attempt: connecting is tried four times, and a busy server answers late."""
@@ -26,9 +30,10 @@ _VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 
 
 def first_contact(*, patience: httpx.Timeout = _PATIENCE, long_s: float = 4.0) -> None:
-    """Ask the server that PREFECT_API_URL names for its version, once and with a short timeout.
+    """Ask the server for its version, once and with a short timeout.
 
-    Prefect's own client takes minutes to report that a server is unreachable.
+    It is the server that PREFECT_API_URL or a profile names, else that of `amnst serve` on this
+    machine. Prefect's own client takes minutes to report that a server is unreachable.
 
     Parameters
     ----------
@@ -43,6 +48,7 @@ def first_contact(*, patience: httpx.Timeout = _PATIENCE, long_s: float = 4.0) -
         ``no_server``, ``server_away``, ``refused``, ``unauthorized``, ``not_prefect`` or
         ``other_version``.
     """
+    find_server()
     url = server_url()
     if url.startswith(PREFECT_CLOUD_API_URL.value()):
         return  # it reports no version and accepts every client
@@ -53,6 +59,18 @@ def first_contact(*, patience: httpx.Timeout = _PATIENCE, long_s: float = 4.0) -
         _check_version(url, _version_text(url, patience))
     finally:
         told.cancel()
+
+
+def find_server() -> bool:
+    """Return whether there is a server to ask; if none is named, look for that of `amnst serve`.
+
+    A server that is found is named for the rest of this process, with its login.
+    """
+    if get_current_settings().api.url is None and (served := served_at(prefect_home())):
+        os.environ["PREFECT_API_URL"] = f"{served}/api"
+        log_in(os.environ, prefect_home())
+        refresh_global_settings_context()
+    return get_current_settings().api.url is not None
 
 
 def _version_text(url: str, patience: httpx.Timeout) -> str:
@@ -98,8 +116,3 @@ def _not_prefect(url: str) -> ServerError:
         f"{url} is not the API of a Prefect server; check PREFECT_API_URL: {way_out}",
         code="not_prefect",
     )
-
-
-def is_named() -> bool:
-    """Return whether the environment or a profile names a server."""
-    return get_current_settings().api.url is not None

@@ -9,7 +9,7 @@ from prefect.client.schemas.responses import SetStateStatus
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.deployments import run_deployment
 from prefect.settings import get_current_settings
-from prefect.states import AwaitingRetry, Cancelled, Cancelling
+from prefect.states import AwaitingRetry, Cancelled, Cancelling, Completed, Failed
 
 from flows.requests import RenderRequest
 from flows.server.connection import CATALOG_DEPLOYMENT, Remedy, ServerError, server
@@ -143,6 +143,23 @@ def _set_state(run: FlowRun, state: State[None], done: str) -> None:
     if answer.status != SetStateStatus.ACCEPT:
         reason = getattr(answer.details, "reason", answer.status.value)
         raise ServerError(f"flow run {run.name} cannot be {done}: {reason}", code="refused")
+
+
+def end_otherwise(run_id: str, *, well: bool, message: str) -> None:
+    """Correct the final state of a catalogue's run, because one of its shards was retried alone.
+
+    A run that has not ended stays as it is: it will tell its own end. So does the kind of end of a
+    cancelled run that still lacks pairs.
+    """
+    run = read_run(run_id)
+    if run.state is None or not run.state.is_final():
+        return
+    if well:
+        state: State[None] = Completed(message=message)
+    else:
+        state = (Cancelled if run.state.is_cancelled() else Failed)(message=message)
+    with server(f"flow run {run.id}", Remedy.RUN_ID) as client:
+        client.set_flow_run_state(run.id, state, force=True)
 
 
 def url_of(run: FlowRun) -> str:

@@ -7,14 +7,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from prefect.client.schemas.objects import FlowRun, State
 
 from flows.server.connection import Remedy, ServerError, server
 from flows.server.runs import read_run, shards_under_way
 from flows.settings import Settings
-from flows.summary import page_key, progress_key
 from tasks.report.parts import is_over
 from tasks.running.retry import retrying
 from tasks.storage.credentials import scrub
@@ -115,9 +114,8 @@ def _patiently(
 
 def _percent_over(run: FlowRun) -> float:
     """Return the percentage of a catalogue's progress bar; 0 before there is one."""
-    key = progress_key(str(run.id))
-    wanted = {"artifacts": {"key": {"any_": [key]}}, "sort": "CREATED_DESC", "limit": 1}
-    with server(f"artifact {key}", Remedy.API) as client:
+    wanted = {**_artifacts_of(str(run.id), "progress"), "sort": "CREATED_DESC", "limit": 1}
+    with server(f"progress of flow run {run.id}", Remedy.API) as client:
         found = client.request("POST", "/artifacts/filter", json=wanted).json()
     return float(found[0]["data"]) if found else 0.0
 
@@ -145,7 +143,7 @@ def report_of(run: FlowRun) -> str | None:
     shard = run.parameters.get("shard", {})
     output = (shard or run.parameters).get("request", {}).get("output")
     catalog_run_id = shard.get("catalog_run_id", str(run.id))
-    n_pages = _patiently(CALM, lambda _: None, _count_artifacts, page_key(catalog_run_id))
+    n_pages = _patiently(CALM, lambda _: None, _count_pages, catalog_run_id)
     if output and (n_pages or _is_over_in_store(catalog_run_id)):
         return scrub(join(output, "results.csv"))
     return None
@@ -159,8 +157,12 @@ def _is_over_in_store(catalog_run_id: str) -> bool:
         return False
 
 
-def _count_artifacts(key: str) -> int:
-    wanted = {"artifacts": {"key": {"any_": [key]}}}
-    with server(f"artifact {key}", Remedy.API) as client:
-        n_artifacts: int = client.request("POST", "/artifacts/count", json=wanted).json()
-    return n_artifacts
+def _count_pages(run_id: str) -> int:
+    wanted = _artifacts_of(run_id, "markdown")
+    with server(f"pages of flow run {run_id}", Remedy.API) as client:
+        n_pages: int = client.request("POST", "/artifacts/count", json=wanted).json()
+    return n_pages
+
+
+def _artifacts_of(run_id: str, kind: str) -> dict[str, Any]:
+    return {"artifacts": {"flow_run_id": {"any_": [run_id]}, "type": {"any_": [kind]}}}

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections import deque
 from threading import Lock, Thread
+from typing import TextIO
 
 _KEPT = 500
 _REASON = re.compile(r"^(?:ERROR:\s+)?((?:\w+\.)*\w*(?:Error|Exception|Exit)): (.+)")
@@ -29,16 +30,22 @@ class ServerLog:
         self._process = process
         self._lines: deque[str] = deque(maxlen=_KEPT)
         self._lock = Lock()
-        self._passes = False
+        self._stream: TextIO | None = None
         self._thread = Thread(target=self._read, daemon=True)
         self._thread.start()
 
-    def pass_on(self) -> None:
-        """Print the lines that were held back, and from now on every new line."""
+    def pass_on(self, stream: TextIO | None = None) -> None:
+        """Write the lines that were held back, and from now on every new line.
+
+        Parameters
+        ----------
+        stream
+            Where to; by default stderr.
+        """
         with self._lock:
-            self._passes = True
-            sys.stderr.writelines(self._lines)
-            sys.stderr.flush()
+            self._stream = stream or sys.stderr
+            self._stream.writelines(self._lines)
+            self._stream.flush()
 
     def last_words(self) -> str:
         """Return why the server has ended, according to its log."""
@@ -55,9 +62,9 @@ class ServerLog:
                 text = line.decode("utf-8", "replace")
                 with self._lock:
                     self._lines.append(text)
-                    if self._passes:
-                        sys.stderr.write(text)
-                        sys.stderr.flush()
+                    if self._stream:
+                        self._stream.write(text)
+                        self._stream.flush()
 
 
 def reason_in(lines: list[str]) -> str:

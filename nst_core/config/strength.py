@@ -4,12 +4,15 @@ import math
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-
-from nst_core.arrays import FloatArray
 from nst_core.errors import ConfigError
+
+if TYPE_CHECKING:  # NumPy takes a while, and the command's help needs none
+    import numpy as np
+    import numpy.typing as npt
+
+    from nst_core.arrays import FloatArray
 
 Strength = float | str
 """0 returns the music, 1 is the ambience playing it; a text such as ``0:0.2;30:0.8`` is a curve."""
@@ -60,8 +63,10 @@ class StrengthCurve:
         """The strength if it is the same at all times, else None."""
         return self.strengths[0] if len(set(self.strengths)) == 1 else None
 
-    def at(self, times_s: npt.NDArray[np.float64]) -> FloatArray:
+    def at(self, times_s: "npt.NDArray[np.float64]") -> "FloatArray":
         """Return the strength at times in seconds, float32 of their shape."""
+        import numpy as np  # noqa: PLC0415  # see above
+
         found: FloatArray = np.interp(times_s, self.times_s, self.strengths).astype(np.float32)
         return found
 
@@ -69,6 +74,8 @@ class StrengthCurve:
         """Return the mean strength from 0 to `duration_s`."""
         if self.constant is not None:
             return self.constant
+        import numpy as np  # noqa: PLC0415  # see above
+
         return float(self.at(np.linspace(0, duration_s, 1001)).mean())
 
 

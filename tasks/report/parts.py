@@ -14,7 +14,6 @@ from pathlib import Path, PurePosixPath
 from typing import TextIO
 
 from tasks.jobs.listen import DEFAULT_INPUTS, Inputs
-from tasks.report.page.writing import write_report_and_page
 from tasks.report.results import RowResult, Tally
 from tasks.running.workspace import Workspace
 from tasks.storage.errors import StorageError
@@ -102,6 +101,8 @@ def report_run(
     Two shards that are retried at once both write it: if a part has changed in the meantime,
     the report is written again. `before` is as for `tasks.report.tables.write_report`.
     """
+    from tasks.report.page.writing import write_report_and_page  # noqa: PLC0415  # pandas is slow
+
     while True:
         parts = _parts(workspace, run_id)
         report = write_report_and_page(
@@ -114,6 +115,14 @@ def report_run(
         )
         if _parts(workspace, run_id) == parts:
             return report
+
+
+def tally_so_far(workspace: Workspace, run_id: str) -> Tally:
+    """Return the tally of the results until now; of two results of a line, the later one counts."""
+    parts = _parts(workspace, run_id)
+    last = {result.line: n for n, result in enumerate(_all(workspace, run_id, parts))}
+    results = enumerate(_all(workspace, run_id, parts))
+    return Tally(result for n, result in results if last.get(result.line) == n)
 
 
 def results_so_far(workspace: Workspace, run_id: str) -> Iterator[RowResult]:

@@ -25,10 +25,13 @@ from tasks.storage.store import Record
 
 Status = Literal["ok", "cached", "failed", "skipped", "invalid", "not_run"]
 
-_BAD = ("failed", "invalid", "not_run")
+_FAILED = ("failed", "invalid")
+_BAD = (*_FAILED, "not_run")
 _QUIET_DB = 0.5
 """A file that is further below the requested loudness counts as too quiet."""
 _NAMED = 20
+_FEW = 5
+"""Fewer pairs than this say nothing about a worker's speed."""
 _REASONS, _REASON_WIDTH = 3, 240
 _KEPT = 200
 """Number of failures kept for a summary, because the UI stores the table in its database."""
@@ -210,7 +213,7 @@ class Tally:
             if judged != AS_MEANT:
                 self._n_doubtful += 1
                 self._doubtful = [*self._doubtful, _name(result)][:_NAMED]
-        if result.status in _BAD and len(self._failures) < _KEPT:
+        if result.status in _FAILED and len(self._failures) < _KEPT:
             self._failures.append(result)
         if result.status == "ok":
             worker = str(result.facts.get("worker", ""))
@@ -218,7 +221,7 @@ class Tally:
 
     @property
     def first_failures(self) -> list[RowResult]:
-        """Rows without an output, by line; only the first two hundred are kept."""
+        """Rows that failed or are invalid, by line; only the first two hundred are kept."""
         return sorted(self._failures, key=lambda result: result.line)
 
     @property
@@ -236,6 +239,11 @@ class Tally:
         """Number of selected rows that have no output."""
         return sum(self.counts[status] for status in _BAD)
 
+    @property
+    def n_failed(self) -> int:
+        """Number of selected rows that failed or are invalid."""
+        return sum(self.counts[status] for status in _FAILED)
+
     def sentence(self) -> str:
         """Return a sentence that counts the pairs and names the failed ones."""
         done = f"{self.counts['ok']} rendered, {self.counts['cached']} already done"
@@ -243,10 +251,17 @@ class Tally:
             done += f"; {self._n_quiet} quieter than they should be (loudness_short_db)"
         if not self.n_bad:
             return f"{self.n_asked} {'pair' if self.n_asked == 1 else 'pairs'}: {done}"
-        named = ", ".join(map(_name, self.first_failures[:_NAMED]))
-        more = f" and {self.n_bad - _NAMED} more" if self.n_bad > _NAMED else ""
-        word = "failed" if not self.counts["not_run"] else "failed or were not run"
-        return f"{self.n_bad} of {self.n_asked} pairs {word}: {named}{more}; {done}"
+        return f"{'; '.join(self._without_output())}; {done}"
+
+    def _without_output(self) -> Iterator[str]:
+        """Yield what is said of the pairs that failed, and of those that were not run."""
+        of_all = f"of {self.n_asked} pairs"
+        if self.n_failed:
+            named = ", ".join(map(_name, self.first_failures[:_NAMED]))
+            more = f" and {self.n_failed - _NAMED} more" if self.n_failed > _NAMED else ""
+            yield f"{self.n_failed} {of_all} failed: {named}{more}"
+        if n_left := self.counts["not_run"]:
+            yield f"{n_left} {of_all} not run"
 
     def impression(self) -> str:
         """Return a sentence that counts the results that sound as meant and names the others.
@@ -260,6 +275,10 @@ class Tally:
             return counted
         more = f" and {self._n_doubtful - _NAMED} more" if self._n_doubtful > _NAMED else ""
         return f"{counted}; listen to: {', '.join(sorted(self._doubtful))}{more}"
+
+    def summary(self) -> str:
+        """Return the sentence, and the impression on a second line if there is one."""
+        return "\n".join(filter(None, (self.sentence(), self.impression())))
 
     def message(self) -> str:
         """Return the sentence, followed by the reasons of the first few failures."""
@@ -290,7 +309,9 @@ class WorkerTally:
 
     @property
     def pairs_per_minute(self) -> float | None:
-        """Speed from the end of the first pair to that of the last; None for fewer than two."""
-        if self.first is None or self.last is None or self.last <= self.first:
+        """Speed from the end of the first pair to that of the last; None for a few pairs."""
+        if self.n_pairs < _FEW or self.first is None or self.last is None:
+            return None
+        if self.last <= self.first:
             return None
         return 60 * (self.n_pairs - 1) / (self.last - self.first).total_seconds()

@@ -44,7 +44,7 @@ def reported(uri: str, operation: str) -> Iterator[None]:
     """Turn the errors of a disk or server into a StorageError."""
     try:
         yield
-    except (OSError, *s3.FAILURES) as error:
+    except s3.failures() as error:
         raise StorageError(
             uri,
             operation,

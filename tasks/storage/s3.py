@@ -3,28 +3,10 @@
 import functools
 import logging
 import os
+import sys
 from typing import Any
 
-import aiohttp
-import fsspec
-from botocore import exceptions as boto  # type: ignore[import-untyped]  # has no types
-from botocore.parsers import ResponseParserError  # type: ignore[import-untyped]  # has no types
-
 logger = logging.getLogger(__name__)
-
-_LOST = (
-    TimeoutError,
-    ConnectionError,
-    aiohttp.ClientError,
-    boto.ConnectionError,
-    boto.HTTPClientError,
-    boto.IncompleteReadError,
-    ResponseParserError,
-)
-"""Errors of a lost connection."""
-
-FAILURES = (boto.BotoCoreError, boto.ClientError, *_LOST)
-"""Errors of the client other than OSError."""
 
 _BUSY = {"SlowDown", "InternalError", "ServiceUnavailable", "RequestTimeout", "500", "502", "503"}
 _PRESENT = {"PreconditionFailed", "ConditionalRequestConflict", "412"}
@@ -44,6 +26,8 @@ def client() -> Any:
 
 @functools.lru_cache(maxsize=1)
 def _client(pid: int) -> Any:
+    import fsspec  # noqa: PLC0415  # S3's client takes a second, and most commands need none
+
     logger.debug("S3 filesystem of process %d", pid)
     filesystem = fsspec.filesystem(
         "s3",
@@ -69,9 +53,37 @@ def create(uri: str, data: bytes) -> bool:
     return True
 
 
+def failures() -> tuple[type[Exception], ...]:
+    """Return the errors of a disk or of the client, which has none before its first use."""
+    if "botocore" not in sys.modules:
+        return (OSError,)
+    from botocore import exceptions as boto  # type: ignore[import-untyped]  # noqa: PLC0415
+
+    return (OSError, boto.BotoCoreError, boto.ClientError, *_lost())
+
+
 def is_passing(error: BaseException) -> bool:
     """Return whether the same request may succeed later: the server was unreachable or busy."""
-    return isinstance(error, _LOST) or _code(error) in _BUSY
+    return isinstance(error, _lost()) or _code(error) in _BUSY
+
+
+def _lost() -> tuple[type[Exception], ...]:
+    """Return the errors of a lost connection."""
+    if "botocore" not in sys.modules:
+        return TimeoutError, ConnectionError
+    import aiohttp  # noqa: PLC0415  # see `_client`
+    from botocore import exceptions as boto  # noqa: PLC0415
+    from botocore.parsers import ResponseParserError  # type: ignore[import-untyped]  # noqa: PLC0415
+
+    return (
+        TimeoutError,
+        ConnectionError,
+        aiohttp.ClientError,
+        boto.ConnectionError,
+        boto.HTTPClientError,
+        boto.IncompleteReadError,
+        ResponseParserError,
+    )
 
 
 def _code(error: BaseException) -> str | None:

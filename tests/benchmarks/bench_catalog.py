@@ -191,7 +191,7 @@ def _run(folder: Path, program: str, *arguments: object) -> dict:
         "PREFECT_HOME": str(folder / "prefect"),
         "AMNST_STORE_URI": str(folder / "store"),
         "AMNST_SCRATCH": str(folder / "scratch"),
-        "AMNST_SHARD_DEPLOYMENT": "render-shard/gpu",  # which nobody serves: none is started
+        "AMNST_SHARD_DEPLOYMENT": "render-shard/render-rows",  # nobody serves it
     }
     (folder / "scratch").mkdir(mode=0o700, exist_ok=True)
     done = subprocess.run(

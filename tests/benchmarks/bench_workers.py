@@ -161,7 +161,7 @@ def _wait_without_us(cluster: Cluster, n_tasks: int) -> None:
         cluster.logged_in(),
         get_client(sync_client=True) as client,
     ):
-        ours = client.read_deployment_by_name("render-shard/gpu")
+        ours = client.read_deployment_by_name("render-shard/render-rows")
         client.create_deployment(
             client.create_flow_from_name("bare"),
             "gpu",
@@ -196,7 +196,7 @@ def _let_wait(cluster: Cluster) -> None:
         cluster.logged_in(),
         get_client(sync_client=True) as client,
     ):
-        found = client.read_deployment_by_name("render-shard/gpu")
+        found = client.read_deployment_by_name("render-shard/render-rows")
         change = DeploymentUpdate(entrypoint="tests.benchmarks.waiting.render_shard")
         client.update_deployment(found.id, change)
 

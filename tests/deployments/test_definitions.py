@@ -25,11 +25,11 @@ def names():
 
 def test_every_flow_has_its_deployments(names):
     assert set(names) == {
-        "render-catalog/control",
+        "render-catalog/render-manifest",
         "render-catalog/nightly",
-        "render-shard/gpu",
-        "watch-inbox/control",
-        "train-classifier/gpu",
+        "render-shard/render-rows",
+        "watch-inbox/render-new-manifests",
+        "train-classifier/train",
     }
 
 
@@ -63,10 +63,10 @@ def test_runs_of_a_deployment_keep_results_as_the_command_line_does(monkeypatch)
         }
 
 
-RENDERING = ["render-catalog/control", "watch-inbox/control"]
+RENDERING = ["render-catalog/render-manifest", "watch-inbox/render-new-manifests"]
 
 
-@pytest.fixture(params=[*RENDERING, "train-classifier/gpu"])
+@pytest.fixture(params=[*RENDERING, "train-classifier/train"])
 def form(names, request):
     """Return the properties of a deployment's parameters as the UI gets them, by name."""
     schema = parameter_schema(names[request.param].flow()).model_dump()
@@ -100,7 +100,7 @@ def test_a_field_with_few_values_is_a_list(form):
     assert none == {"type": "null"}
 
 
-@pytest.mark.parametrize("form", ["train-classifier/gpu"], indirect=True)
+@pytest.mark.parametrize("form", ["train-classifier/train"], indirect=True)
 def test_the_kind_of_a_network_is_chosen_from_a_list(form):
     assert form["kind"]["enum"] == ["1d", "2d"]
 

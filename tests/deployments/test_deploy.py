@@ -46,7 +46,7 @@ def test_the_command_says_that_nothing_changes(deployed, capsys):
         main(["deploy"])
     assert caught.value.code == 0
     out, err = capsys.readouterr()
-    assert "deployment render-shard/gpu: unchanged" in out
+    assert "deployment render-shard/render-rows: unchanged" in out
     assert err == "nothing to change\n"
 
 
@@ -60,15 +60,15 @@ def test_a_dry_run_creates_nothing(deployed):
 
 
 def test_a_dry_run_updates_nothing_and_lists_the_updates(deployed):
-    found = deployed.read_deployment_by_name("render-shard/gpu")
+    found = deployed.read_deployment_by_name("render-shard/render-rows")
     deployed.update_deployment(found.id, DeploymentUpdate(version="0.0.1"))
     (change,) = changed(deploy(deployed, definitions(), dry_run=True))
     assert change.sentence(dry_run=True) == (
-        "deployment render-shard/gpu: would be updated (version)"
+        "deployment render-shard/render-rows: would be updated (version)"
     )
-    assert deployed.read_deployment_by_name("render-shard/gpu").version == "0.0.1"
+    assert deployed.read_deployment_by_name("render-shard/render-rows").version == "0.0.1"
     assert changed(deploy(deployed, definitions())) == [change]
-    assert deployed.read_deployment_by_name("render-shard/gpu").version == __version__
+    assert deployed.read_deployment_by_name("render-shard/render-rows").version == __version__
 
 
 @pytest.fixture
@@ -103,14 +103,14 @@ def test_a_deployment_that_an_operator_made_of_our_flows_stays(deployed):
 
 
 def test_what_differs_is_updated_and_nothing_else(deployed):
-    found = deployed.read_deployment_by_name("watch-inbox/control")
+    found = deployed.read_deployment_by_name("watch-inbox/render-new-manifests")
     assert found.global_concurrency_limit.limit == 1
     deployed.update_deployment(
         found.id, DeploymentUpdate(concurrency_limit=3, tags=["mine"], entrypoint="x.y")
     )
     (change,) = changed(deploy(deployed, definitions()))
     assert set(change.fields) == {"concurrency_limit", "tags", "entrypoint"}
-    again = deployed.read_deployment_by_name("watch-inbox/control")
+    again = deployed.read_deployment_by_name("watch-inbox/render-new-manifests")
     assert again.global_concurrency_limit.limit == 1
     assert again.tags == ["amnst"]
     assert again.job_variables == found.job_variables
@@ -204,7 +204,7 @@ OVERRIDES = [
 
 
 @pytest.mark.parametrize("variables", OVERRIDES, ids=lambda each: next(iter(each)))
-@pytest.mark.parametrize("name", ["render-catalog/control", "render-shard/gpu"])
+@pytest.mark.parametrize("name", ["render-catalog/render-manifest", "render-shard/render-rows"])
 def test_no_run_can_choose_its_command(deployed, name, variables):
     """A run without a deployment is left to the worker: test_worker.py."""
     deployment = deployed.read_deployment_by_name(name)

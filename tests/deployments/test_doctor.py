@@ -52,17 +52,18 @@ def beat(deployed):
 
 @pytest.mark.slow
 def test_a_pool_without_a_live_worker_is_named(examined, beat):
-    assert examined()["pool gpu"].level == "fault"
-    assert "no live worker" in examined()["pool gpu"].text
-    assert "amnst worker --pool gpu" in examined()["pool gpu"].text
+    subject = "workers for shards and training"
+    assert examined()[subject].level == "fault"
+    assert "none is running" in examined()[subject].text
+    assert "amnst worker --pool gpu" in examined()[subject].text
     beat("gpu", f"node-gpu0-{__version__}")
-    assert examined()["pool gpu"] == Finding("ok", "pool gpu", f"1 live: node-gpu0-{__version__}")
+    assert examined()[subject] == Finding("ok", subject, f"1 running: node-gpu0-{__version__}")
 
 
 @pytest.mark.slow
 def test_a_paused_pool_is_named(examined, deployed):
     deployed.update_work_pool("control", WorkPoolUpdate(is_paused=True))
-    assert "paused" in examined()["pool control"].text
+    assert "paused" in examined()["workers for catalogues"].text
     deployed.update_work_pool("control", WorkPoolUpdate(is_paused=False))
 
 
@@ -100,9 +101,9 @@ def test_a_worker_without_a_version_in_its_name_is_listed(examined, beat):
 @pytest.mark.slow
 def test_a_deployment_of_another_version_or_missing_is_named(examined, deployed):
     assert examined()["version"].level == "ok"
-    found = deployed.read_deployment_by_name("train-classifier/gpu")
+    found = deployed.read_deployment_by_name("train-classifier/train")
     deployed.update_deployment(found.id, DeploymentUpdate(version="0.0.1"))
-    assert "of amnst 0.0.1" in examined()["deployment train-classifier/gpu"].text
+    assert "of amnst 0.0.1" in examined()["deployment train-classifier/train"].text
     deployed.update_deployment(found.id, DeploymentUpdate(version=__version__))
     missing = definitions()[0].model_copy(update={"name": "gone"})
     findings = {each.subject: each for each in examine_server(deployed, [missing])}
@@ -248,6 +249,19 @@ def test_a_store_that_cannot_be_written_is_a_fault_and_a_good_one_keeps_its_prom
     assert "AMNST_STORE_URI" in found.text
 
 
+def test_details_that_are_well_are_only_shown_on_request(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("AMNST_STORE_URI", str(tmp_path / "store"))
+    n_lines = []
+    for options in ([], ["--verbose"]):
+        with pytest.raises(SystemExit):
+            main(["doctor", *options])
+        n_lines.append(len(capsys.readouterr().out.splitlines()))
+    assert n_lines[0] == 2, "store and scratch folder"
+    assert n_lines[1] > 5
+    fault = Finding("fault", "store P1", "torn", detail=True)
+    assert fault.is_shown(verbose=False)
+
+
 def test_free_space_in_the_scratch_folder_is_reported_and_an_unusable_folder(tmp_path):
     (found,) = examine_scratch(Workspace("store", str(tmp_path / "scratch")))
     assert found.level == "ok"
@@ -274,7 +288,7 @@ def test_without_a_server_the_command_checks_only_store_and_scratch(tmp_path, mo
     assert caught.value.code == 0
     assert capsys.readouterr().err == (
         "store and scratch folder passed all checks; server and workers were not checked: "
-        "PREFECT_API_URL is not set\n"
+        "PREFECT_API_URL is not set, and no amnst serve runs here\n"
     )
 
 
@@ -287,6 +301,6 @@ def test_with_a_server_the_command_checks_everything(
         main(["doctor"])
     assert caught.value.code == 1, "no worker is alive"
     out, err = capsys.readouterr()
-    assert "pool gpu" in out
+    assert "workers for shards and training: none is running" in out
     assert "need attention" in err
     assert "not looked at" not in err

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 from prefect.client.orchestration import get_client
 
-from deployments.local_server import Address
+from deployments.local_server import Address, log_file
 from flows.cli.app import main
 from flows.server.login import lock_file, login_file, served_at
 from nst_core import __version__
@@ -113,6 +113,22 @@ def test_the_current_folder_gives_it_neither_code_nor_a_servers_settings(served,
     assert httpx.get(address.ui, trust_env=False, follow_redirects=True).status_code == 200
 
 
+def _n_workers(environment):
+    """Number of workers that have said in the log that they have started."""
+    log = log_file(Path(environment["PREFECT_HOME"]))
+    return log.read_text("utf-8").count("Worker '") if log.exists() else 0
+
+
+@pytest.mark.e2e
+def test_its_terminal_names_the_log_and_the_next_command(served, environment):
+    _, address, _, err = served
+    said, log = err.read_text(), log_file(Path(environment["PREFECT_HOME"]))
+    assert f"log of server and workers: {log}\n" in said
+    assert "  amnst submit manifest.csv --output out --wait\n" in said
+    assert f"  export PREFECT_API_URL={address.api}\n" in said
+    assert stat.S_IMODE(log.stat().st_mode) == 0o600
+
+
 @pytest.mark.e2e
 def test_it_says_what_it_waits_for_without_prefects_banner(served):
     _, address, out, err = served
@@ -156,17 +172,21 @@ def test_a_server_that_does_not_start_says_why_in_a_line(environment, free_port,
 
 
 @pytest.mark.e2e
-def test_a_catalogue_is_rendered_by_the_workers(served, environment, tmp_path):
-    _, address, _, _ = served
+def test_a_catalogue_is_rendered_by_the_workers(served, environment, tmp_path, eventually):
+    """The command finds the server by itself, and the server's terminal says what happens."""
+    *_, err = served
     write_audio(tmp_path / "rain.wav", ambience("rain", 2.0, seed=1), SR, format="wav")
     write_audio(tmp_path / "folk.wav", music_piece("folk", 3.0, seed=1), SR, format="wav")
     (tmp_path / "m.csv").write_text("ambience,music,iterations\nrain.wav,folk.wav,2\n", "utf-8")
     done = subprocess.run(
         [sys.executable, "-c", AMNST, "submit", "m.csv", "--output", "out", "--wait"],
-        env=environment | {"PREFECT_API_URL": address.api}, cwd=tmp_path, timeout=PATIENCE_S,
+        env=environment, cwd=tmp_path, timeout=PATIENCE_S,
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+    eventually(lambda: " m: Completed: 1 pair: 1 rendered" in err.read_text())
+    for line in (" m: started\n", " m 1 of 1 (row 1): started\n", " m 1 of 1 (row 1): Completed"):
+        assert line in err.read_text()
     report = pd.read_csv(tmp_path / "out" / "results.csv")
     assert list(report["status"]) == ["ok"]
     assert (tmp_path / "out" / "rain__folk.wav").is_file()
@@ -208,7 +228,7 @@ def test_prefects_own_command_lists_what_the_server_has(served, environment, sec
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "render-catalog/control" in done.stdout
+    assert "render-catalog/render-manifest" in done.stdout
 
 
 @pytest.mark.e2e
@@ -385,9 +405,7 @@ def killed(environment, free_port, tmp_path, eventually):
         process = subprocess.Popen(command, env=own, stdout=stream, stderr=stream)
     left = set()
     try:
-        eventually(
-            lambda: process.poll() is not None or log.read_text().count("Worker '") >= 2, 180
-        )
+        eventually(lambda: process.poll() is not None or _n_workers(own) >= 2, 180)
         assert process.poll() is None, log.read_text()[-2000:]
         left = children(process)
         process.kill()

@@ -158,7 +158,7 @@ def test_sigterm_ends_a_render_as_ctrl_c_does(terminated):
     code, out, err, report, server_is_gone = terminated
     assert (code, out) == (143, "")
     assert "interrupted; run the same command to continue" in err
-    assert " of 8 pairs failed or were not run: " in err
+    assert " of 8 pairs not run; " in err
     assert "Traceback" not in err
     rows = list(csv.DictReader(io.StringIO(report)))
     assert len(rows) == 2 * len(GENRES)
@@ -192,7 +192,7 @@ def test_an_interrupted_render_ends_with_130_and_says_how_to_continue(interrupte
     code, out, err, *_ = interrupted
     assert (code, out) == (130, "")
     assert "interrupted; run the same command to continue" in err
-    assert " of 8 pairs failed or were not run: " in err
+    assert " of 8 pairs not run; " in err
     assert "results.csv" in err
     assert "Traceback" not in err
 

@@ -130,7 +130,8 @@ def test_a_dropped_manifest_is_rendered_once_and_reported(cluster, inputs, pairs
     before = len(cluster.runs())
 
     def watch():
-        run = cluster.wait(cluster.start("watch-inbox/control", {"request": request}, name="look"))
+        deployment = "watch-inbox/render-new-manifests"
+        run = cluster.wait(cluster.start(deployment, {"request": request}, name="look"))
         assert run.state.is_completed(), run.state.message
 
     watch()

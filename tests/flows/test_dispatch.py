@@ -31,7 +31,7 @@ from flows.shards import Shard
 
 DEPLOYMENT = "render-shard/nobody"
 """Nobody works for it: its runs wait until a test ends them."""
-SHARDS = ("manifest-shard-000000", "manifest-shard-000001", "manifest-shard-000002")
+SHARDS = tuple(f"manifest {number} of 3 (row {number})" for number in (1, 2, 3))
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,6 @@ from prefect import get_client
 from flows import meanwhile
 from flows.meanwhile import MeanwhilePage
 from flows.requests import RenderRequest
-from flows.summary import page_key
 from tasks.report.parts import result_log
 from tasks.report.results import RowResult
 from tasks.running.workspace import Workspace
@@ -55,9 +54,9 @@ def test_a_page_that_cannot_be_written_stops_no_catalogue(
     assert "the listening page is not up to date" in caplog.text
 
 
-def artifact(key: str) -> str:
-    """The content of the artifact of this key."""
-    wanted = {"artifacts": {"key": {"any_": [key]}}}
+def artifact(run_id: object, key: str) -> str:
+    """The content of a run's artifact of this key."""
+    wanted = {"artifacts": {"key": {"any_": [key]}, "flow_run_id": {"any_": [str(run_id)]}}}
     with get_client(sync_client=True) as client:
         (found,) = client.request("POST", "/artifacts/filter", json=wanted).json()
     return found["data"]
@@ -65,6 +64,6 @@ def artifact(key: str) -> str:
 
 def test_an_artifact_of_the_catalogue_leads_to_its_page(rendered):
     run_id = rendered.render().state_details.flow_run_id
-    link = artifact(f"{page_key(str(run_id))}-listen")
+    link = artifact(run_id, "manifest-listen")
     assert link == f"[Listen]({(rendered.output / 'index.html').as_uri()})"
-    assert f"{rendered.output}/index.html" in artifact(page_key(str(run_id)))
+    assert f"{rendered.output}/index.html" in artifact(run_id, "manifest-report")

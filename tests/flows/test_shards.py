@@ -5,7 +5,8 @@ import random
 
 import pytest
 
-from flows.shards import in_shard_order, shard_bounds
+from flows.requests import RenderRequest
+from flows.shards import Shard, in_shard_order, shard_bounds
 from tasks.manifest.row import ManifestRow
 
 
@@ -52,6 +53,20 @@ def test_shards_are_sized_by_the_catalogue_between_25_and_50():
 
 def test_a_requested_size_is_kept():
     assert shard_bounds(12, size=5, max_in_flight=1) == [(0, 5), (5, 10), (10, 12)]
+
+
+def test_a_shard_is_named_by_its_number_and_its_rows():
+    def shard(first, stop, number=3):
+        request = RenderRequest(manifest="/in/night.csv", output="/out")
+        return Shard(
+            request=request, rows_sha256="", model_sha256="", catalog_run_id="run",
+            number=number, n_shards=12, first=first, stop=stop,
+        )  # fmt: skip
+
+    assert shard(100, 150).title == "night 3 of 12 (rows 101-150)"
+    assert shard(100, 101).title == "night 3 of 12 (row 101)"
+    assert shard(100, 150).digest == shard(100, 150, number=4).digest
+    assert shard(100, 150).digest != shard(100, 151).digest
 
 
 def test_no_rows_make_no_shard():

@@ -39,6 +39,9 @@ class Thief(Listener):
     def pairs(self, n_pairs):
         """Ignore this call."""
 
+    def at_work(self, name):
+        """Ignore this call."""
+
     def pair(self, name, status, reason):
         """Ignore this call."""
 

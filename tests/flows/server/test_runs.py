@@ -23,7 +23,6 @@ from flows.server.runs import cancel, read_run, retry, submit
 from flows.server.schedules import schedule, schedules, unschedule
 from flows.server.waiting import Pace, report_of, wait_for
 from flows.settings import Settings
-from flows.summary import progress_key
 from tasks.report.parts import CATALOG, result_log
 
 pytestmark = pytest.mark.usefixtures("prefect")
@@ -161,7 +160,7 @@ def test_waiting_shows_how_far_a_catalogue_is(deployment):
             set_state(run_id, Completed())
         else:
             with get_client(sync_client=True) as client:
-                bar = {"key": progress_key(run_id), "type": "progress", "data": 42.0}
+                bar = {"key": "m-progress", "type": "progress", "data": 42.0, "flow_run_id": run_id}
                 client.request("POST", "/artifacts/", json=bar)
 
     wait_for(run_id, pytest.fail, show, pace=Pace(poll_s=0.2, show_s=0))
