@@ -9,7 +9,7 @@ TOOLS := $(VENV)/.tools
 LOCK = uv pip compile pyproject.toml --universal --python-version 3.11 --upgrade --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
 
-.PHONY: demo test quick test-faults check fmt bench bench-sound lock clean
+.PHONY: demo test quick test-faults check docs media fmt bench bench-sound soak sbom lock clean
 
 demo: $(RUNTIME)  ## train and render with synthesised sounds
 	AMNST_STORE_URI=demo/store PREFECT_HOME="$$PWD/demo/prefect" $(BIN)/amnst demo demo
@@ -31,6 +31,13 @@ check: $(TOOLS)  ## lint, types, contracts, spelling
 	$(BIN)/lint-imports
 	$(BIN)/codespell
 
+docs: $(TOOLS)  ## build the documentation into build/site; a broken link is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict --config-file docs/site/mkdocs.yml
+
+media: $(TOOLS) demo  ## make the sounds and pictures of the documentation again; the screenshot needs chromium
+	$(BIN)/python -m docs.site.media
+	$(BIN)/python -m docs.site.screenshots
+
 fmt: $(TOOLS)  ## format the code and fix what ruff can fix
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -40,6 +47,12 @@ bench: $(TOOLS)  ## every benchmark; see tests/benchmarks/README.md
 
 bench-sound: $(TOOLS)  ## judge sixteen real pairs by all methods, and write a page to listen to
 	$(BIN)/python -m tests.benchmarks sound audition
+
+soak: $(TOOLS)  ## attack the store, the readers and the commands for half an hour; one table at the end
+	$(BIN)/python -m tests.soak --minutes 30
+
+sbom: $(RUNTIME)  ## check the lock and list what it installs, in CycloneDX's format
+	$(BIN)/python -m deployments.sbom requirements.lock build/sbom.json
 
 lock:  ## update the versions of all dependencies; needs uv
 	$(LOCK) --extra build --extra cluster --output-file requirements.lock

@@ -39,7 +39,7 @@ _COMPILE = (sys.executable, "-W", "ignore", "-m", "compileall", "-j", "0")
 
 CONTENTS = {
     "requirements.lock": ("what amnst needs to run", 920, 3200),
-    "requirements-dev.lock": ("the tools for tests and checks", 140, 430),
+    "requirements-dev.lock": ("the tools for tests, checks and documentation", 165, 505),
 }
 """Purpose of each lock file, and the megabytes that it adds to the download and on disk.
 

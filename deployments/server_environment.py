@@ -1,7 +1,8 @@
 """Settings of a Prefect server for many small task runs.
 
 `amnst serve` sets them. compose.yaml, the Helm values and the systemd unit contain the same
-settings; a test compares them. No setting can raise SQLite's lock timeout; see README.md.
+settings; a test compares them. No setting can raise SQLite's lock timeout; see
+docs/operations/one-machine.md.
 """
 
 SERVER_ENVIRONMENT = {

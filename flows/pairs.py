@@ -14,13 +14,14 @@ from flows.progress import listener
 from tasks.blend import blend_ambiences
 from tasks.finish import failed_stage, finish_pair
 from tasks.jobs.keys import Job
-from tasks.jobs.pair import AnalysisJob, BlendJob, PairJob
+from tasks.jobs.pair import AnalysisJob, BlendJob, PairJob, parts_of
 from tasks.manifest.row import ManifestRow
 from tasks.mels import compute_mels
 from tasks.report.results import RowResult, failure, success
 from tasks.running import handover as carriers
-from tasks.running.retry import patiently
+from tasks.running.retry import HEALINGS, patiently
 from tasks.running.workspace import Workspace
+from tasks.storage.errors import LostArtefactError
 from tasks.transfer import transfer_pair
 
 Futures = list[PrefectFuture[Any]]
@@ -55,12 +56,21 @@ class PairRun:
 
     def result(self, workspace: Workspace) -> RowResult:
         """Wait for the stages; return the result of the row."""
+        if failed := self.failed():
+            return failure(self.row, *failed)
+        try:
+            return success(self.row, self.job, workspace, "ok")
+        except LostArtefactError as error:
+            return failure(self.row, "upload", error)
+
+    def failed(self) -> tuple[str, BaseException] | None:
+        """Wait for the stages; return the first one that failed, and the reason."""
         for future in (*self.inputs, self.transfer, self.finish):
             future.wait()
             if not future.state.is_completed():
                 reason = _reason(future)
-                return failure(self.row, self._stage_of(future, reason), reason)
-        return success(self.row, self.job, workspace, "ok")
+                return self._stage_of(future, reason), reason
+        return None
 
     def _stage_of(self, future: PrefectFuture[Any], reason: BaseException) -> str:
         if future is self.finish:
@@ -87,9 +97,9 @@ def render_pairs(
         under_way.append(run)
         run.transfer.wait()
         while under_way and (len(under_way) > _BACKLOG or under_way[0].is_over()):
-            yield _next_finished(under_way, workspace)
+            yield _next_finished(under_way, workspace, analyses)
     while under_way:
-        yield _next_finished(under_way, workspace)
+        yield _next_finished(under_way, workspace, analyses)
 
 
 def settle(under_way: UnderWay, workspace: Workspace) -> Iterator[RowResult]:
@@ -108,10 +118,28 @@ def settle(under_way: UnderWay, workspace: Workspace) -> Iterator[RowResult]:
                 logger.warning("the result of %s is unknown", run.row.id, exc_info=True)
 
 
-def _next_finished(under_way: UnderWay, workspace: Workspace) -> RowResult:
+def _next_finished(
+    under_way: UnderWay, workspace: Workspace, analyses: dict[str, Futures]
+) -> RowResult:
+    """Wait for the oldest pair; render it again if a stored result that it needs was lost."""
+    for _ in range(HEALINGS):
+        run = under_way[0]
+        failed = run.failed()
+        if failed is None or not isinstance(failed[1], LostArtefactError):
+            break
+        logger.warning("%s is rendered again: %s", run.row.id, failed[1])
+        under_way[0] = _start_again(run, workspace, analyses)
     result = patiently(lambda: under_way[0].result(workspace))
     under_way.popleft()
     return result
+
+
+def _start_again(run: PairRun, workspace: Workspace, analyses: dict[str, Futures]) -> PairRun:
+    """Submit a pair's stages again; its inputs are analysed again if they are not stored."""
+    parts = [part for part, _ in parts_of(run.job.ambience)]
+    for source in (run.job.music, run.job.ambience, *parts):
+        analyses.pop(source.key, None)
+    return _start(run.row, run.job, workspace, analyses)
 
 
 def _start(

@@ -13,7 +13,7 @@ from flows.progress import listener
 from flows.timing import timed
 from flows.writing import while_held
 from nst_core.errors import NSTError
-from nst_core.runtime.tensorflow_setup import limit_blas
+from nst_core.runtime.threads import limit_blas
 from tasks.finished import forget, needs_transfer
 from tasks.jobs.from_rows import inputs_of, plan_job
 from tasks.jobs.identities import identify_patiently

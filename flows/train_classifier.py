@@ -13,9 +13,10 @@ from flows.server.expected_errors import leave_tracebacks_out
 from flows.settings import Settings
 from nst_core.config import ClassifierConfig, MelConfig, SegmentConfig, TrainingConfig
 from tasks.download import download_dataset
-from tasks.jobs.training import SegmentMelJob, TrainJob
+from tasks.jobs.training import SegmentJob, SegmentMelJob, TrainJob
 from tasks.mels import compute_segment_mels
-from tasks.running.retry import patiently
+from tasks.running.retry import healing, patiently
+from tasks.running.workspace import Workspace
 from tasks.segment import describe_dataset, segment_tracks
 from tasks.storage.credentials import scrub
 from tasks.storage.files import check_writable
@@ -91,11 +92,26 @@ def _train(request: TrainRequest) -> TrainResult:
     say("download dataset")
     folder = download_dataset(request.dataset, str(workspace.scratch_root()), request.sha256)
     say("segment tracks")
-    mel = MelConfig()
-    segments = describe_dataset(folder, sr=mel.sr, config=request.segments)
+    segments = describe_dataset(folder, sr=MelConfig().sr, config=request.segments)
+    weights, cut, trained = healing(lambda: _run_stages(request, segments, workspace))
+    return TrainResult.model_validate(
+        {
+            "weights": weights,
+            "skipped": cut.meta["skipped"],
+            "passed_over": dict(segments.passed_over),
+            **_figures(trained),
+        }
+    )
+
+
+def _run_stages(
+    request: TrainRequest, segments: SegmentJob, workspace: Workspace
+) -> tuple[str, Record, Record]:
+    """Run the stages; return the place of the weights, and the records of segments and training."""
+    say = listener().stage
     cut = segment_tracks(segments, workspace)
     say("compute mels")
-    mels = SegmentMelJob(segments=segments, mel=mel)
+    mels = SegmentMelJob(segments=segments, mel=MelConfig())
     compute_segment_mels(mels, workspace)
     say("train CNN")
     job = TrainJob(
@@ -107,15 +123,7 @@ def _train(request: TrainRequest) -> TrainResult:
     )
     trained = train_cnn(job, workspace)
     say("publish model")
-    weights = publish_model(job, workspace, request.output)
-    return TrainResult.model_validate(
-        {
-            "weights": weights,
-            "skipped": cut.meta["skipped"],
-            "passed_over": dict(segments.passed_over),
-            **_figures(trained),
-        }
-    )
+    return publish_model(job, workspace, request.output), cut, trained
 
 
 def _described(request: TrainRequest, cut: Record) -> str:

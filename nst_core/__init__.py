@@ -5,10 +5,9 @@ Conventions at public boundaries: waveforms ``y`` are float32 with full scale 1,
 ``(n_mels, n_frames)``, as in librosa. TensorFlow code and training data are
 ``(batch, n_frames, n_mels)``. Times are in seconds (``_s``), rates in Hz, levels in dB.
 
->>> from nst_core import OutputConfig, read_audio, transfer_style, write_master
->>> music, rain = (read_audio(f, sr=22_050).y for f in ("tune.wav", "rain.wav"))
->>> y = transfer_style(music, rain, sr=22_050)
->>> levels = write_master("rain_plays_tune.wav", y, 22_050, OutputConfig(), music=music)
+>>> from nst_core import transfer_style
+>>> result = transfer_style("tune.wav", "rain.wav", strength=0.7)
+>>> levels = result.save("rain_plays_tune.wav")
 """
 
 import os
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from nst_core.audio.writing import write_audio
     from nst_core.classifier.saving import load_classifier
     from nst_core.config import PRESETS, OutputConfig, TransferConfig, preset
-    from nst_core.transfer.end_to_end import transfer_style
+    from nst_core.transfer.rendered import Rendered, transfer_style
 
 __version__ = "0.1.0"
 
@@ -38,6 +37,7 @@ __all__ = [
     "ALGORITHM_VERSION",
     "PRESETS",
     "OutputConfig",
+    "Rendered",
     "TransferConfig",
     "load_classifier",
     "preset",
@@ -55,7 +55,8 @@ _HOMES = {
     "read_audio": "audio.reading",
     "write_audio": "audio.writing",
     "load_classifier": "classifier.saving",
-    "transfer_style": "transfer.end_to_end",
+    "Rendered": "transfer.rendered",
+    "transfer_style": "transfer.rendered",
     "write_master": "audio.mastering",
 }
 
@@ -68,5 +69,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """Return the public names for completion in a notebook, even before their first use."""
-    return sorted({*globals(), *__all__})
+    """Return the public names, which a notebook completes, even before their first use."""
+    return sorted([*__all__, "__version__"])

@@ -5,11 +5,12 @@ from the first byte; a dataset of gigabytes has to be resumed.
 """
 
 import hashlib
+import logging
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
-import httpx
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
@@ -17,11 +18,17 @@ from nst_core.errors import DatasetError
 from tasks.running.retry import RETRIES
 from tasks.storage.credentials import refuse_login, scrub
 from tasks.storage.errors import StorageError, reported
-from tasks.storage.files import fetch_input, sha256_file
+from tasks.storage.files import describe, fetch_input, sha256_file
 from tasks.storage.uris import is_remote, local
+from tasks.storage.web import download_web
 from tasks.unpack import ArchiveLimits, is_unpacked, unpack_archive
 
-_BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
+logger = logging.getLogger(__name__)
+
+LIMITS = ArchiveLimits()
+"""Limits of a dataset's archive; what may not be unpacked is not downloaded either."""
+
+Check: TypeAlias = Callable[[Path], object]
 
 
 @task(name="download-dataset", cache_policy=NO_CACHE, **RETRIES)
@@ -59,20 +66,31 @@ def fetch_dataset(source: str, scratch: Path, *, sha256: str | None = None) -> P
         return unpacked / sha256.lower()
     name = hashlib.sha256(source.encode()).hexdigest()[:16]
     destination = scratch / "downloads" / name
-    archive = download_archive(source, destination, sha256=sha256)
-    return unpack_archive(archive, unpacked / sha256_file(archive), ArchiveLimits())
+
+    def unpack(archive: Path) -> Path:
+        return unpack_archive(archive, unpacked / sha256_file(archive), LIMITS)
+
+    return unpack(download_archive(source, destination, sha256=sha256, check=unpack))
 
 
-def download_archive(source: str, destination: Path, *, sha256: str | None = None) -> Path:
+def download_archive(
+    source: str, destination: Path, *, sha256: str | None = None, check: Check = lambda _: None
+) -> Path:
     """Return a local, verified archive; an interrupted ``http(s)`` download is resumed.
 
     A local archive is used in place. Any other archive appears at `destination` only when it is
-    complete and has the sha256. An existing file is not downloaded again.
+    complete, has the sha256 and passes `check`. An existing file that passes is not downloaded
+    again; one that does not pass is.
+
+    Parameters
+    ----------
+    check
+        Called with the path of the whole file; raises DatasetError for one that cannot be used.
     """
     if re.match(r"https?://", source):
-        return _download(source, destination, _web, sha256)
+        return _download(source, destination, download_web, sha256, check)
     if is_remote(source):
-        return _download(source, destination, _s3, sha256)
+        return _download(source, destination, _s3, sha256, check)
     path = local(source)
     if not path.is_file():
         raise DatasetError(f"dataset {source} does not exist", code="dataset_not_found")
@@ -81,9 +99,13 @@ def download_archive(source: str, destination: Path, *, sha256: str | None = Non
 
 
 def _download(
-    source: str, destination: Path, get: Callable[[str, Path], None], sha256: str | None
+    source: str,
+    destination: Path,
+    get: Callable[[str, Path, int], None],
+    sha256: str | None,
+    check: Check,
 ) -> Path:
-    if destination.is_file() and (not sha256 or sha256.lower() == sha256_file(destination)):
+    if destination.is_file() and _passes(source, destination, sha256, check):
         return destination
     if source.startswith("http://") and not sha256:
         message = f"{scrub(source)}: plain http can be tampered with; pass the sha256 or use https"
@@ -91,9 +113,10 @@ def _download(
     part = destination.with_name(f"{destination.name}.part")
     with reported(str(destination), "write"):
         destination.parent.mkdir(parents=True, exist_ok=True)
-    get(source, part)
+    get(source, part, LIMITS.max_bytes)
     try:
         _verify(source, part, sha256)
+        check(part)
     except DatasetError:
         # Resuming after wrong bytes would fail again.
         part.unlink()
@@ -101,6 +124,18 @@ def _download(
     with reported(str(destination), "write"):
         part.replace(destination)
     return destination
+
+
+def _passes(source: str, kept: Path, sha256: str | None, check: Check) -> bool:
+    """Return whether an earlier download can be used; remove it if not."""
+    try:
+        _verify(source, kept, sha256)
+        check(kept)
+    except DatasetError as error:
+        logger.warning("downloading it again: %s", error)
+        kept.unlink()
+        return False
+    return True
 
 
 def _verify(source: str, path: Path, sha256: str | None) -> None:
@@ -112,64 +147,10 @@ def _verify(source: str, path: Path, sha256: str | None) -> None:
         raise DatasetError(message, code="sha256_mismatch")
 
 
-def _s3(source: str, part: Path) -> None:
+def _s3(source: str, part: Path, at_most: int) -> None:
+    found = describe(source)
+    if found and found.size > at_most:
+        reason = f"it has more than {at_most} bytes; unpack it yourself and pass the folder"
+        raise StorageError(source, "download", reason, code="archive_too_big")
     with fetch_input(source, part.parent) as path:
         path.replace(part)
-
-
-def _web(source: str, part: Path) -> None:
-    """Download the missing rest of `part`; if the server's file has changed, all of it."""
-    validator = part.with_name(f"{part.name}.validator")
-    offset = part.stat().st_size if part.is_file() and validator.is_file() else 0
-    headers = {"Accept-Encoding": "identity"}
-    if offset:
-        headers |= {"Range": f"bytes={offset}-", "If-Range": validator.read_text("utf-8")}
-    try:
-        with (
-            reported(str(part), "write"),
-            httpx.Client(follow_redirects=True, timeout=httpx.Timeout(30, connect=10)) as client,
-            client.stream("GET", source, headers=headers) as response,
-        ):
-            _expect(source, response)
-            _expect_rest(source, response, offset, validator)
-            is_rest = offset and response.status_code == 206
-            with part.open("ab" if is_rest else "wb") as stream:
-                for chunk in response.iter_raw():
-                    stream.write(chunk)
-    except httpx.TransportError as error:
-        reason = str(error) or type(error).__name__
-        raise _failed(source, reason, transient=True) from error
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise _failed(source, str(error)) from error
-    validator.unlink(missing_ok=True)
-
-
-def _failed(
-    source: str, reason: str, *, code: str = "storage", transient: bool = False
-) -> StorageError:
-    return StorageError(source, "download", reason, code=code, transient=transient)
-
-
-def _expect(source: str, response: httpx.Response) -> None:
-    status = response.status_code
-    if source.startswith("https://") and response.url.scheme != "https":
-        raise _failed(source, f"it redirects to {response.url.scheme}://, without encryption")
-    if status not in {200, 206, 416}:
-        code = "not_found" if status in {404, 410} else "storage"
-        reason = f"the server answers {status} {response.reason_phrase}"
-        raise _failed(source, reason, code=code, transient=status in _BUSY)
-
-
-def _expect_rest(source: str, response: httpx.Response, offset: int, validator: Path) -> None:
-    """Check that a partial answer continues `part`; remember the version of the file."""
-    whole = response.status_code == 200
-    if not whole and not response.headers.get("Content-Range", "").startswith(f"bytes {offset}-"):
-        validator.unlink(missing_ok=True)
-        raise _failed(source, "the server did not resume where we stopped", transient=True)
-    # If-Range does not accept weak tags.
-    tag = response.headers.get("ETag", "")
-    mark = tag if tag.startswith('"') else response.headers.get("Last-Modified")
-    if whole:
-        validator.unlink(missing_ok=True)
-    if whole and mark:
-        validator.write_text(mark, "utf-8")

@@ -1,6 +1,5 @@
 """Find the pairs that are already finished, and forget results that are to be made again."""
 
-import json
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -9,6 +8,7 @@ from tasks.running.workspace import Workspace
 from tasks.storage.errors import StorageError
 from tasks.storage.files import describe, read_if_present, sha256_file
 from tasks.storage.places import Description
+from tasks.storage.seal import parsed, unsealed
 from tasks.storage.store import Record
 from tasks.storage.uris import is_remote, local_text
 
@@ -74,12 +74,12 @@ def is_published(job: PairJob, record: Record, *, by_hash: bool = True) -> bool:
 
 
 def _claim(provenance: bytes) -> dict[str, Any]:
-    """Return the id and sha256 in a provenance file; empty if the file is damaged."""
+    """Return the id and sha256 in a provenance file; empty if the file was changed."""
     try:
-        facts = json.loads(provenance)
+        facts = unsealed(parsed(provenance))
     except ValueError:
         return {}
-    return {name: facts.get(name) for name in ("id", "sha256")} if isinstance(facts, dict) else {}
+    return {name: facts.get(name) for name in ("id", "sha256")}
 
 
 def _is_newer(audio: Description, provenance: Description | None) -> bool:

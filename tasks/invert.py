@@ -12,7 +12,7 @@ from nst_core.streaming.resampling import at_rate
 from nst_core.transfer.analysis import Recording, load_recording
 from nst_core.transfer.rendering import render
 from nst_core.transfer.stylisation import load_stylisation
-from tasks.jobs.pair import PairJob
+from tasks.jobs.pair import PairJob, parts_of
 from tasks.master import write_and_judge
 from tasks.origin import origin_of
 from tasks.running import handover as carriers
@@ -30,7 +30,7 @@ def invert_pair(job: PairJob, workspace: Workspace) -> Record:
         sr = music.sr
         return_freed_memory()
         _draw(job, (ambience, music.y, y), sr, workspace)
-        return write_and_judge(
+        figures = write_and_judge(
             path,
             y,
             sr,
@@ -43,12 +43,24 @@ def invert_pair(job: PairJob, workspace: Workspace) -> Record:
             comment=job.comment,
             scratch=scratch,
         )
+        return {**figures, "warnings": _warnings(job, workspace)}
 
     try:
         return produce(job.audio, workspace, job.output.format, make)
     finally:
         # Drop the carrier: it is not needed once the result is stored.
         carriers.forget(job.transfer.key, job.strength)
+
+
+def _warnings(job: PairJob, workspace: Workspace) -> str:
+    """Return what is unusual about the inputs, as one text."""
+    found = [("music", job.music), *(("ambience", part) for part, _ in parts_of(job.ambience))]
+    return "; ".join(
+        f"{name}: {warning}"
+        for name, source in found
+        if (record := workspace.store.find(source.stage, source.key))
+        for warning in record.meta.get("warnings", ())
+    )
 
 
 def _draw(

@@ -64,6 +64,10 @@ def write_and_judge(
         "duration_s": duration_s,
         **dataclasses.asdict(levels),
         "ambience_lufs": spread_lufs(ambience, sr, n_channels=max(y.shape[1:], default=1)),
-        **{name: round(value, 4) for name, value in figures.items()},
+        **{name: _rounded(value) for name, value in figures.items()},
         "verdict": verdict(figures, mean_strength),
     }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)

@@ -20,6 +20,7 @@ from nst_core.config import (
 from nst_core.config.rates import kept_rate
 from nst_core.errors import AudioError
 from nst_core.runtime.tensorflow_setup import setup_tensorflow
+from nst_core.runtime.threads import limit_blas
 from nst_core.streaming.arrays import derive
 from nst_core.streaming.resampling import at_rate
 from nst_core.transfer.analysis import Analysis, analyse
@@ -77,6 +78,7 @@ def render_single(pair: SinglePair, workspace: Workspace) -> RenderedPair:
     AudioError, SignalError, ModelError, StorageError
         As a row of a manifest.
     """
+    limit_blas()
     mel = MelConfig()
     with workspace.scratch_folder() as scratch:
         read = {name: _read(pair, name, scratch) for name in ("music", "ambience")}

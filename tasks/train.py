@@ -1,6 +1,7 @@
 """Train the CNN on the mels of segments, and publish the classifier with its card."""
 
 import logging
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -22,7 +23,11 @@ logger = logging.getLogger(__name__)
 
 @task(name="train-cnn", cache_policy=ArtefactPolicy(), **RETRIES)
 def train_cnn(job: TrainJob, workspace: Workspace) -> Record:
-    """Train the classifier, and store weights, card and pictures in one zip."""
+    """Train the classifier, and store weights, card and pictures in one zip.
+
+    An interrupted training goes on after its last epoch, on a machine with the same scratch folder.
+    """
+    checkpoint = workspace.scratch_root() / "training" / job.key
 
     def make(path: Path) -> dict[str, Json]:
         setup_tensorflow(workspace.n_threads)
@@ -40,6 +45,7 @@ def train_cnn(job: TrainJob, workspace: Workspace) -> Record:
             config=job.training,
             mel=job.mels.mel,
             facts={"dataset": job.dataset, "licence": job.licence},
+            checkpoint=checkpoint,
             on_epoch=lambda record: logger.info(
                 "epoch %d of %d: validation accuracy %.3f per segment",
                 record.epoch + 1,
@@ -58,7 +64,9 @@ def train_cnn(job: TrainJob, workspace: Workspace) -> Record:
             "n_validation_tracks": evaluation.n_tracks,
         }
 
-    return produce(job, workspace, "zip", make)
+    record = produce(job, workspace, "zip", make)
+    shutil.rmtree(checkpoint, ignore_errors=True)
+    return record
 
 
 @task(name="publish-model", cache_policy=NO_CACHE, **RETRIES)

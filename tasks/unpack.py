@@ -6,7 +6,6 @@ A folder that contains ``.complete.json`` was unpacked completely.
 links that stay inside, which we refuse, has no limits, and does not handle a ``.zip``.
 """
 
-import functools
 import gzip
 import json
 import lzma
@@ -17,13 +16,12 @@ import tempfile
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO, Literal, NamedTuple, TypeAlias
 
 from nst_core.classifier.sound_files import SOUND_SUFFIXES
 from nst_core.errors import DatasetError
+from tasks.storage.archives import Member, members, too_big
 from tasks.storage.errors import reported
 
 _COMPLETE = ".complete.json"
@@ -49,16 +47,6 @@ class ArchiveLimits:
     max_ratio: float = 100.0
     """Unpacked bytes per archive byte, once they exceed `ratio_free_bytes`."""
     ratio_free_bytes: int = 64 << 20
-
-
-Kind: TypeAlias = Literal["file", "folder", "other"]
-
-
-class _Member(NamedTuple):
-    name: str
-    size: int
-    kind: Kind
-    open: Callable[[], IO[bytes] | None]
 
 
 def unpack_archive(archive: Path, folder: Path, limits: ArchiveLimits) -> Path:
@@ -104,13 +92,12 @@ def _unpack(archive: Path, folder: Path, limits: ArchiveLimits) -> None:
     n_members = n_bytes = n_audio = 0
     passed_over: Counter[str] = Counter()
     folder.mkdir()
-    for member in _members(archive):
+    for member in members(archive):
         n_members += 1
         n_bytes += max(member.size, 0)
         if n_members > limits.max_members or n_bytes > budget:
-            rule = f"unpacks to more than {limits.max_members} members or {budget} bytes"
-            message = f"{archive}: {rule}; unpack it yourself and pass the folder"
-            raise DatasetError(message, code="archive_too_big")
+            fact = f"unpacks to more than {limits.max_members} members or {budget} bytes"
+            raise too_big(archive, fact)
         name = _safe_name(archive, member.name)
         if _is_wanted(name) and member.kind != "folder":
             _extract(archive, member, folder / name)
@@ -128,46 +115,6 @@ def _unpack(archive: Path, folder: Path, limits: ArchiveLimits) -> None:
         "passed_over": dict(sorted(passed_over.items())),
     }
     (folder / _COMPLETE).write_text(json.dumps(summary), "utf-8")
-
-
-def _members(archive: Path) -> Iterator[_Member]:
-    """Yield the members in the order of the archive, before their bytes are unpacked."""
-    with archive.open("rb") as stream:
-        head = stream.read(512)
-    if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
-        yield from _zip_members(archive)
-    elif head.startswith(b"\x1f\x8b"):
-        with gzip.open(archive) as unzipped:
-            yield from _tar_members(unzipped)
-    elif head[257:262] == b"ustar":
-        with archive.open("rb") as stream:
-            yield from _tar_members(stream)
-    else:
-        start = head[:16].decode("ascii", "replace")
-        message = f"{archive}: is not a .tar.gz, .tgz, .tar or .zip: it starts with {start!r}"
-        raise DatasetError(message, code="not_archive")
-
-
-def _tar_members(stream: IO[bytes] | gzip.GzipFile) -> Iterator[_Member]:
-    with tarfile.open(fileobj=stream, mode="r:") as tar:
-        for info in tar:
-            kind: Kind = "file" if info.isreg() else "folder" if info.isdir() else "other"
-            yield _Member(info.name, info.size, kind, functools.partial(tar.extractfile, info))
-        # gzip's checksum comes after the padding, which tarfile does not read.
-        for _ in range(64):
-            if not stream.read(_CHUNK):
-                return
-    raise tarfile.ReadError("64 MiB follow the end of the archive")
-
-
-def _zip_members(archive: Path) -> Iterator[_Member]:
-    with zipfile.ZipFile(archive) as package:
-        for info in package.infolist():
-            locked = info.flag_bits & 1
-            kind: Kind = "folder" if info.is_dir() else "other" if locked else "file"
-            yield _Member(
-                info.filename, info.file_size, kind, functools.partial(package.open, info)
-            )
 
 
 def _safe_name(archive: Path, name: str) -> PurePosixPath:
@@ -189,7 +136,7 @@ def _is_wanted(name: PurePosixPath) -> bool:
     return name.suffix.lower() in SOUND_SUFFIXES or text.startswith(_TEXTS)
 
 
-def _extract(archive: Path, member: _Member, target: Path) -> None:
+def _extract(archive: Path, member: Member, target: Path) -> None:
     stream = member.open() if member.kind == "file" else None
     if stream is None or target.exists():
         rule = "occurs twice" if stream else "is a link, a device or encrypted"

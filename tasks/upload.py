@@ -12,6 +12,7 @@ from tasks.running.caching import artefact, missing
 from tasks.running.workspace import Workspace
 from tasks.storage.credentials import scrub
 from tasks.storage.files import publish
+from tasks.storage.seal import sealed
 from tasks.storage.store import Record
 
 
@@ -58,7 +59,7 @@ def _provenance(job: PairJob, record: Record) -> str:
         "amnst": __version__,
         "algorithm": ALGORITHM_VERSION,
     }
-    return json.dumps(facts, indent=2, allow_nan=False) + "\n"
+    return json.dumps(sealed(facts), indent=2, allow_nan=False) + "\n"
 
 
 def _ambience_facts(ambience: AnalysisJob | BlendJob) -> Any:

@@ -30,6 +30,12 @@ class Block:
         return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
 
 
+def pages() -> list[str]:
+    """Return every document that a reader of the project finds, the READMEs first."""
+    folder = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").rglob("*.md"))
+    return ["README.md", "deployments/README.md", *folder]
+
+
 def blocks(document: str) -> list[Block]:
     """Return all blocks of code, in order."""
     tokens = _MARKDOWN.parse((ROOT / document).read_text("utf-8"))

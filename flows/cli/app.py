@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from cyclopts import App, CycloptsError, CycloptsPanel, Parameter
 
+from flows.cli.audition_command import audition
 from flows.cli.check_command import check
 from flows.cli.exit_codes import DATA, PIPE_CLOSED, STORAGE, USAGE
 from flows.cli.interruption import (
@@ -21,12 +22,12 @@ from flows.cli.interruption import (
     heeding_sigterm,
     is_interrupted,
     leave_stdout,
-    say_on_interruption,
 )
 from flows.cli.options import Globs, RenderOptions, Sets
 from flows.cli.pair_commands import plan, plan_here, transfer
 from flows.cli.panel_commands import panel
-from flows.cli.report_commands import report
+from flows.cli.rendering import error_of, render_here
+from flows.cli.report_commands import explain, report, verify
 from flows.cli.run_commands import cancel, retry, schedule, schedules, submit, unschedule, wait
 from flows.cli.server_commands import deploy, doctor, serve, worker
 from flows.server.environment import prepare_prefect
@@ -36,12 +37,7 @@ from nst_core.errors import ConfigError
 from nst_core.runtime.memory import limit_arenas
 
 if TYPE_CHECKING:
-    from prefect.client.schemas.objects import State
     from pydantic_core import ValidationError
-
-    from flows.catalog import Accepted
-    from flows.cli.screen import Screen
-    from flows.requests import RenderRequest
 
 app = App(
     name="amnst",
@@ -70,7 +66,7 @@ def render(
     Parameters
     ----------
     manifest
-        CSV file, as a path or s3:// URI; the README describes its columns.
+        CSV file, as a path or s3:// URI; docs/reference/manifest.md describes its columns.
     ambience
         In place of a manifest: files, folders or quoted patterns, as for `plan`.
     music
@@ -88,7 +84,14 @@ def render(
         manifest, options = plan_here(ambience, music, settings, options)
     elif ambience or music or settings:
         raise ConfigError("give a manifest, or --ambience and --music (and --set), not both")
-    return _render(options.request(manifest), json=json, verbose=verbose)
+    request = options.request(manifest)
+    code = render_here(request, verbose=verbose)
+    from tasks.report.tables import read_report_lines
+    from tasks.storage.uris import join
+
+    written = join(request.output, "results.csv")
+    sys.stdout.write(read_report_lines(written) if json else f"{written}\n")
+    return code
 
 
 @app.command
@@ -150,7 +153,7 @@ def train(
         state = heeding_sigterm(train_classifier)(request, return_state=True)
         if state.is_cancelled() and is_interrupted():
             raise KeyboardInterrupt
-        if error := _error(state):
+        if error := error_of(state):
             raise error
         result = state.result()
         low, high = result.track_interval
@@ -200,73 +203,15 @@ def demo(folder: Path = Path("demo"), *, verbose: bool = False) -> int:
 app.command(plan)
 app.command(check)
 app.command(transfer)
+app.command(audition)
 app.command(report)
 app.command(panel)
+app.command(explain)
+app.command(verify)
 for _command in (submit, wait, retry, cancel, schedule, schedules, unschedule):
     app.command(_command)
 for _server_command in (serve, deploy, worker, doctor):
     app.command(_server_command)
-
-
-def _render(request: "RenderRequest", *, json: bool, verbose: bool) -> int:
-    heed_sigterm()
-    from flows.cli.screen import Screen, say_notes
-
-    with Screen().shown() as screen:
-        screen.stage("read manifest")
-        from flows.catalog import accepted_manifest
-        from flows.finished import report_again, results_if_finished
-        from flows.settings import Settings
-        from tasks.manifest.reading import check_input_roots
-        from tasks.storage.uris import join
-
-        check_input_roots(request.input_roots)
-        accepted = accepted_manifest(request)  # refuse a bad manifest even if the server is away
-        say_notes(accepted)
-        workspace = Settings().workspace()
-        done = results_if_finished(request, accepted, workspace)
-        if done is None:
-            is_well = _render_by_flow(request, accepted, screen, verbose=verbose)
-        else:
-            tally, written = report_again(request, done, workspace)
-            screen.ended(tally.summary(), written)
-            is_well = not tally.n_bad
-    written = join(request.output, "results.csv")
-    if json:
-        from tasks.report.tables import read_report_lines
-
-        sys.stdout.write(read_report_lines(written))
-    else:
-        print(written)
-    return 0 if is_well else 1
-
-
-def _render_by_flow(
-    request: "RenderRequest", accepted: "Accepted", screen: "Screen", *, verbose: bool
-) -> bool:
-    """Render a manifest in a flow run; return whether all pairs have an output."""
-    screen.stage("start Prefect")
-    from flows.cli.own_server import own_server
-
-    wait_for_server = own_server(verbose=verbose)
-    from flows.catalog import handing_over
-    from flows.render_catalog import render_catalog
-
-    wait_for_server()
-    say_on_interruption("stopping; pairs at work get 10 s; again to stop now")
-    with handing_over(request, accepted):
-        state: State[Any] = heeding_sigterm(render_catalog)(request, return_state=True)
-    if state.is_cancelled() and is_interrupted():
-        raise KeyboardInterrupt
-    if error := _error(state):
-        raise error
-    return state.is_completed()
-
-
-def _error(state: "State[Any]") -> BaseException | None:
-    """Return the exception that ended a flow; None if the flow returned a state itself."""
-    result = state.result(raise_on_failure=False)
-    return result if isinstance(result, BaseException) else None
 
 
 def _given(**values: object) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and closed pipes: the first signal ends a command after its report."""
+"""Signals and closed pipes: the first signal ends a command after it has written its report."""
 
 import logging
 import os
@@ -26,8 +26,14 @@ def heed_ctrl_c() -> None:
 
 
 def heed_sigterm() -> None:
-    """Handle SIGTERM like Ctrl-C: systemd, containers, SLURM and `timeout` send it."""
+    """Handle SIGTERM like Ctrl-C: systemd, containers, SLURM and `timeout` send it.
+
+    So is SIGHUP, which the end of a terminal or of an SSH session sends, unless `nohup` has
+    switched it off.
+    """
     signal.signal(signal.SIGTERM, _interrupt)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, _interrupt)
 
 
 def say_on_interruption(words: str) -> None:
@@ -74,7 +80,7 @@ def leave_stdout() -> None:
 
 
 def exit_code() -> int:
-    """Return the exit code of an interrupted command: 130, or 143 after SIGTERM."""
+    """Return the exit code of an interrupted command: 130, 143 after SIGTERM, 129 after SIGHUP."""
     return 128 + _received
 
 

@@ -12,12 +12,12 @@ from flows.cli.options import Globs, RenderOptions, Sets, Values, field_help
 from nst_core.config import (
     DEFAULT_PRESET,
     DEFAULT_STRENGTH,
-    SUBTYPES,
     AudioFormat,
     OutputConfig,
     Strength,
     StrengthCurve,
     check_strength,
+    format_of,
 )
 from nst_core.config import (
     preset as preset_named,
@@ -84,7 +84,7 @@ def transfer(
     }  # fmt: skip
     set_here = {name: value for name, value in given.items() if value is not None}
     config = preset_named(preset, **set_here)
-    sound = OutputConfig(format=_format_of(output), sample_rate=sample_rate)
+    sound = OutputConfig(format=format_of(output), sample_rate=sample_rate)
     sys.stderr.write("rendering\n")
     from flows.settings import Settings
     from tasks.single import SinglePair, render_single
@@ -203,22 +203,14 @@ def _planned(
     )
 
 
-def _format_of(output: str) -> AudioFormat:
-    suffix = output.rpartition(".")[2].lower()
-    for each in SUBTYPES:
-        if suffix == each:
-            return each
-    raise ConfigError(f"output {output!r} must end in .{', .'.join(SUBTYPES)}")
-
-
 def _told(figures: dict[str, Any], strength: Strength) -> str:
     from tasks.report.words import in_words
 
     mean_strength = StrengthCurve.of(strength).mean(figures["duration_s"])
-
+    content = "unknown" if figures["content"] is None else f"{figures['content']:.2f}"
     return (
         f"{figures['duration_s']:.1f} s, {figures['loudness_lufs']:.1f} LUFS: "
         f"{in_words(figures, mean_strength)}\n"
-        f"content {figures['content']:.2f}, texture {figures['texture']:.2f}, "
+        f"content {content}, texture {figures['texture']:.2f}, "
         f"carrier {figures['carrier_db']:.1f} dB, follow {figures['follow']:.2f}"
     )

@@ -21,12 +21,13 @@ def copy_empty_database(folder: Path, database: Path) -> bool:
     -------
     False if there is none.
     """
+    database.touch(mode=0o600)
     for kept in folder.glob(f"{_prefix()}*.db"):
         shutil.copyfile(kept, database)
         if kept.name == _name(database):
             return True
         kept.unlink(missing_ok=True)
-        database.unlink()
+    database.unlink()
     return False
 
 
@@ -34,6 +35,7 @@ def keep_empty_database(database: Path, folder: Path) -> None:
     """Keep a copy of a new server's database in a folder; the server may be running."""
     with tempfile.TemporaryDirectory(dir=folder) as name:
         copy = Path(name) / "copy.db"
+        copy.touch(mode=0o600)
         with (
             closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as source,
             closing(sqlite3.connect(copy)) as target,

@@ -61,6 +61,11 @@ class AugmentedBatches(Batches):
         self._epoch = 0
         self._shuffle()
 
+    def skip_to(self, epoch: int) -> None:
+        """Continue with the batches of an epoch."""
+        self._epoch = epoch
+        self._shuffle()
+
     def _shuffle(self) -> None:
         rng = np.random.default_rng((self._config.seed, self._epoch))
         self._order = rng.permutation(self._rows)

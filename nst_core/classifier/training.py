@@ -19,6 +19,7 @@ import tensorflow as tf
 
 from nst_core.classifier.batches import AugmentedBatches, Batches
 from nst_core.classifier.card import write_card
+from nst_core.classifier.checkpoint import Checkpoint
 from nst_core.classifier.dataset import SegmentSet
 from nst_core.classifier.evaluation import Evaluation, evaluate_classifier
 from nst_core.classifier.network import build_classifier, standardise_input
@@ -59,6 +60,7 @@ def train_classifier(
     config: TrainingConfig,
     *,
     on_epoch: Callable[[EpochRecord], None] | None = None,
+    checkpoint: Path | None = None,
 ) -> Trained:
     """Fit a classifier and return the weights with the best validation accuracy.
 
@@ -77,6 +79,9 @@ def train_classifier(
         Network and schedule.
     on_epoch
         Called after every epoch.
+    checkpoint
+        Folder of this training alone, in which an interrupted one leaves what it has learned. It
+        goes on after the last whole epoch, with the same result as if it had never stopped.
 
     Raises
     ------
@@ -94,16 +99,24 @@ def train_classifier(
     history: list[EpochRecord] = []
     with TemporaryDirectory(prefix="amnst-train-") as scratch:
         best = Path(scratch, f"best{SUFFIX}")
+        kept_state = Checkpoint(checkpoint, network, best)
+        history += [EpochRecord(**epoch) for epoch in kept_state.restore()]
+        batches.skip_to(len(history))
         network.fit(
             batches,
             epochs=config.n_epochs,
+            initial_epoch=len(history),
             validation_data=Batches(data, validation, config.batch_size),
             verbose=0,
             shuffle=False,
             callbacks=[
+                keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: kept_state.save_variables()),
                 keras.callbacks.SwapEMAWeights(swap_on_epoch=True),
-                _KeepBest(best, first_epoch=first_epoch),
+                _KeepBest(best, first_epoch=first_epoch, history=history),
                 keras.callbacks.LambdaCallback(on_epoch_end=_recorder(history, on_epoch)),
+                keras.callbacks.LambdaCallback(
+                    on_epoch_end=lambda *_: kept_state.finish([asdict(each) for each in history])
+                ),
             ],
         )
         network.load_weights(best)
@@ -127,11 +140,12 @@ def _sides(data: SegmentSet, split: Split) -> tuple[npt.NDArray[np.int64], npt.N
 class _KeepBest(keras.callbacks.Callback):  # type: ignore[misc]  # keras is untyped
     """Callback that saves the weights with the best validation accuracy from `first_epoch` on."""
 
-    def __init__(self, weights: Path, *, first_epoch: int) -> None:
+    def __init__(self, weights: Path, *, first_epoch: int, history: list[EpochRecord]) -> None:
         super().__init__()
         self._weights = weights
         self._first_epoch = first_epoch
-        self._best = -1.0
+        done = (record.val_accuracy for record in history[first_epoch:])
+        self._best = max(done, default=-1.0)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any]) -> None:
         if epoch >= self._first_epoch and logs["val_accuracy"] > self._best:
@@ -196,6 +210,7 @@ def train_and_save(
     mel: MelConfig,
     facts: dict[str, Any],
     on_epoch: Callable[[EpochRecord], None] | None = None,
+    checkpoint: Path | None = None,
 ) -> Evaluation:
     """Split, train, and write weights, card and pictures.
 
@@ -209,6 +224,8 @@ def train_and_save(
         Spectrogram settings of `data`.
     facts
         ``dataset`` and ``licence``, for the card.
+    on_epoch, checkpoint
+        As for `train_classifier`.
 
     Returns
     -------
@@ -221,7 +238,9 @@ def train_and_save(
         ``too_few_tracks``, ``no_segments``.
     """
     split = split_tracks(data.tracks, validation_share=config.validation_share, seed=config.seed)
-    trained = train_classifier(data, split, architecture, config, on_epoch=on_epoch)
+    trained = train_classifier(
+        data, split, architecture, config, on_epoch=on_epoch, checkpoint=checkpoint
+    )
     save_classifier(
         trained.network,
         weights,

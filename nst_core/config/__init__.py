@@ -16,6 +16,7 @@ from nst_core.config.sound import (
     MelConfig,
     OutputConfig,
     Subtype,
+    format_of,
 )
 from nst_core.config.strength import (
     DEFAULT_STRENGTH,
@@ -74,6 +75,7 @@ __all__ = [
     "TransferConfig",
     "check_strength",
     "controls",
+    "format_of",
     "preset",
     "read_strength",
 ]

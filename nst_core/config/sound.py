@@ -9,6 +9,7 @@ from typing import Literal
 
 from nst_core.config.ranges import check, check_choice, check_hop, check_ranges, within
 from nst_core.config.rates import kept_rate
+from nst_core.errors import ConfigError
 
 AudioFormat = Literal["wav", "flac", "mp3", "ogg", "opus"]
 Subtype = Literal["PCM_16", "PCM_24", "PCM_32", "FLOAT", "MPEG_LAYER_III", "VORBIS", "OPUS"]
@@ -71,6 +72,16 @@ SUBTYPES: dict[AudioFormat, tuple[Subtype, ...]] = {
 
 LOSSY: tuple[AudioFormat, ...] = ("mp3", "ogg", "opus")
 """Formats whose decoded samples differ from those that were encoded."""
+
+
+def format_of(output: str) -> AudioFormat:
+    """Return the format that the name of a file asks for; raise ConfigError for another suffix."""
+    suffix = output.rpartition(".")[2].lower()
+    for each in SUBTYPES:
+        if suffix == each:
+            return each
+    raise ConfigError(f"output {output!r} must end in .{', .'.join(SUBTYPES)}")
+
 
 _RATES: dict[AudioFormat, tuple[int, ...]] = {
     "mp3": (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000),

@@ -19,7 +19,7 @@ Strength = float | str
 
 DEFAULT_STRENGTH = 0.7
 
-_FORM = 'is not a curve such as "0:0.2;30:0.8": seconds, a colon and a strength, for each point'
+_FORM = 'must be a number from 0 to 1, or a curve such as "0:0.2;30:0.8" (seconds:strength)'
 _MOST_POINTS = 1000
 
 

@@ -74,7 +74,7 @@ class CarrierConfig:
     blend_n_fft: int = within(4096, 64, 65_536)
     """Window in which the ambience's own sound is blended in, frequency by frequency."""
     timbre: float = within(
-        0.45,
+        0.5,
         0.0,
         1.0,
         title="Timbre",
@@ -88,7 +88,7 @@ class CarrierConfig:
     """Width of the smoothing that keeps onsets; 26 lowers content and follow, and fails pairs."""
     edge_bands: int = within(8, 0, 1024)
     attack: float = within(
-        0.5,
+        0.75,
         0.0,
         1.0,
         title="Attack",

@@ -40,7 +40,7 @@ def draw_mels(path: Path, sounds: Mapping[str, FloatArray], sr: int) -> None:
             M_db, sr=mel.sr, hop_length=mel.hop_length, x_axis="time", y_axis="mel", ax=axis,
             vmin=highest - _RANGE_DB, vmax=highest, cmap="magma", rasterized=True,
         )  # fmt: skip
-        axis.set_title(name)
+        axis.set(title=name, xlabel="time in s", ylabel="frequency in Hz")
         axis.label_outer()
     figure.colorbar(image, ax=list(axes), label="dB", format="%+.0f")
     figure.savefig(path, dpi=100)

@@ -26,6 +26,11 @@ _SR = MelConfig.sr
 """Rate that the metrics are calibrated at, in Hz."""
 _HIGH_HZ = 6000
 _EXCERPTS, _EXCERPT_S = 8, 30.0
+_ALIKE = 0.9
+"""Inputs whose feature correlates more than this are alike: two pieces by one band reach 0.88."""
+_ALIKE_DB = 6.0
+"""The same for the distance of two long-term spectra: about 1 dB per band. Two white noises have
+1.5, and two pieces by one band 11."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,8 @@ class Metrics:
     ----------
     content
         Mean of `chroma`, `onset_correlation` and `spectrum`: 1 is the music, 0 the
-        ambience.
+        ambience. These four are None if the inputs are so alike in one of them that nothing can
+        lie between the two.
     chroma, onset_correlation, spectrum
         Harmony, rhythm and melody (semitone spectrum), on the same scale.
     onset_f1
@@ -47,7 +53,7 @@ class Metrics:
         with the gates.
     spectrum_moved
         LTAS: how far the long-term spectrum has moved from the music's (0) to the
-        ambience's (1).
+        ambience's (1); None if both have the same spectrum.
     carrier_db
         Gate: mean deviation of the gain on the music's 5 % loudest bins. 0 is the music
         itself; 4 and more mean a new carrier.
@@ -58,13 +64,13 @@ class Metrics:
         Share of energy above 6 kHz, 0..1.
     """
 
-    content: float
-    chroma: float
-    onset_correlation: float
-    spectrum: float
+    content: float | None
+    chroma: float | None
+    onset_correlation: float | None
+    spectrum: float | None
     onset_f1: float
     texture: float
-    spectrum_moved: float
+    spectrum_moved: float | None
     carrier_db: float
     follow: float
     high_share: float
@@ -110,7 +116,7 @@ def evaluate(
         correlation(other.log_semitones, kept.log_semitones),
     )
     return Metrics(
-        content=(chroma + onsets + spectrum) / 3,
+        content=_mean(chroma, onsets, spectrum),
         chroma=chroma,
         onset_correlation=onsets,
         spectrum=spectrum,
@@ -136,13 +142,19 @@ def _unit_rms(y: FloatArray) -> FloatArray:
     return (y * np.float32(LEVEL / max(rms(y), 1e-9))).astype(np.float32, copy=False)
 
 
-def _rescaled(value: float, chance: float) -> float:
-    return (value - chance) / max(1 - chance, 1e-6)
+def _rescaled(value: float, chance: float) -> float | None:
+    """Return where a value is between that of the ambience (0) and that of the music (1)."""
+    return (value - chance) / (1 - chance) if chance <= _ALIKE else None
 
 
-def _spectrum_moved(out: FloatArray, music: FloatArray, ambience: FloatArray) -> float:
+def _mean(*values: float | None) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(values) if len(known) == len(values) else None
+
+
+def _spectrum_moved(out: FloatArray, music: FloatArray, ambience: FloatArray) -> float | None:
     whole = float(np.linalg.norm(music - ambience))
-    return 1 - float(np.linalg.norm(out - ambience)) / max(whole, 1e-6)
+    return 1 - float(np.linalg.norm(out - ambience)) / whole if whole > _ALIKE_DB else None
 
 
 def high_share(y: FloatArray, sr: int) -> float:

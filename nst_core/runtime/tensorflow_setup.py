@@ -1,4 +1,4 @@
-"""Process-wide set-up of TensorFlow and BLAS; the owner of the process calls it, not an import."""
+"""Process-wide set-up of TensorFlow; the owner of the process calls it, not an import."""
 
 import logging
 import os
@@ -7,6 +7,8 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from nst_core.runtime.threads import limit_blas
 
 logger = logging.getLogger(__name__)
 
@@ -46,19 +48,6 @@ def _set_up(n_threads: int) -> None:
         for device in tf.config.list_physical_devices("GPU"):
             tf.config.experimental.set_memory_growth(device, enable=True)
         tf.config.list_logical_devices()
-
-
-def limit_blas() -> None:
-    """Keep NumPy's matrix products in the calling thread.
-
-    They are small here, and the work is already parallel. BLAS's own threads would spin, which
-    doubles the CPU time without being faster, and their results differ between machines.
-    """
-    import numpy as np  # noqa: F401, PLC0415  # only a BLAS that is loaded can be limited: NumPy's,
-    import scipy.linalg  # noqa: F401, PLC0415  # and SciPy's own, which takes half a second
-    from threadpoolctl import threadpool_limits  # noqa: PLC0415  # see above
-
-    threadpool_limits(1, user_api="blas")
 
 
 @contextmanager

@@ -24,7 +24,7 @@ class BlockSizes:
     """Frames that are encoded at a time, and decoded to check them."""
     analysed_frames: int = 2048
     """Frames whose mel is computed at a time."""
-    carried_s: float = 20.0
+    carried_s: float = 31.0
     """Seconds that are carried at a time; a stretch also needs the samples around it."""
     panned_samples: int = 1 << 19
     """Samples that are panned at a time."""

@@ -47,7 +47,7 @@ def carry_and_refine(
     Raises
     ------
     SignalError
-        As `nst_core.transfer.end_to_end.transfer_style`.
+        As `nst_core.transfer.end_to_end.transfer_arrays`.
     """
     is_refined = config.refine.n_steps > 0
     wanted: list[Strength] = [1.0] if is_refined else []

@@ -1,7 +1,8 @@
 """The whole transfer in one call, from two waveforms to one."""
 
+import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -17,20 +18,23 @@ from nst_core.config import (
 )
 from nst_core.config.rates import kept_rate
 from nst_core.errors import SignalError
+from nst_core.runtime.tensorflow_setup import setup_tensorflow
+from nst_core.runtime.threads import thread_budget
 from nst_core.spectral.mel import check_signal
 from nst_core.streaming.arrays import of_length
 from nst_core.streaming.resampling import resample
-from nst_core.transfer.analysis import analyse
+from nst_core.transfer.analysis import Analysis, analyse
 from nst_core.transfer.blending import blend
 from nst_core.transfer.carrying import carry_and_refine
 from nst_core.transfer.rendering import render
 from nst_core.transfer.shares import shares
+from nst_core.transfer.stylisation import Stylisation
 
 if TYPE_CHECKING:
     from nst_core.classifier.saving import Classifier
 
 
-def transfer_style(
+def transfer_arrays(
     y_music: Waveform,
     y_ambience: Waveform | Sequence[Waveform],
     *,
@@ -41,7 +45,7 @@ def transfer_style(
     classifier: "Classifier | None" = None,
     n_threads: int = 1,
 ) -> FloatArray:
-    """Let the ambience play the music.
+    """Let the ambience play the music: waveforms in, one waveform out.
 
     Parameters
     ----------
@@ -81,6 +85,32 @@ def transfer_style(
         If a layer of the configuration is not in the classifier, the weights do not fit
         the ambiences, or the strength is outside its range.
     """
+    return transferred(
+        y_music, y_ambience, sr=sr, ambience_weights=ambience_weights, config=config,
+        strength=strength, classifier=classifier, n_threads=n_threads,
+    ).y  # fmt: skip
+
+
+class Transferred(NamedTuple):
+    """Result and music, shape (n_samples,) or (n_samples, 2), and the ambience in mono."""
+
+    y: FloatArray
+    music: FloatArray
+    ambience: FloatArray
+
+
+def transferred(
+    y_music: Waveform,
+    y_ambience: Waveform | Sequence[Waveform],
+    *,
+    sr: int,
+    ambience_weights: Sequence[float] | None = None,
+    config: TransferConfig | None = None,
+    strength: Strength = DEFAULT_STRENGTH,
+    classifier: "Classifier | None" = None,
+    n_threads: int = 1,
+) -> Transferred:
+    """Return what `transfer_arrays` returns, with the music and the ambience as they were used."""
     is_dry = StrengthCurve.of(strength).constant == 0
     config = config or TransferConfig()
     music = _checked(y_music, "music")
@@ -88,36 +118,50 @@ def transfer_style(
     weights = shares(ambience_weights, len(ambiences))
     if music.shape[1:] != (2,):
         music = to_mono(music)
-    if is_dry:
-        return music
+    if is_dry and len(ambiences) == 1:
+        return Transferred(music, music, *map(to_mono, ambiences.values()))
     kept = kept_rate(sr)
     mel = MelConfig() if classifier is None else classifier.mel
-    analysed = analyse(resample(music, sr, kept), mel, name="music", sr=kept)
-    textures = [
-        analyse(resample(y, sr, kept), mel, name=name, sr=kept) for name, y in ambiences.items()
-    ]
-    texture = blend(textures, weights, mel)
-    options: Any = {"strength": strength, "n_threads": n_threads}
-    if config.uses_network:
-        # TensorFlow takes seconds.
-        from nst_core.classifier.saving import load_classifier  # noqa: PLC0415
-        from nst_core.transfer.neural import stylise  # noqa: PLC0415
+    with thread_budget(n_threads):
+        textures = [
+            analyse(resample(y, sr, kept), mel, name=name, sr=kept) for name, y in ambiences.items()
+        ]
+        texture = blend(textures, weights, mel)
+        clip = resample(to_mono(texture.y[:]), texture.sr, sr)
+        if is_dry:
+            return Transferred(music, music, clip)
+        analysed = analyse(resample(music, sr, kept), mel, name="music", sr=kept)
+        options: Any = {"strength": strength, "n_threads": n_threads}
+        stylisation = _stylised(analysed, texture, config, classifier, options)
+        rendered = render(
+            *(analysed.y, texture.y),
+            stylisation,
+            mel,
+            config,
+            music_sr=kept,
+            ambience_sr=texture.sr,
+            **options,
+        )
+        y: FloatArray = of_length(resample(rendered[:], kept, sr), len(music))[:]
+    return Transferred(y, music, clip)
 
-        classifier = classifier or load_classifier()
-        stylisation = stylise(analysed, texture, classifier, config, **options)
-    else:
-        stylisation = carry_and_refine(analysed.recording, texture.recording, config, **options)
-    rendered = render(
-        *(analysed.y, texture.y),
-        stylisation,
-        mel,
-        config,
-        music_sr=kept,
-        ambience_sr=texture.sr,
-        **options,
-    )
-    y: FloatArray = of_length(resample(rendered[:], kept, sr), len(music))[:]
-    return y
+
+def _stylised(
+    music: Analysis,
+    texture: Analysis,
+    config: TransferConfig,
+    classifier: "Classifier | None",
+    options: Any,
+) -> Stylisation:
+    if not config.uses_network:
+        return carry_and_refine(music.recording, texture.recording, config, **options)
+    if "tensorflow" not in sys.modules:  # whoever has imported it has also set it up
+        setup_tensorflow(options["n_threads"])
+    # TensorFlow takes seconds.
+    from nst_core.classifier.saving import load_classifier  # noqa: PLC0415
+    from nst_core.transfer.neural import stylise  # noqa: PLC0415
+
+    return stylise(music, texture, classifier or load_classifier(), config, **options)
 
 
 def _named(y_ambience: Waveform | Sequence[Waveform], n_heard: int) -> dict[str, Waveform]:

@@ -1,7 +1,7 @@
 """Neural half of the transfer: from two analyses to a mel gain.
 
 `stylise` optimises the mel gain at full strength; `nst_core.transfer.rendering` turns it into
-sound at any strength. `transfer_style` does both. A batch caches the two separately.
+sound at any strength. `transfer_arrays` does both. A batch caches the two separately.
 """
 
 from collections.abc import Iterator
@@ -63,7 +63,7 @@ def stylise(
     Raises
     ------
     SignalError, ConfigError
-        As `transfer_style`.
+        As `transfer_arrays`.
     """
     mel = classifier.mel
     n_frames = len(music.mel_frames)

@@ -38,7 +38,7 @@ from tasks.manifest.cells import Ambiences, CellError, InputRoots, read_ambience
 
 FORMATS: tuple[str, ...] = get_args(AudioFormat)
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-_TRANSFER = {
+TRANSFER_FIELDS = {
     "start": "start",
     "iterations": "n_iterations",
     "content_weight": "content_weight",
@@ -129,7 +129,7 @@ class ManifestRow:
     @property
     def transfer_overrides(self) -> dict[str, Any]:
         """The row's own `nst_core.config.TransferConfig` and `CarrierConfig` fields."""
-        values = {field: getattr(self, column) for column, field in _TRANSFER.items()}
+        values = {field: getattr(self, column) for column, field in TRANSFER_FIELDS.items()}
         return {field: value for field, value in values.items() if value is not None}
 
     @property

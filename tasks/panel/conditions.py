@@ -33,13 +33,13 @@ def make_conditions(
     SignalError
         The music or the ambience is silent where it is used.
     """
-    from nst_core.transfer.end_to_end import transfer_style  # noqa: PLC0415  # TensorFlow takes seconds
+    from nst_core.transfer.end_to_end import transfer_arrays  # noqa: PLC0415  # TensorFlow takes seconds
 
     sr = classifier.mel.sr
     music = set_rms(pair.y_music)
     ambience = set_rms(loop_to_length(pair.y_ambience, len(music), sr))
     transfers = {
-        ours(strength): transfer_style(
+        ours(strength): transfer_arrays(
             music, pair.y_ambience, sr=sr, config=pair.config, strength=strength,
             classifier=classifier, n_threads=n_threads,
         )

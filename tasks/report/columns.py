@@ -1,4 +1,4 @@
-"""Columns of a report, declared once for Parquet, CSV and the table in the README."""
+"""Columns of a report, declared once for Parquet, CSV and the table in the documentation."""
 
 from typing import Literal, NamedTuple
 
@@ -39,6 +39,7 @@ COLUMNS = (
     Column("stage", "text", "", "first stage that failed"),
     Column("error_code", "text", "", "code of the reason; codes never change"),
     Column("error", "text", "", "reason why the row has no output"),
+    Column("warnings", "text", "", "what is unusual about the inputs, such as clipping"),
     Column("line", "integer", "", "line of the manifest on which the row starts"),
     Column("ambience", "text", "", "path or URI of the ambience; for an `invalid` row, the cell"),
     Column("music", "text", "", "path or URI of the music; for an `invalid` row, the cell"),
@@ -92,7 +93,8 @@ COLUMNS = (
         "number",
         "",
         "how much of the music's harmony, onsets and spectrum remains, from 0 (the ambience) to 1 "
-        "(the music); the mean of `chroma`, `onset_correlation` and `spectrum`",
+        "(the music); the mean of `chroma`, `onset_correlation` and `spectrum`; these four are "
+        "empty if the inputs are too alike for such a scale",
     ),
     Column("chroma", "number", "", "harmony, on the scale of `content`"),
     Column("onset_correlation", "number", "", "rhythm, on the scale of `content`"),
@@ -108,7 +110,8 @@ COLUMNS = (
         "spectrum_moved",
         "number",
         "",
-        "how far the long-term spectrum has moved from the music's (0) to the ambience's (1)",
+        "how far the long-term spectrum has moved from the music's (0) to the ambience's (1); "
+        "empty if both are the same",
     ),
     Column(
         "carrier_db",
@@ -150,6 +153,6 @@ COLUMNS = (
 
 
 def markdown_table() -> str:
-    """Return the table of the README."""
+    """Return the table of the documentation."""
     rows = [f"| `{each.name}` | {each.type} | {each.unit} | {each.help} |" for each in COLUMNS]
     return "\n".join(["| column | type | unit | |", "|---|---|---|---|", *rows])

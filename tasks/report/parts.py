@@ -70,8 +70,12 @@ def read_part(workspace: Workspace, run_id: str, name: str) -> Iterator[RowResul
             if error.code != "not_found":
                 raise
             return
-        with path.open("rb") as stream:
-            yield from map(RowResult.from_json, stream)
+        try:
+            with path.open("rb") as stream:
+                yield from map(RowResult.from_json, stream)
+        except (ValueError, TypeError) as error:
+            uri, reason = _uri(workspace, run_id, name), f"it is damaged ({error}); retry the run"
+            raise StorageError(uri, "read", reason, code="corrupt_artefact") from error
 
 
 def forget_part(workspace: Workspace, run_id: str, name: str) -> None:

@@ -20,7 +20,7 @@ from prefect.context import TaskRunContext
 
 from tasks.jobs.keys import Job
 from tasks.running.workspace import Workspace
-from tasks.storage.errors import StorageError
+from tasks.storage.errors import LostArtefactError, StorageError
 from tasks.storage.store import Json, Record
 
 logger = logging.getLogger(__name__)
@@ -103,8 +103,8 @@ def artefact(job: Job, workspace: Workspace) -> Iterator[Path]:
 
     Raises
     ------
-    StorageError
-        ``not_found`` if the result was deleted; running the flow again makes it.
+    LostArtefactError
+        ``not_found`` or ``corrupt_artefact`` if the result was deleted or damaged.
     """
     record = workspace.store.find(job.stage, job.key)
     if record is None:
@@ -114,9 +114,9 @@ def artefact(job: Job, workspace: Workspace) -> Iterator[Path]:
         yield path
 
 
-def missing(job: Job, workspace: Workspace) -> StorageError:
+def missing(job: Job, workspace: Workspace) -> LostArtefactError:
     """Return the error of a stage whose input was deleted."""
-    return StorageError(
+    return LostArtefactError(
         workspace.store_uri,
         f"read the {job.stage} artefact {job.key[:12]} in",
         "it was deleted while the flow was running; run the flow again",

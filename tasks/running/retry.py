@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ParamSpec, TypedDict, TypeVar
 
 from nst_core.errors import NSTError
-from tasks.storage.errors import StorageError
+from tasks.storage.errors import LostArtefactError, StorageError
 
 if TYPE_CHECKING:
     from prefect import Task
@@ -41,6 +41,10 @@ def retry_transient(task: "Task[..., Any]", task_run: "TaskRun", state: "State[A
     return isinstance(state.data, BaseException) and is_transient(state.data)
 
 
+HEALINGS = 6
+"""Attempts to replace damaged results; a pair reads at most six, one after the other."""
+
+
 class _Retries(TypedDict):
     retries: int
     retry_delay_seconds: list[float]
@@ -62,6 +66,19 @@ def patiently(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         delays_s=DELAYS_S,
         is_passing=is_transient,
         tell=lambda error, delay_s: logger.warning("retry in %.0f s: %s", delay_s, error),
+    )
+
+
+def healing(call: Callable[[], T]) -> T:
+    """Call, and call again while a stored result that it reads turns out to be damaged.
+
+    The store forgets a damaged result when it notices the damage, so the next call makes it again.
+    """
+    return retrying(
+        call,
+        delays_s=[0.0] * HEALINGS,
+        is_passing=lambda error: isinstance(error, LostArtefactError),
+        tell=lambda error, _: logger.warning("made again: %s", error),
     )
 
 

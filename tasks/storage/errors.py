@@ -35,6 +35,10 @@ class StorageError(NSTError):
         self.transient = transient
 
 
+class LostArtefactError(StorageError):
+    """A stored result was deleted or damaged; the store has forgotten it, so it is made again."""
+
+
 @contextlib.contextmanager
 def reported(uri: str, operation: str) -> Iterator[None]:
     """Turn the errors of a disk or server into a StorageError."""

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, NoReturn, TypeAlias
 
-from tasks.storage.errors import StorageError, reported
+from tasks.storage.errors import LostArtefactError, StorageError, reported
 from tasks.storage.files import (
     copy_to_local,
     create,
@@ -32,6 +32,7 @@ from tasks.storage.files import (
     sha256_file,
 )
 from tasks.storage.places import beside
+from tasks.storage.seal import parsed, sealed, unsealed
 from tasks.storage.uris import absolute, is_remote, join
 
 logger = logging.getLogger(__name__)
@@ -68,6 +69,8 @@ class Record:
             raise ValueError(f"sha256 {self.sha256!r} is not 64 hexadecimal digits")
         if not re.fullmatch(r"[a-z0-9]+(\.[a-z0-9]+)*", self.suffix):
             raise ValueError(f"suffix {self.suffix!r} is not like 'wav' or 'weights.h5'")
+        if not isinstance(self.meta, Mapping):
+            raise TypeError("meta is not a JSON object")
 
     @property
     def blob(self) -> str:
@@ -75,16 +78,18 @@ class Record:
         return f"objects/{self.sha256[:2]}/{self.sha256}.{self.suffix}"
 
     def to_json(self) -> bytes:
-        """Serialise; raise ValueError for NaN in `meta`."""
-        fields = {"schema": 1, **dataclasses.asdict(self)}
+        """Serialise with a seal; raise ValueError for NaN in `meta`."""
+        fields = sealed({"schema": 2, **dataclasses.asdict(self)})
         return json.dumps(fields, sort_keys=True, allow_nan=False).encode()
 
     @classmethod
     def from_json(cls, data: bytes) -> "Record":
         """Parse; raise ValueError or TypeError for anything that `to_json` did not write."""
-        fields = json.loads(data)
-        if not isinstance(fields, dict) or fields.pop("schema", None) != 1:
-            raise ValueError("not a record of schema 1")
+        fields = parsed(data)
+        if fields.get("schema") != 1:  # records of version 0.1.0, which have no seal
+            fields = unsealed(fields)
+        if fields.pop("schema", None) not in {1, 2}:
+            raise ValueError("not a record of schema 1 or 2")
         return cls(**fields)
 
 
@@ -152,7 +157,7 @@ class Store:
 
         Raises
         ------
-        StorageError
+        LostArtefactError
             ``corrupt_artefact`` if size or sha256 differ; the record is then deleted,
             so that the next run computes the result again.
         """
@@ -212,4 +217,4 @@ class Store:
         self.delete(record.stage, record.key)
         uri = join(self.root_uri, record.blob)
         reason = "it is missing or its bytes differ from the recorded ones; run the stage again"
-        raise StorageError(uri, "read", reason, code="corrupt_artefact")
+        raise LostArtefactError(uri, "read", reason, code="corrupt_artefact")

@@ -13,6 +13,7 @@ NAMES = (
     "transfer",
     "loop",
     "sound",
+    "controls",
     "audition",
     "render",
     "catalog",

@@ -15,7 +15,7 @@ from nst_core.config import LEVEL, preset
 from nst_core.metrics.scores import high_share
 from nst_core.runtime.tensorflow_setup import setup_tensorflow
 from nst_core.spectral.stft import power_spectrogram
-from nst_core.transfer.end_to_end import transfer_style
+from nst_core.transfer.end_to_end import transfer_arrays
 from tests.benchmarks.bench_sound import STRENGTHS
 from tests.benchmarks.pairs import SR, load_pair
 
@@ -56,7 +56,7 @@ def run(data: Path) -> dict:
 
 
 def _rendered(pair, name: str, strength: float) -> np.ndarray:
-    y = transfer_style(
+    y = transfer_arrays(
         pair.music, pair.ambience, sr=SR, config=preset(name), strength=strength,
         n_threads=N_THREADS,
     )  # fmt: skip

@@ -17,7 +17,7 @@ from nst_core.metrics.scores import evaluate
 from nst_core.runtime.tensorflow_setup import setup_tensorflow
 from nst_core.spectral.mel import compress, power_mel
 from nst_core.transfer.analysis import analyse
-from nst_core.transfer.end_to_end import transfer_style
+from nst_core.transfer.end_to_end import transfer_arrays
 from nst_core.transfer.looping import loop_to_length
 from tests.benchmarks.bench_transfer import flops_per_iteration
 from tests.benchmarks.machine import best, peak_gflops
@@ -116,7 +116,7 @@ def _bfloat16(data: Path) -> dict[str, dict[str, float]]:
         descend = compiled_descent(arguments[0].shape[2], each.taps, config)
         seconds = best(lambda descend=descend: descend(*arguments, *knobs)[0].numpy())
         options = {"sr": SR, "config": preset("real"), "strength": 1.0, "classifier": each}
-        results = [transfer_style(pair.music, pair.ambience, **options) for pair in pairs]
+        results = [transfer_arrays(pair.music, pair.ambience, **options) for pair in pairs]
         rows = [
             evaluate(y, pair.music, pair.reference, SR)
             for y, pair in zip(results, pairs, strict=True)

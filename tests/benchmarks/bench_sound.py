@@ -18,7 +18,7 @@ from nst_core.metrics import controls
 from nst_core.metrics.scores import evaluate
 from nst_core.runtime.tensorflow_setup import setup_tensorflow
 from nst_core.streaming.resampling import resample
-from nst_core.transfer.end_to_end import transfer_style
+from nst_core.transfer.end_to_end import transfer_arrays
 from tests import cheats
 from tests.benchmarks import artefacts, notes, peers
 from tests.benchmarks.faulty import judged_faulty
@@ -41,6 +41,7 @@ ULYANOV_PAIRS = 2
 """The peer takes minutes a pair."""
 STRENGTH_PAIRS = 16
 PICTURED = (10, 13, 18)
+PICTURES = Path(__file__).parents[2] / "docs" / "images"
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
 FOLDER = Path("build/benchmarks")
 
@@ -70,11 +71,11 @@ def run(data: Path, *, n_pairs: int | None = None) -> dict:
 
 
 def _draw_for_readme(pairs: list[Pair], results: dict, rendered: list[np.ndarray]) -> None:
-    plot_plane(Path(__file__).with_name("sound.png"), results)
+    plot_plane(PICTURES / "sound.png", results)
     shown = [pairs[i].judged for i in PICTURED]
     heard = [resample(rendered[i], pairs[i].sr, SR) for i in PICTURED]
     plot_mels(FOLDER / "mels.png", shown, heard)
-    shrink(FOLDER / "mels.png", Path(__file__).with_name("mels.png"))
+    shrink(FOLDER / "mels.png", PICTURES / "mels.png")
 
 
 def methods():
@@ -83,7 +84,7 @@ def methods():
 
     def ours(name, classifier=None, **changes):
         config = preset(name, **changes)
-        return lambda pair: transfer_style(
+        return lambda pair: transfer_arrays(
             pair.music, pair.ambience, sr=pair.sr, config=config, strength=1.0,
             classifier=classifier, n_threads=N_THREADS,
         )  # fmt: skip
@@ -138,7 +139,7 @@ def _strengths(pairs: list[Pair]) -> dict[str, list[float]]:
     for pair in pairs:
         rows, loudness = [], []
         for strength in STRENGTHS:
-            y = transfer_style(
+            y = transfer_arrays(
                 pair.music, pair.ambience, sr=pair.sr, strength=strength, n_threads=N_THREADS
             )
             heard = resample(y, pair.sr, SR)

@@ -1,4 +1,4 @@
-"""Commands of the deployments' README.md, run against a server."""
+"""Commands about events in the documentation, run against a server."""
 
 import os
 import shutil
@@ -15,7 +15,7 @@ from tests.servers import PATIENCE_S
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not here")
 def test_the_lines_for_a_buckets_notification_start_its_catalogue(deployed, address, eventually):
-    (text,) = (each.text for each in blocks("deployments/README.md") if "curl" in each.text)
+    (text,) = (each.text for each in blocks("docs/how-to/inbox.md") if "curl" in each.text)
     text = text.replace("/night", "/morning")  # another test's catalogue has its name
     login = get_current_settings().api.auth_string
     environment = {**os.environ, "PREFECT_API_URL": address.api}

@@ -264,7 +264,7 @@ def test_the_image_holds_every_package_and_both_targets():
 
 
 def test_the_documented_commands_create_the_login_of_the_units(tmp_path):
-    (block,) = (b for b in documents.blocks("deployments/README.md") if "openssl" in b.text)
+    (block,) = (b for b in documents.blocks("docs/operations/access.md") if "openssl" in b.text)
     etc = tmp_path / "amnst"
     subprocess.run(["bash", "-c", block.text.replace("/etc/amnst", str(etc))], check=True)
     file = etc / "amnst.env"

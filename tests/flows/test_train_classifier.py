@@ -222,3 +222,15 @@ def test_no_epochs_are_a_usage_error(amnst_train, tracks):
     code, _, err = amnst_train(tracks, "--epochs", "0")
     assert code == 2
     assert "n_epochs = 0 is outside" in err
+
+
+def test_damaged_results_of_every_stage_heal_in_the_same_training(school):
+    expected = (school.output / "classifier.weights.h5").read_bytes()
+    for path in (school.root / "store" / "objects").rglob("*.*"):
+        data = bytearray(path.read_bytes())
+        data[len(data) // 2] ^= 1
+        path.write_bytes(data)
+    shutil.rmtree(school.output)
+    school.train()
+    assert set(school.work) == {"segments", "segment-mels", "model"}
+    assert (school.output / "classifier.weights.h5").read_bytes() == expected

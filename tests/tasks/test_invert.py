@@ -11,10 +11,12 @@ from pyloudnorm import Meter
 from nst_core.config import DEFAULT_STRENGTH, OutputConfig
 from tasks.invert import invert_pair
 from tasks.jobs.pair import PairJob
+from tasks.mels import compute_mels
 from tasks.running import handover as carriers
 from tasks.running.caching import artefact
 from tasks.running.workspace import Workspace
 from tasks.storage.errors import StorageError
+from tasks.storage.files import sha256_file
 from tasks.transfer import transfer_pair
 from tests.meters import fine_peak_dbtp
 
@@ -139,3 +141,16 @@ def test_audio_without_its_transfer_says_so(
     with pytest.raises(StorageError, match=r"transfer artefact .* run the flow again"):
         invert_pair(job, rendered)
     assert made() == []
+
+
+def test_what_is_unusual_about_the_inputs_reaches_the_record(
+    rendered: Workspace, pair: PairJob, sounds: Path, tmp_path: Path
+) -> None:
+    y, sr = sf.read(sounds / "tune.wav")
+    loud = tmp_path / "clipped.wav"
+    sf.write(loud, np.clip(30 * y, -1, 1), sr)
+    music = dataclasses.replace(pair.music, uri=str(loud), sha256=sha256_file(loud))
+    job = dataclasses.replace(pair, music=music)
+    compute_mels.fn(music, rendered)
+    transfer_pair.fn(job, rendered)
+    assert invert_pair(job, rendered).meta["warnings"] == "music: clipped"

@@ -89,11 +89,11 @@ def _told(row: Row) -> Row:
     """Return the state of a row, what it sounds like, and what about it is not as meant."""
     if row["status"] not in MADE:
         return {"state": row["status"], "words": "", "doubt": ""}
-    figures: Mapping[str, float] = {name: row[name] for name in _FIGURES}
-    if None in figures.values():
+    figures: Mapping[str, float | None] = {name: row[name] for name in _FIGURES}
+    strength = figures["strength"]
+    if strength is None or figures["texture"] is None:
         unknown = "its figures are missing"
         return {"state": "look", "words": unknown, "doubt": unknown}
-    strength = figures["strength"]
     wrong = doubt(figures, strength)
     state = "look" if wrong else "meant"
     return {"state": state, "words": in_words(figures, strength), "doubt": wrong}

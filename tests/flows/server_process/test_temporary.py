@@ -262,6 +262,7 @@ def test_an_empty_database_is_kept_and_copied(held, home, tmp_path):
     assert stat.S_IMODE(kept.parent.stat().st_mode) == 0o700
     copy = tmp_path / "copy.db"
     assert copy_empty_database(home / "temporary", copy)
+    assert [path.stat().st_mode & 0o077 for path in (kept, copy)] == [0, 0]
     with contextlib.closing(sqlite3.connect(copy)) as found:
         assert found.execute("SELECT count(*) FROM alembic_version").fetchone() == (1,)
 

@@ -12,7 +12,7 @@ from nst_core.config import PRESETS, AudioLimits, MelConfig, TransferConfig
 from nst_core.errors import AudioError, SignalError
 from nst_core.synth.sounds import ambience, music_piece
 from nst_core.transfer.analysis import analyse
-from nst_core.transfer.end_to_end import transfer_style
+from nst_core.transfer.end_to_end import transfer_arrays
 from nst_core.transfer.neural import stylise
 from tests.sounds import rms
 
@@ -49,7 +49,7 @@ def sounds():
 @pytest.fixture(scope="module")
 def transfer(classifier):
     def run(music, texture, *, sr=SR, config=FEW):
-        return transfer_style(
+        return transfer_arrays(
             music, texture, sr=sr, config=config, strength=1.0, classifier=classifier
         )
 

@@ -6,7 +6,7 @@ from scipy.ndimage import uniform_filter1d
 
 from nst_core.config import CONTROLS, TransferConfig, controls, preset
 from nst_core.errors import ConfigError
-from nst_core.transfer.end_to_end import transfer_style
+from nst_core.transfer.end_to_end import transfer_arrays
 from tests.sounds import noise, tone
 
 SR = 22_050
@@ -21,7 +21,7 @@ def level_db(y, window_s):
 def results(name, music, ambience):
     for value in STEPS:
         config = preset("closed", **{name: value})
-        yield transfer_style(music, ambience, sr=SR, config=config, strength=1.0)
+        yield transfer_arrays(music, ambience, sr=SR, config=config, strength=1.0)
 
 
 def rising(values, *, least):

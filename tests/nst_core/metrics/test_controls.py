@@ -11,7 +11,7 @@ from nst_core.config.gates import GATES
 from nst_core.metrics import controls
 from nst_core.metrics.scores import evaluate
 from nst_core.synth.sounds import ambience, music_piece
-from nst_core.transfer.end_to_end import transfer_style
+from nst_core.transfer.end_to_end import transfer_arrays
 from nst_core.transfer.looping import loop_to_length
 from tests import cheats
 from tests.demodulation import demodulated_texture_moved
@@ -67,7 +67,7 @@ def missed(found):
 @pytest.fixture(scope="module")
 def transferred(pairs):
     """Results of the preset `real` for each pair, with the package's classifier."""
-    return [transfer_style(*pair[:2], sr=SR, strength=1.0) for pair in pairs]
+    return [transfer_arrays(*pair[:2], sr=SR, strength=1.0) for pair in pairs]
 
 
 def test_a_transfer_reaches_what_every_cheat_misses(pairs, transferred):

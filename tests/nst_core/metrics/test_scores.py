@@ -202,3 +202,28 @@ def test_a_stereo_result_is_judged_by_its_mono_mix(sounds):
 def test_threads_change_no_figure(sounds):
     music, used, kept = sounds
     assert evaluate(used, music, kept, SR, n_threads=3) == evaluate(used, music, kept, SR)
+
+
+@pytest.mark.parametrize("other", ["the same", "louder", "with a little noise", "twice as long"])
+def test_inputs_that_are_alike_leave_the_figures_empty_that_have_no_scale(sounds, other):
+    music = sounds[0]
+    like = {
+        "the same": music,
+        "louder": 3 * music,
+        "with a little noise": music + 1e-3 * noise(4.0, seed=1),
+        "twice as long": np.tile(music, 2),
+    }[other]
+    found = evaluate(music + 0.1 * sounds[1], music, like, SR)
+    for name in ("content", "chroma", "onset_correlation", "spectrum", "spectrum_moved"):
+        assert getattr(found, name) is None, name
+    figures = [value for value in dataclasses.astuple(found) if value is not None]
+    assert np.all(np.abs(figures) < 10)
+
+
+def test_no_figure_is_out_of_proportion_for_inputs_that_resemble_each_other(sounds):
+    """Two tones a hertz apart, and two pieces of one band."""
+    band = (music_piece("electronic", 4.0, seed=seed) for seed in (1, 2))
+    pairs = [(tone(440.0, 4.0), tone(441.0, 4.0)), tuple(band)]
+    for music, like in pairs:
+        found = dataclasses.astuple(evaluate(sounds[1], music, like, SR))
+        assert np.all(np.abs([value for value in found if value is not None]) < 20)

@@ -20,13 +20,6 @@ rain = analyse(ambience("rain", 8.0, seed=0), MelConfig(), name="ambience")
 found = stylise(music, rain, load_classifier(), TransferConfig(n_iterations=4))
 print(hashlib.sha256(found.gain_db.tobytes()).hexdigest())
 """
-PRODUCTS = """
-from nst_core.runtime.tensorflow_setup import limit_blas
-limit_blas()
-import numpy, scipy.linalg
-from threadpoolctl import threadpool_info
-print(*(each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"))
-"""
 
 
 def test_a_later_call_with_other_threads_does_nothing(tensorflow_is_set_up):
@@ -47,12 +40,3 @@ def test_one_thread_and_two_give_the_same_bytes():
         for n_threads in (1, 2)
     ]  # fmt: skip
     assert found[0] == found[1] != ""
-
-
-def test_matrix_products_get_one_thread():
-    found = subprocess.run(
-        [sys.executable, "-c", PRODUCTS],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True, text=True, check=True,
-    ).stdout  # fmt: skip
-    assert set(found.split()) == {"1"}

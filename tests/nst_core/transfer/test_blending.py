@@ -8,7 +8,7 @@ from nst_core.errors import ConfigError, SignalError
 from nst_core.synth.sounds import ambience, music_piece
 from nst_core.transfer.analysis import analyse
 from nst_core.transfer.blending import blend
-from nst_core.transfer.end_to_end import transfer_style
+from nst_core.transfer.end_to_end import transfer_arrays
 from nst_core.transfer.shares import shares
 from tests.sounds import tone
 
@@ -28,7 +28,7 @@ def textures():
 @pytest.fixture(scope="module")
 def transfer(classifier):
     def run(ambiences, weights=None, strength=DEFAULT_STRENGTH):
-        return transfer_style(
+        return transfer_arrays(
             music_piece("folk", 2.0, seed=0),
             ambiences,
             sr=SR,

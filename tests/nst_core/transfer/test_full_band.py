@@ -11,13 +11,13 @@ from nst_core.config.rates import kept_rate, work_rate
 from nst_core.config.weights import Weights
 from nst_core.transfer.analysis import analyse
 from nst_core.transfer.blending import blend
-from nst_core.transfer.end_to_end import transfer_style
+from nst_core.transfer.end_to_end import transfer_arrays
 from nst_core.transfer.rendering import apply_mel_gain
 from tests.sounds import noise, rms, tone
 
 SR = 44_100
 CLOSED = preset("closed")
-transferred = functools.partial(transfer_style, config=CLOSED, strength=1.0)
+transferred = functools.partial(transfer_arrays, config=CLOSED, strength=1.0)
 
 
 def share_above_11_khz(y, sr=SR):
@@ -65,7 +65,7 @@ def test_an_ambience_without_energy_above_11_khz_adds_none():
 def test_at_strength_0_the_music_comes_back_bit_for_bit_at_its_rate(sr, offset):
     music = melody(sr) + np.float32(offset)
     np.testing.assert_array_equal(
-        transfer_style(music, noise(2.0, sr=sr), sr=sr, strength=0.0, config=CLOSED), music
+        transfer_arrays(music, noise(2.0, sr=sr), sr=sr, strength=0.0, config=CLOSED), music
     )
 
 
@@ -107,7 +107,7 @@ def test_a_mel_gain_reaches_the_same_bands_at_each_rate():
 
 def test_a_strength_that_rises_over_time_moves_from_the_music_to_the_ambience():
     music = np.tile(tone(440, 1.0, level=0.3, sr=SR), 6)
-    y = transfer_style(music, noise(3.0, sr=SR), sr=SR, config=CLOSED, strength="1:0;5:1")
+    y = transfer_arrays(music, noise(3.0, sr=SR), sr=SR, config=CLOSED, strength="1:0;5:1")
     likeness = [
         np.corrcoef(a, b)[0, 1] for a, b in zip(np.split(y, 6), np.split(music, 6), strict=True)
     ]
@@ -119,8 +119,8 @@ def test_a_strength_that_rises_over_time_moves_from_the_music_to_the_ambience():
 def test_a_constant_curve_is_the_same_as_its_number():
     music, rain = melody(), noise(3.0, sr=SR)
     np.testing.assert_array_equal(
-        transfer_style(music, rain, sr=SR, config=CLOSED, strength="0:0.6;2:0.6"),
-        transfer_style(music, rain, sr=SR, config=CLOSED, strength=0.6),
+        transfer_arrays(music, rain, sr=SR, config=CLOSED, strength="0:0.6;2:0.6"),
+        transfer_arrays(music, rain, sr=SR, config=CLOSED, strength=0.6),
     )
 
 
@@ -148,7 +148,7 @@ def test_a_stereo_ambience_gives_its_own_side_to_the_result():
 def test_below_full_strength_the_ambience_above_the_music_grows_with_the_strength():
     music, rain = melody(), noise(3.0, sr=SR)
     shares = [
-        share_above_11_khz(transfer_style(music, rain, sr=SR, config=CLOSED, strength=strength))
+        share_above_11_khz(transfer_arrays(music, rain, sr=SR, config=CLOSED, strength=strength))
         for strength in (0.0, 0.25, 0.5, 0.75, 1.0)
     ]
     assert np.all(np.diff(shares) > 0), shares

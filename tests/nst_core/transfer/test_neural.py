@@ -10,7 +10,7 @@ from nst_core.spectral.mel import power_mel
 from nst_core.synth.sounds import ambience, music_piece
 from nst_core.transfer.analysis import analyse
 from nst_core.transfer.descent import compiled_descent
-from nst_core.transfer.end_to_end import transfer_style
+from nst_core.transfer.end_to_end import transfer_arrays
 from nst_core.transfer.neural import stylise, windows
 from nst_core.transfer.rendering import render
 from tests.blocks import use_blocks
@@ -43,7 +43,7 @@ def transfer(classifier):
     def run(
         music, ambience, config=FEW, *, sr=SR, n_threads=1, strength=DEFAULT_STRENGTH, **changes
     ):
-        return transfer_style(
+        return transfer_arrays(
             music, ambience, sr=sr, config=dataclasses.replace(config, **changes),
             strength=strength, classifier=classifier, n_threads=n_threads,
         )  # fmt: skip
@@ -52,7 +52,7 @@ def transfer(classifier):
 
 
 def test_strength_0_returns_the_music_bit_for_bit_and_needs_no_classifier(music, rain):
-    y = transfer_style(music, rain, sr=44_100, strength=0)
+    y = transfer_arrays(music, rain, sr=44_100, strength=0)
     np.testing.assert_array_equal(y, music)
 
 
@@ -96,14 +96,14 @@ def test_a_transfer_on_disk_is_the_one_in_memory(classifier, rain, tmp_path, mon
 
 def test_channels_that_come_first_are_named(music, rain):
     with pytest.raises(SignalError, match=r"music has shape \(2, 66150\), channels first"):
-        transfer_style(np.stack([music, music]), rain, sr=SR)
+        transfer_arrays(np.stack([music, music]), rain, sr=SR)
 
 
 def test_strength_0_returns_stereo_and_the_mono_of_more_channels(music, rain):
     stereo = np.stack([music, 0.5 * music], axis=1)
-    np.testing.assert_array_equal(transfer_style(stereo, rain, sr=SR, strength=0), stereo)
+    np.testing.assert_array_equal(transfer_arrays(stereo, rain, sr=SR, strength=0), stereo)
     three = np.stack([music, 0.5 * music, 0 * music], axis=1)
-    y = transfer_style(three, rain, sr=SR, strength=0)
+    y = transfer_arrays(three, rain, sr=SR, strength=0)
     np.testing.assert_allclose(y, 0.5 * music, atol=1e-7)
 
 
@@ -299,7 +299,7 @@ def test_a_stylisation_does_not_depend_on_strength_and_serves_them_all(classifie
     np.testing.assert_array_equal(low.gain_db, high.gain_db)
     np.testing.assert_array_equal(
         render(*(each.y for each in analysed), low, MEL, FEW, strength=1.0),
-        transfer_style(music, rain, sr=SR, config=FEW, strength=1.0, classifier=classifier),
+        transfer_arrays(music, rain, sr=SR, config=FEW, strength=1.0, classifier=classifier),
     )
 
 

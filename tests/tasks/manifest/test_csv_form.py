@@ -99,7 +99,7 @@ def test_a_number_that_may_have_a_comma_for_thousands_is_refused(
 
 
 def test_a_decimal_comma_between_commas_is_refused() -> None:
-    (problem,) = _read('ambience,music,strength\nrain.wav,t.wav,"0,5"\n').problems
+    (problem,) = _read('ambience,music,swell\nrain.wav,t.wav,"0,5"\n').problems
     assert problem.rule == "must be a number"
 
 

@@ -224,7 +224,7 @@ def test_every_column_that_is_not_of_a_single_row_can_be_set() -> None:
         (["seed=1", "seed=2", "seed=1"], "bad_value", "seed has a value twice"),
         (["id=a"], "bad_value", 'column "id" differs from row to row'),
         (["content_weight=0", "style_weight=0"], "bad_value", "are both 0"),
-        (["format=wav", "subtype=VORBIS"], "bad_value", "is not one of PCM_16"),
+        (["format=wav", "subtype=VORBIS"], "bad_value", "is not one of PCM_24"),
     ],
 )
 def test_a_setting_that_breaks_a_rule_is_refused(texts: list[str], code: str, rule: str) -> None:

@@ -55,10 +55,10 @@ def test_the_forecast_follows_the_length_of_the_music_that_is_left() -> None:
     assert (found.n_rows, found.n_done, found.n_unknown, found.n_earlier) == (4, 1, 0, 2)
     assert found.seconds == pytest.approx((30 + 20 + 5) * 0.5)
     assert found.store_bytes == 55 * 100_000
-    assert found.output_bytes == 55 * 2 * 2 * OutputConfig.sample_rate
+    assert found.output_bytes == 55 * 2 * 3 * 44_100
     assert found.in_words() == (
         "4 rows: 3 to render, 1 already done; about 28 s on this machine (from 2 earlier pairs); "
-        "about 5 MB of output and 6 MB in the store"
+        "about 15 MB of output and 6 MB in the store"
     )
 
 

@@ -16,7 +16,8 @@ def test_a_good_transfer_is_described_as_one() -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [(0.7, "the tune is clear"), (0.6, "the tune is there"), (0.4, "the tune is faint"),
-     (0.1, "the tune is lost"), (float("nan"), "the tune is lost")],
+     (0.1, "the tune is lost"), (float("nan"), "the tune is lost"),
+     (None, "its inputs are too alike")],
 )  # fmt: skip
 def test_content_decides_what_is_said_of_the_tune(content: float, words: str) -> None:
     assert in_words({**GOOD, "content": content}, 1.0).startswith(words)
@@ -43,6 +44,7 @@ def test_strength_0_is_the_music() -> None:
         ({"follow": 0.1}, 1.0, "it is close to a mix of the two"),
         ({"texture": float("nan")}, 0.7, "it has hardly any of the ambience's texture"),
         ({"content": 0.0}, 0.0, ""),
+        ({"content": None}, 0.7, "its inputs are too alike to tell how much of the tune is left"),
     ],
 )
 def test_a_doubt_is_relative_to_the_strength(missed: dict, strength: float, words: str) -> None:
