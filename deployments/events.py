@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator
+from contextvars import copy_context
 from threading import Event, Thread
 
 import httpx
@@ -57,7 +58,10 @@ def line_of(run: FlowRun) -> str:
 
 def tell_events(say: Callable[[str], None], stop: Event, *, poll_s: float = _POLL_S) -> Thread:
     """Start a thread that says what happens to catalogues, until `stop` is set."""
-    thread = Thread(target=_tell, args=(say, stop, poll_s), name="amnst-events", daemon=True)
+    settings = copy_context()  # of Prefect's client: a thread does not inherit them
+    thread = Thread(
+        target=settings.run, args=(_tell, say, stop, poll_s), name="amnst-events", daemon=True
+    )
     thread.start()
     return thread
 

@@ -3,6 +3,7 @@
 from threading import Event
 
 import pytest
+from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from prefect.states import AwaitingRetry, Completed, Failed, Running
 
 from deployments.definitions import definitions
@@ -49,12 +50,17 @@ def test_each_start_and_end_is_a_line_and_earlier_runs_are_none(deployed, start)
     assert said(watch, deployed) == ["night: Completed"]
 
 
-def test_an_unreachable_server_is_asked_again(address, login, logged_in, free_port, eventually):
+def test_an_unreachable_server_is_asked_again(
+    address, login, logged_in, free_port, eventually, caplog
+):
     stop, lines = Event(), []
-    with logged_in(type(address)(free_port()), login):
+    with (
+        logged_in(type(address)(free_port()), login),
+        temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}),
+        caplog.at_level("DEBUG", "deployments.events"),
+    ):
         thread = tell_events(lines.append, stop, poll_s=0.1)
-        thread.join(1)
-        assert thread.is_alive()
+        eventually(lambda: caplog.text.count("no events: ") > 1)
     stop.set()
-    eventually(lambda: not thread.is_alive())
-    assert lines == []
+    thread.join(60)
+    assert (thread.is_alive(), lines) == (False, [])
