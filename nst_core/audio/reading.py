@@ -172,7 +172,8 @@ def read_long_audio(
         is_cut = section.may_end_early and sound.goes_on
     _check_audible(levels, sr_file, path, limits, mono=mono)
     cut = (f"cut_at={levels.n / sr_file:g}s",) if is_cut else ()
-    warnings = _warnings(levels, sr_file, wanted) + cut
+    least = max(wanted, MelConfig.sr) if callable(sr) else wanted
+    warnings = _warnings(levels, sr_file, least) + cut
     return LongAudio(y.whole(), wanted, warnings)
 
 
@@ -279,6 +280,6 @@ def _warnings(levels: RunningLevels, sr_file: int, sr: int) -> tuple[str, ...]:
         "very_quiet": levels.rms < 1e-3,
         f"downmix_{n_channels}ch": n_channels > 2,
         "mono_cancels": n_channels > 1 and levels.mono_rms < 0.1 * levels.rms,
-        f"low_rate={sr_file}": sr_file < max(sr, MelConfig.sr),
+        f"low_rate={sr_file}": sr_file < sr,
     }
     return tuple(name for name, holds in said.items() if holds)

@@ -180,7 +180,8 @@ class BandTarget:
         mixed: FloatArray = (self.transfer + floor) / (self.smooth_music + floor)
         np.power(mixed, weight[:, None], out=mixed)
         mixed *= music  # without the floor: silence stays silent
-        mixed[:, self.n_own :] = self.transfer[:, self.n_own :] * weight[:, None] ** 2
+        above, share = slice(self.n_own, None), weight[:, None] ** 2
+        mixed[:, above] = (1 - share) * music[:, above] + share * self.transfer[:, above]
         return mixed
 
 

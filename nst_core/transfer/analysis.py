@@ -39,8 +39,8 @@ class Recording:
 
     def mono_at(self, sr: int, *, scratch: Path | None = None) -> Sliceable:
         """Return the mono mix at a rate and at `LEVEL`, shape (n_samples,), without an offset."""
-        mono = derive(to_mono, without_offset(self.y))
-        return set_rms(at_rate(mono, self.sr, sr, scratch=scratch), LEVEL)
+        y = at_rate(without_offset(self.y), self.sr, sr, scratch=scratch)
+        return set_rms(derive(to_mono, y), LEVEL)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from nst_core.config import DEFAULT_STRENGTH, LEVEL, MelConfig, Strength, Transf
 from nst_core.config.rates import work_rate
 from nst_core.runtime.threads import thread_budget
 from nst_core.spectral.mel import compress, expand, power_mel_of_frames
-from nst_core.streaming.arrays import Sliceable
+from nst_core.streaming.arrays import Sliceable, of_length
 from nst_core.streaming.resampling import at_rate
 from nst_core.streaming.windows import join_windows, window_bounds
 from nst_core.transfer.analysis import Analysis
@@ -74,7 +74,8 @@ def stylise(
         if config.start == "carrier":
             full, to_render = _carriers(music, ambience, config, strength, scratch)
             at_mel = at_rate(full, work_rate(music.sr), mel.sr, scratch=scratch)
-            reference = set_rms(at_mel, LEVEL)
+            # Two conversions of the rate may round the length to another than the mel's.
+            reference = set_rms(of_length(at_mel, n_frames * mel.hop_length - 1), LEVEL)
         at_mel = ambience.recording.mono_at(mel.sr, scratch=scratch)[:]
         texture = Loop.of(at_mel, n_frames * mel.hop_length, mel.sr)
 

@@ -103,7 +103,7 @@ def render(
         y = _rendered(*sounds, stylisation, mel, config, strength, scratch)
     if not math.isfinite(rms(y)):
         raise SignalError("the rendered waveform contains NaN or infinity", code="non_finite")
-    level = rms(music)
+    level = rms(without_offset(music))
     y = set_rms(y, level)
     if config.wet < 1:
         y = set_rms(derive(partial(_over_dry, config.wet), y, music), level)

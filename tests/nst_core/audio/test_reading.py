@@ -47,7 +47,8 @@ def refusal(path, **options):
 def test_long_files_are_read_with_the_same_parameters_and_defaults():
     of_long = dict(inspect.signature(read_long_audio).parameters)
     assert {of_long.pop("scratch").default, of_long.pop("sha256").default} == {None}
-    assert of_long == dict(inspect.signature(read_audio).parameters)
+    expected = inspect.signature(read_audio).parameters
+    assert {n: p.default for n, p in of_long.items()} == {n: p.default for n, p in expected.items()}
 
 
 @pytest.mark.parametrize(("sr_in", "sr_out"), [(44_100, SR), (48_000, SR), (8_000, SR), (SR, SR)])

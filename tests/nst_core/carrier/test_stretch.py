@@ -163,8 +163,8 @@ def test_the_target_has_the_musics_energy_and_ends_between_the_two_spectra(pair)
         "transfer": np.log(target.transfer.mean(axis=0) + 1e-9),
     }
     whole = np.linalg.norm(long_term["ambience"] - long_term["music"])
-    assert np.linalg.norm(long_term["transfer"] - long_term["ambience"]) < 0.9 * whole
-    assert np.linalg.norm(long_term["transfer"] - long_term["music"]) < 0.9 * whole
+    assert np.linalg.norm(long_term["transfer"] - long_term["ambience"]) < 0.95 * whole
+    assert np.linalg.norm(long_term["transfer"] - long_term["music"]) < 0.95 * whole
 
 
 def test_the_target_is_the_music_at_0_and_the_transfer_at_1(pair):
@@ -183,8 +183,9 @@ def test_little_strength_leaves_the_music_unsmoothed(pair):
     target = band_target(*pair, SR, CONFIG)
     floor = 1e-7 * target.music.max()
     grain = ((target.transfer + floor) / (target.smooth_music + floor)) ** 0.4
+    own = slice(target.n_own)  # above it the music is silent
     np.testing.assert_allclose(
-        target.at(even(0.4, target), CONFIG), target.music * grain, rtol=1e-3
+        target.at(even(0.4, target), CONFIG)[:, own], (target.music * grain)[:, own], rtol=1e-3
     )
     smoothed = (
         target.at(even(0.9, target), CONFIG)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nst_core.audio.loudness import set_rms
-from tests import cheats
+from nst_core.metrics import controls
 from tests.benchmarks import artefacts
 from tests.benchmarks.faulty import FAULTY
 from tests.sounds import noise, tone
@@ -148,8 +148,8 @@ def test_music_itself_has_no_faults(sr):
 def test_a_mix_fills_pauses_and_a_vocoder_blurs_attacks():
     sr = 22_050
     music, ambience = set_rms(plucks(sr)), set_rms(white(sr, 1))
-    mixed = artefacts.faults(cheats.mix(music, ambience, sr), music, ambience, sr)
-    blurred = artefacts.faults(cheats.vocoder(music, ambience, sr), music, ambience, sr)
+    mixed = artefacts.faults(controls.mix(music, ambience, sr), music, ambience, sr)
+    blurred = artefacts.faults(controls.vocoder(music, ambience, sr), music, ambience, sr)
     assert mixed["pre_echo_db"] > 15
     assert blurred["pre_echo_db"] > 10
     assert mixed["hiss_db"] == 0

@@ -74,7 +74,7 @@ def test_the_result_has_the_musics_length_and_level_at_any_rate(sr):
     music = melody(sr)
     y = transferred(music, noise(2.0, sr=sr), sr=sr)
     assert len(y) == len(music)
-    assert rms(y) == pytest.approx(rms(music), rel=1e-3)
+    assert rms(y) == pytest.approx(rms(music), rel=0.01)
 
 
 def test_music_and_ambience_may_have_different_rates():
