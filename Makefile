@@ -34,8 +34,9 @@ check: $(TOOLS)  ## lint, types, contracts, spelling
 docs: $(TOOLS)  ## build the documentation into build/site; a broken link is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict --config-file docs/site/mkdocs.yml
 
-media: $(TOOLS) demo  ## make the sounds and pictures of the documentation again; the screenshot needs chromium
+media: $(TOOLS) demo  ## make the sounds, pictures and notebook of the documentation again; the screenshot needs chromium
 	$(BIN)/python -m docs.site.media
+	$(BIN)/python -m docs.site.notebook
 	$(BIN)/python -m docs.site.screenshots
 
 fmt: $(TOOLS)  ## format the code and fix what ruff can fix

@@ -19,7 +19,6 @@ from nst_core.config import (
     PRESETS,
     CarrierConfig,
     OutputConfig,
-    Strength,
     TransferConfig,
     check_strength,
     preset,
@@ -52,20 +51,21 @@ PresetName = Annotated[
 ]
 
 
-def _checked_strength(strength: Strength) -> Strength:
-    check_strength(strength)
+def _read_strength(value: object) -> object:
+    strength = read_strength(value)
+    if isinstance(strength, float | int | str):
+        check_strength(strength)
     return strength
 
 
 StrengthOrCurve = Annotated[
-    Strength,
+    Annotated[float, Field(ge=0, le=1)] | str,
     Field(
         title="Strength",
         description="Strength for rows without one, from 0 (the music) to 1 (the ambience "
         "plays it), or a curve such as 0:0.2;30:0.8 (0.2 at the start, 0.8 from 30 s on)",
     ),
-    BeforeValidator(read_strength),
-    AfterValidator(_checked_strength),
+    BeforeValidator(_read_strength),
 ]
 Sound = Annotated[OutputConfig, Field(title="Sound files")]
 Album = Annotated[

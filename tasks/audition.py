@@ -10,7 +10,8 @@ from tasks.manifest.cells import Ambiences
 from tasks.manifest.planning import check_names, default_id, write_manifest
 from tasks.manifest.row import ManifestRow
 from tasks.running.workspace import Workspace
-from tasks.storage.files import fetch_input, write_bytes
+from tasks.single import fetched_sound
+from tasks.storage.files import write_bytes
 from tasks.storage.uris import absolute, join
 
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -90,7 +91,7 @@ def _rows(
 
 def _default_length_s(music: str, start_s: float, workspace: Workspace) -> float | None:
     """Return `SECTION_S`, or None for music that ends before."""
-    with workspace.scratch_folder() as scratch, fetch_input(music, scratch) as path:
+    with workspace.scratch_folder() as scratch, fetched_sound(music, scratch) as path:
         sound = read_long_audio(path, start_s=start_s, at_most_s=SECTION_S, scratch=scratch)
         goes_on = any(each.startswith("cut_at=") for each in sound.warnings)
         return SECTION_S if goes_on else None

@@ -82,7 +82,7 @@ def render_single(pair: SinglePair, workspace: Workspace) -> RenderedPair:
     mel = MelConfig()
     with workspace.scratch_folder() as scratch:
         read = {name: _read(pair, name, scratch) for name in ("music", "ambience")}
-        with _fetched(pair.music, scratch) as path:
+        with fetched_sound(pair.music, scratch) as path:
             origin = read_origin(path)
         music, ambience = (
             analyse(
@@ -133,7 +133,7 @@ def _stylise(
 def _read(pair: SinglePair, name: str, scratch: Path) -> LongAudio:
     place = pair.music if name == "music" else pair.ambience
     is_music = name == "music"
-    with _fetched(place, scratch) as path:
+    with fetched_sound(place, scratch) as path:
         return read_long_audio(
             path,
             sr=kept_rate,
@@ -145,10 +145,11 @@ def _read(pair: SinglePair, name: str, scratch: Path) -> LongAudio:
 
 
 @contextmanager
-def _fetched(place: str, scratch: Path) -> Iterator[Path]:
+def fetched_sound(place: str, scratch: Path) -> Iterator[Path]:
+    """Yield the local path of a sound file; an `AudioError` names the file as the user does."""
     with fetch_input(place, scratch) as path:
         try:
             yield path
         except AudioError as error:
-            # A remote file is read from a temporary copy, whose name means nothing to the user.
+            # A remote file is read from a temporary copy.
             raise AudioError(error.code, place, error.reason) from error

@@ -9,6 +9,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import Files
 from mkdocs.structure.pages import Page
 
+from docs.site.notebook import as_markdown
 from docs.site.reference import filled
 
 SECTIONS = {
@@ -25,6 +26,8 @@ FIRST = (
     "operations/many-machines",
 )  # fmt: skip
 """Pages in the order of interest; all others follow by name."""
+
+NOTEBOOK_HERE = "<!-- the notebook with its outputs -->"
 
 
 def on_files(files: Files, *, config: MkDocsConfig) -> Files:
@@ -45,5 +48,7 @@ def _rank(page: str) -> tuple[int, str]:
 
 
 def on_page_markdown(markdown: str, *, page: Page, **_: Any) -> str:
-    """Replace each `<!-- from the code: NAME -->` by the table of this name."""
+    """Replace each `<!-- from the code: NAME -->` by its table, and `NOTEBOOK_HERE`."""
+    if NOTEBOOK_HERE in markdown:
+        markdown = markdown.replace(NOTEBOOK_HERE, as_markdown())
     return filled(markdown, page.file.src_uri)

@@ -19,7 +19,7 @@ from tests.benchmarks.bench_sound import N_THREADS, PICTURES
 from tests.benchmarks.judging import ear_for
 from tests.benchmarks.pairs import SR, Pair, load_pairs
 
-N_PAIRS = 8
+N_PAIRS = 4
 STEPS = (0.0, 0.25, 0.5, 0.75, 1.0)
 SLOW_S = 0.25
 FIGURES = {

@@ -7,9 +7,11 @@ import matplotlib.image
 import numpy as np
 import pytest
 
+from nst_core.audio.reading import read_audio
 from nst_core.audio.writing import write_audio
-from nst_core.config import TransferConfig
+from nst_core.config import TransferConfig, preset
 from nst_core.errors import AudioError
+from nst_core.transfer.rendered import transfer_style
 from tasks.jobs.pair import PairJob
 from tasks.model import Model
 from tasks.running.workspace import Workspace
@@ -76,3 +78,14 @@ def test_a_silent_ambience_is_refused_by_its_name(
     write_audio(tmp_path / "quiet.wav", silence, 22_050, format="wav")
     with pytest.raises(AudioError, match=r"quiet\.wav"):
         render_single(dataclasses.replace(single, ambience=str(tmp_path / "quiet.wav")), workspace)
+
+
+def test_one_call_in_python_saves_the_same_sound(
+    single: SinglePair, workspace: Workspace, tmp_path: Path
+) -> None:
+    config = preset("closed")
+    render_single(dataclasses.replace(single, config=config), workspace)
+    transfer_style(single.music, single.ambience, config=config).save(tmp_path / "python.wav")
+    ours, theirs = (read_audio(tmp_path / f"{name}.wav") for name in ("python", "out"))
+    assert ours.sr == theirs.sr
+    np.testing.assert_array_equal(ours.y, theirs.y)
