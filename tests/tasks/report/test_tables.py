@@ -26,7 +26,7 @@ from tasks.report.results import (
 )
 from tasks.report.tables import read_report_lines, write_report
 from tasks.running.workspace import Workspace
-from tasks.storage.errors import StorageError
+from tasks.storage.errors import LostArtefactError, StorageError
 from tasks.storage.files import read_bytes
 from tasks.storage.uris import join
 
@@ -107,7 +107,7 @@ def test_a_finished_row_is_reported_with_its_original_figures(
 def test_a_row_whose_record_is_missing_is_not_reported_as_done(
     workspace: Workspace, pair: PairJob
 ) -> None:
-    with pytest.raises(LookupError, match="rain-tune"):
+    with pytest.raises(LostArtefactError, match="run the flow again"):
         success(_row(), pair, workspace, "ok")
 
 
