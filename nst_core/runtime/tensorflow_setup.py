@@ -8,8 +8,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from nst_core.runtime.threads import limit_blas
-
 logger = logging.getLogger(__name__)
 
 _LEAST_THREADS = 2
@@ -37,6 +35,8 @@ def setup_tensorflow(n_threads: int) -> None:
 
 
 def _set_up(n_threads: int) -> None:
+    from nst_core.runtime.threads import limit_blas  # noqa: PLC0415  # SciPy takes half a second
+
     limit_blas()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     with _native_stderr_logged():

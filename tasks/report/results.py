@@ -18,7 +18,6 @@ from tasks.manifest.cells import SEPARATOR
 from tasks.manifest.problems import RowProblem
 from tasks.manifest.row import ManifestRow
 from tasks.report.words import AS_MEANT
-from tasks.running.caching import missing
 from tasks.running.workspace import Workspace
 from tasks.storage.credentials import scrub
 from tasks.storage.store import Record
@@ -122,6 +121,8 @@ def success(row: ManifestRow, job: PairJob, workspace: Workspace, status: Status
     """Return the result of a row whose output is published, with the figures of its record."""
     audio = workspace.store.find(*job.audio)
     if audio is None:
+        from tasks.running.caching import missing  # noqa: PLC0415  # Prefect takes a second
+
         raise missing(job.audio, workspace)
     return _told(row, job, audio, workspace.store.find(*job.transfer), status)
 

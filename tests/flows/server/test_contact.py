@@ -72,8 +72,9 @@ def arguments(inputs, tmp_path):
 def test_a_command_says_in_a_line_that_its_server_is_away(command, arguments, closed_port, capsys):
     with named(f"http://127.0.0.1:{closed_port}/api"), pytest.raises(SystemExit) as caught:
         main(arguments(command))
-    (line,) = capsys.readouterr().err.splitlines()
+    *stages, line = capsys.readouterr().err.splitlines()
     assert caught.value.code == 2
+    assert [each for each in stages if not each.startswith("- ")] == []
     assert line.startswith(f"amnst: http://127.0.0.1:{closed_port}/api does not answer")
     assert line.endswith("[server_away]")
 
@@ -83,8 +84,9 @@ def test_a_command_says_in_a_line_that_its_server_refuses_the_login(command, arg
     with answering((401, '{"exception_message":"Unauthorized"}')):
         with pytest.raises(SystemExit) as caught:
             main(arguments(command))
-    (line,) = capsys.readouterr().err.splitlines()
+    *stages, line = capsys.readouterr().err.splitlines()
     assert caught.value.code == 2
+    assert [each for each in stages if not each.startswith("- ")] == []
     assert "PREFECT_API_AUTH_STRING" in line
     assert line.endswith("[unauthorized]")
 
