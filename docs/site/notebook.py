@@ -29,8 +29,8 @@ rain = ambience("rain", 7.0, seed=1000)""",
     (
         "markdown",
         """\
-Arrays need their rate, `sr`. Files do not: `transfer_style("tune.wav", "rain.wav")`. A result plays and
-draws itself.""",
+Arrays need their rate, `sr`. Files do not: `transfer_style("tune.wav", "rain.wav")`.
+A result plays and draws itself.""",
     ),
     ("code", "result = transfer_style(tune, rain, sr=sr, strength=0.7)\nresult"),
     ("markdown", "The figures are attributes, and NumPy takes the result as an array."),
@@ -71,7 +71,7 @@ def write_notebook(path: Path) -> None:
 
 
 def _cell(n: int, kind: str, source: str, names: dict[str, Any]) -> dict[str, Any]:
-    cell = {"cell_type": kind, "id": f"cell-{n}", "metadata": {}, "source": source}
+    cell: dict[str, Any] = {"cell_type": kind, "id": f"cell-{n}", "metadata": {}, "source": source}
     if kind == "code":
         count = sum(kind == "code" for kind, _ in CELLS[: n + 1])
         cell |= {"execution_count": count, "outputs": _outputs(source, count, names)}
