@@ -4,17 +4,20 @@ import numpy as np
 import pytest
 
 from nst_core.carrier.stretch import carrier as carry
-from nst_core.config import CarrierConfig, RefineConfig
+from nst_core.config import RefineConfig
 from nst_core.errors import ConfigError
 from nst_core.refine.gains import apply_band_gains, refine_gains, refine_long
 from nst_core.refine.loss import Loss, Texture
 from nst_core.runtime.threads import thread_budget
 from nst_core.streaming import block_sizes
 from nst_core.synth.sounds import ambience, music_piece
+from tests.carriers import HALF_RATE, weights
 from tests.sounds import rms
 
 SR = 22_050
-CONFIG = RefineConfig()
+CONFIG = RefineConfig(n_fft=512, hop_length=128, n_bands=64)
+"""The windows of 44.1 kHz for sounds at 22,050 Hz."""
+FULL = weights(1.0)[0]
 SECONDS = 6.0
 
 
@@ -32,7 +35,7 @@ def texture():
 
 @pytest.fixture(scope="module")
 def carrier(music, texture):
-    (y,) = carry(music, texture, SR, CarrierConfig())
+    (y,) = carry(music, texture, SR, HALF_RATE, weights=weights(1.0))
     return y * np.float32(0.1 / rms(y))
 
 
@@ -50,13 +53,13 @@ def test_the_descent_brings_grain_to_the_ambience_and_onsets_to_the_music(
     carrier, music, texture, gains
 ):
     before = losses(carrier, music, texture)
-    after = losses(apply_band_gains(carrier, gains, SR, CONFIG), music, texture)
+    after = losses(apply_band_gains(carrier, gains, CONFIG, FULL), music, texture)
     assert after.style < 0.5 * before.style
     assert after.content < 0.9 * before.content
 
 
 def test_the_long_term_spectrum_stays_that_of_the_carrier(carrier, gains):
-    refined = apply_band_gains(carrier, gains, SR, CONFIG)
+    refined = apply_band_gains(carrier, gains, CONFIG, FULL)
     levels = [np.abs(np.fft.rfft(y)) ** 2 for y in (carrier, refined)]
     edges = np.linspace(200, 8000, 9) * len(carrier) / SR
     bands = [np.add.reduceat(level, edges.astype(int))[:-1] for level in levels]
@@ -93,9 +96,9 @@ def test_digital_silence_in_music_and_ambience_stays_finite(carrier, music, text
 def test_threads_do_not_change_any_bit(carrier, music, texture, gains, n_threads):
     with thread_budget(n_threads):
         again = refine_gains(carrier, music, texture, SR, CONFIG)
-        refined = apply_band_gains(carrier, gains, SR, CONFIG)
+        refined = apply_band_gains(carrier, gains, CONFIG, FULL)
     np.testing.assert_array_equal(again, gains)
-    np.testing.assert_array_equal(refined, apply_band_gains(carrier, gains, SR, CONFIG))
+    np.testing.assert_array_equal(refined, apply_band_gains(carrier, gains, CONFIG, FULL))
 
 
 def test_a_piece_that_fits_into_a_window_is_refined_whole(carrier, music, texture, gains):
@@ -103,10 +106,10 @@ def test_a_piece_that_fits_into_a_window_is_refined_whole(carrier, music, textur
 
 
 def test_gains_in_stretches_equal_the_gains_applied_whole(carrier, gains, monkeypatch, tmp_path):
-    whole = apply_band_gains(carrier, gains, SR, CONFIG)
+    whole = apply_band_gains(carrier, gains, CONFIG, FULL)
     sizes = replace(block_sizes.SIZES, carried_s=1.3)
     monkeypatch.setattr(block_sizes, "SIZES", sizes)
-    parts = apply_band_gains(carrier, gains, SR, CONFIG, scratch=tmp_path)[:]
+    parts = apply_band_gains(carrier, gains, CONFIG, FULL, scratch=tmp_path)[:]
     assert np.abs(parts - whole).max() < 1e-4 * rms(whole)
 
 
@@ -143,10 +146,10 @@ def test_a_window_of_long_music_has_the_gains_of_its_own_samples(carrier, music,
 @pytest.mark.parametrize("weight", [0.0, 0.3, 1.0])
 def test_strength_scales_the_gain_in_decibels(carrier, gains, weight):
     uniform = np.full_like(gains, np.log(4))
-    y = apply_band_gains(carrier, uniform, SR, CONFIG, weight=weight)
+    y = apply_band_gains(carrier, uniform, CONFIG, weights(weight)[0])
     assert np.abs(y - carrier * np.float32(2**weight)).max() < 1e-5
-    halfway = apply_band_gains(carrier, gains, SR, CONFIG, weight=0.5)
-    full = apply_band_gains(carrier, gains, SR, CONFIG)
+    halfway = apply_band_gains(carrier, gains, CONFIG, weights(0.5)[0])
+    full = apply_band_gains(carrier, gains, CONFIG, FULL)
     assert 0 < rms(halfway - carrier) < rms(full - carrier)
 
 
@@ -154,14 +157,14 @@ def test_other_rates_and_windows_work(music, texture, carrier):
     config = RefineConfig(n_fft=1024, hop_length=256, n_bands=76)
     inputs = [np.repeat(x, 2) for x in (carrier, music, texture)]
     found = refine_gains(*inputs, 2 * SR, config)
-    refined = apply_band_gains(inputs[0], found, 2 * SR, config)
+    refined = apply_band_gains(inputs[0], found, config, weights(1.0, sr=2 * SR)[0])
     assert np.isfinite(refined).all()
     assert found.any()
 
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"hop_length": 256}, {"lags": (0,)}, {"tails": (-1.0,)}, {"window_overlap_s": 30.0}],
+    [{"hop_length": 512}, {"lags": (0,)}, {"tails": (-1.0,)}, {"window_overlap_s": 30.0}],
 )
 def test_settings_that_cannot_work_are_refused(wrong):
     with pytest.raises(ConfigError, match=next(iter(wrong))):
