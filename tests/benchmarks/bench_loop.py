@@ -12,14 +12,13 @@ from pathlib import Path
 import numpy as np
 
 from nst_core.audio.reading import read_audio
-from nst_core.config import TransferConfig, preset
+from nst_core.config import preset
 from nst_core.metrics.scores import evaluate
 from nst_core.runtime.tensorflow_setup import setup_tensorflow
 from nst_core.spectral.mel import compress, power_mel
 from nst_core.transfer.analysis import analyse
 from nst_core.transfer.end_to_end import transfer_arrays
 from nst_core.transfer.looping import loop_to_length
-from tests.benchmarks.bench_transfer import flops_per_iteration
 from tests.benchmarks.machine import best, peak_gflops
 from tests.benchmarks.pairs import SR, load_pair
 
@@ -45,7 +44,7 @@ def _arguments(data: Path):
     from nst_core.classifier.saving import load_classifier
 
     classifier = load_classifier()
-    mel, config = classifier.mel, TransferConfig()
+    mel, config = classifier.mel, preset("classifier")
     music, rain = (
         analyse(
             read_audio(data / f"{name}.ogg", sr=mel.sr, mono=True, duration_s=DURATION_S).y,
@@ -54,7 +53,7 @@ def _arguments(data: Path):
         )
         for name in ("music/guitar", "ambience/rain")
     )
-    looped = loop_to_length(rain.levelled(), len(music.y), mel.sr)
+    looped = loop_to_length(rain.recording.mono_at(mel.sr), len(music.y), mel.sr)
     u_music, u_looped = compress(music.M), compress(power_mel(looped, mel))
     return (u_music, u_music, u_looped, compress(rain.M)), classifier, config
 
@@ -115,7 +114,7 @@ def _bfloat16(data: Path) -> dict[str, dict[str, float]]:
     for name, each in {"float32": full, "bfloat16": halved}.items():
         descend = compiled_descent(arguments[0].shape[2], each.taps, config)
         seconds = best(lambda descend=descend: descend(*arguments, *knobs)[0].numpy())
-        options = {"sr": SR, "config": preset("real"), "strength": 1.0, "classifier": each}
+        options = {"sr": SR, "config": preset("classifier"), "strength": 1.0, "classifier": each}
         results = [transfer_arrays(pair.music, pair.ambience, **options) for pair in pairs]
         rows = [
             evaluate(y, pair.music, pair.reference, SR)
@@ -187,3 +186,10 @@ def _timed_child(data: Path, n_threads: int) -> None:
 
 if __name__ == "__main__":
     _timed_child(Path(sys.argv[1]), int(sys.argv[2]))
+
+
+def flops_per_iteration(n_frames: int, classifier) -> float:
+    """Count the first convolution and its Gram matrix, forward and backward: 2 flops a product."""
+    kernel = classifier.taps.kernels[0]
+    channels = kernel.shape[-1]
+    return 2 * n_frames * (2 * kernel.size + 3 * channels**2)
