@@ -14,7 +14,7 @@ from nst_core.config import controls, preset
 from nst_core.metrics.scores import evaluate
 from nst_core.runtime.tensorflow_setup import setup_tensorflow
 from nst_core.streaming.resampling import resample
-from nst_core.transfer.end_to_end import transfer_style
+from nst_core.transfer.end_to_end import transfer_arrays
 from tests.benchmarks.bench_sound import N_THREADS, PICTURES
 from tests.benchmarks.judging import ear_for
 from tests.benchmarks.pairs import SR, Pair, load_pairs
@@ -57,7 +57,7 @@ def _mean(name: str, value: float, figure: str, pairs: list[Pair], ear) -> float
     config = preset("real", **({} if name == "strength" else {name: value}))
     found = []
     for pair in pairs:
-        y = transfer_style(
+        y = transfer_arrays(
             pair.music, pair.ambience, sr=pair.sr, config=config, strength=strength,
             n_threads=N_THREADS,
         )  # fmt: skip
