@@ -16,10 +16,10 @@ _AMBIENCE_S = 10.0
 _HELD_OUT_SEED = 1000
 """Seed of the music to render, so that it differs from all training tracks."""
 _PAIRS = (
-    ("rain", "folk"), ("fire", "rock"), ("wind", "chamber"), ("rain", "electronic"),
-    ("waves", "folk"),
+    ("rain", "folk", 1), ("fire", "rock", 1), ("wind", "chamber", 0.7), ("rain", "electronic", 1),
+    ("waves", "folk", 1),
 )  # fmt: skip
-"""Ambience and music that suit each other: all of them sound as meant."""
+"""Ambience, music and strength that suit each other: all of them sound as meant."""
 
 TRAINING = TrainingConfig(batch_size=16)
 
@@ -43,7 +43,7 @@ def make_demo_files(folder: Path) -> DemoFiles:
     for genre in GENRES:
         _write(inputs / f"{genre}.wav", music_piece(genre, _MUSIC_S, seed=_HELD_OUT_SEED))
     manifest = inputs / "manifest.csv"
-    rows = [f"{kind}.wav,{genre}.wav,1" for kind, genre in _PAIRS]
+    rows = [f"{kind}.wav,{genre}.wav,{strength}" for kind, genre, strength in _PAIRS]
     manifest.write_text("\n".join(["ambience,music,strength", *rows, ""]), "utf-8")
     return DemoFiles(dataset, manifest)
 
