@@ -1,6 +1,6 @@
 """What each control of the sound does: the figure that it is meant to move, on real pairs.
 
-Draws `docs/images/controls.png`. The other settings are the default's, at strength 1.
+Draws `build/benchmarks/controls.png`. The other settings are the default's, at strength 1.
 """
 
 import dataclasses
@@ -15,7 +15,7 @@ from nst_core.metrics.scores import evaluate
 from nst_core.runtime.tensorflow_setup import setup_tensorflow
 from nst_core.streaming.resampling import resample
 from nst_core.transfer.end_to_end import transfer_arrays
-from tests.benchmarks.bench_sound import N_THREADS, PICTURES
+from tests.benchmarks.bench_sound import FOLDER, N_THREADS
 from tests.benchmarks.judging import ear_for
 from tests.benchmarks.pairs import SR, Pair, load_pairs
 
@@ -42,7 +42,7 @@ def run(data: Path) -> dict:
     for name, (figure, title) in FIGURES.items():
         results[name] = [_mean(name, value, figure, pairs, ear) for value in _values(name)]
         print(f"{name:<12}{title:<50}" + "".join(f"{x:8.2f}" for x in results[name]), flush=True)
-    _draw(PICTURES / "controls.png", results)
+    _draw(FOLDER / "controls.png", results)
     return results
 
 
