@@ -17,7 +17,7 @@ def test_a_sound_of_the_front_page_is_short_and_small(name):
     assert 6 * SR <= len(read_audio(path, sr=SR).y) <= 8 * SR
 
 
-@pytest.mark.heavy
+@pytest.mark.slow
 def test_the_command_makes_every_sound_and_the_picture(tmp_path):
     setup_tensorflow(2)  # as all tests of this process
     make_media(tmp_path, load_classifier())

@@ -47,7 +47,7 @@ TEXTS = {
 """Start of each block that is not code, and the test that compares it."""
 LASTING = {"amnst serve", "amnst worker"}
 """Commands that run until they are stopped; the cluster of this folder consists of them."""
-ELSEWHERE = {"make": "CI runs it"}
+ELSEWHERE = {"make": "CI runs it", "amnst audition": "tests/flows/cli/test_audition_command.py"}
 REFUSED = {"amnst cancel": "is Completed", "amnst retry": "is Completed"}
 """For a run that has succeeded."""
 

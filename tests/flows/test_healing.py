@@ -52,7 +52,10 @@ def provenance(catalogue) -> list[Path]:
     return sorted(catalogue.output.glob("*.wav.json"))
 
 
-@pytest.mark.parametrize("how", [FLIP, CUT, EMPTY, SWAP, REPLACE])
+@pytest.mark.parametrize(
+    "how",
+    [FLIP, CUT, *(pytest.param(each, marks=pytest.mark.slow) for each in (EMPTY, SWAP, REPLACE))],
+)
 @pytest.mark.parametrize("which", [artefacts, records, published, provenance])
 def test_every_damage_heals_in_the_same_run(
     rendered, which: Callable[[object], list[Path]], how: str

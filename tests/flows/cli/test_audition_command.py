@@ -27,6 +27,7 @@ def audition(prefect, environment, inputs, tmp_path, monkeypatch, capfd):
     return run
 
 
+@pytest.mark.slow
 def test_a_pair_is_rendered_in_nine_ways_on_a_page_that_opens(audition):
     code, out, err = audition("rain.wav", "folk.wav", "--duration", "1.5")
     folder = Path("audition/rain__folk").resolve()

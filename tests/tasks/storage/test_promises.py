@@ -37,6 +37,7 @@ def test_killed_writers_break_no_promise(root_uri: str) -> None:
     assert (judge.n_lost, judge.n_wrong, judge.n_changed) == (0, 0, 0)
 
 
+@pytest.mark.slow
 def test_killed_writers_break_no_promise_but_the_fourth_on_a_weak_server(weak_bucket: str) -> None:
     judge = kill_two_writers(weak_bucket, rounds=SERVER_ROUNDS, longest_s=0.6)
     assert judge.seen
