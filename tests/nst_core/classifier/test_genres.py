@@ -1,4 +1,5 @@
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +11,8 @@ def make_tree(root, genres=("blues", "metal"), n=3, suffix="wav"):
     for genre in genres:
         (root / genre).mkdir(parents=True)
         for i in range(n):
-            (root / genre / f"{genre}.{i:05d}.{suffix}").write_bytes(f"{genre} {i}".encode())
+            name = f"{Path(genre).name}.{i:05d}.{suffix}"
+            (root / genre / name).write_bytes(f"{genre} {i}".encode())
     return root
 
 
