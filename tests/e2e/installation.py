@@ -9,7 +9,7 @@ from pathlib import Path
 
 import fsspec
 
-from tasks.storage.s3 import FAILURES
+from tasks.storage.s3 import failures
 from tests.e2e.cluster import Cluster, until
 from tests.servers import (
     POSTGRES,
@@ -86,7 +86,7 @@ class Installation(Cluster):
         def made() -> bool:
             try:
                 self.s3().call_s3("create_bucket", Bucket=self.bucket)
-            except (OSError, *FAILURES):  # it is not up yet
+            except (OSError, *failures()):  # it is not up yet
                 return False
             return True
 

@@ -90,7 +90,7 @@ def _bucket() -> str:
     while True:
         try:
             s3.client().call_s3("create_bucket", Bucket=name)
-        except (OSError, *s3.FAILURES):
+        except (OSError, *s3.failures()):
             assert time.monotonic() < give_up
             time.sleep(0.3)
         else:

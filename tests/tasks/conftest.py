@@ -41,7 +41,7 @@ def _wait_until_ready(process: subprocess.Popen[bytes], log: Path) -> None:
         try:
             filesystem = fsspec.filesystem("s3", skip_instance_cache=True)
             filesystem.call_s3("create_bucket", Bucket=f"probe-{uuid.uuid4().hex[:8]}")
-        except (OSError, *s3.FAILURES):
+        except (OSError, *s3.failures()):
             assert time.monotonic() < deadline, log.read_text(errors="replace")[-2000:]
             time.sleep(0.2)
         else:
