@@ -28,7 +28,7 @@ def test_the_notebook_has_the_cells_of_its_source_and_is_small():
     assert len({cell["id"] for cell in cells(NOTEBOOK)}) == len(CELLS)
 
 
-@pytest.mark.heavy
+@pytest.mark.slow
 def test_the_command_runs_every_cell_and_leaves_nothing_behind(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_notebook(tmp_path / "made.ipynb")

@@ -63,6 +63,7 @@ def assert_one_pair_was_made(cluster, before, output):
     assert len(list(output.glob("*.wav"))) == 12
 
 
+@pytest.mark.slow
 def test_a_damaged_input_fails_shard_and_catalogue_and_a_retry_renders_only_it(cluster, damaged):
     submitted = damaged.submit()
     run = cluster.run(submitted.stdout.strip())
