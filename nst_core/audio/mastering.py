@@ -30,7 +30,7 @@ _TOLERANCE_DB = 0.05
 _CODEC_MARGIN_DB = 0.4
 """Rough rise of a limited peak by a lossy encoder: without this margin most files need a second
 encoding."""
-_CODEC_LU = 0.2
+_CODEC_LU = 0.1
 """Smallest loudness change by a codec that is compensated, once."""
 _MOST_ENCODINGS = 6
 _LOWEST_DB = -99.0

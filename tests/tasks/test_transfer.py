@@ -90,7 +90,7 @@ def test_no_key_and_no_record_names_a_row_or_a_place(
     rendered: Workspace, pair: PairJob, sounds: Path, tmp_path: Path
 ) -> None:
     records = list(Path(rendered.store_uri, "results").rglob("*.json"))
-    assert len(records) == 5
+    assert len(records) == 6
     for record in records:
         text = record.read_text()
         assert json.loads(text)["key"] == record.stem

@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from nst_core.config import DEFAULT_STRENGTH, MelConfig, TransferConfig
+from nst_core.config import DEFAULT_STRENGTH, MelConfig, TransferConfig, preset
 from nst_core.errors import ConfigError, SignalError
 from nst_core.metrics.scores import evaluate
 from nst_core.spectral.mel import power_mel
@@ -158,7 +158,7 @@ def test_a_high_content_weight_brings_content_back_to_the_carrier(transfer, rain
             transfer(
                 music,
                 rain[: 4 * SR],
-                TransferConfig(content_weight=3.0, n_iterations=n),
+                preset("classifier", content_weight=3.0, n_iterations=n),
                 strength=1.0,
             ),
             music,
