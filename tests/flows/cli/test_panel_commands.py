@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from flows.cli.app import main
 from nst_core.audio.writing import write_audio
 from nst_core.synth.sounds import ambience, music_piece
 from tests.panels import fake_key, listener, write_panel
@@ -13,20 +12,11 @@ from tests.panels import fake_key, listener, write_panel
 KEY = fake_key(3)
 
 
-@pytest.fixture
-def amnst(capfd, monkeypatch, tmp_path):
-    """Run a command line in this process; return exit code, stdout and stderr."""
+@pytest.fixture(autouse=True)
+def own_store(monkeypatch, tmp_path):
+    """Use a store and a scratch folder of the test's own."""
     monkeypatch.setenv("AMNST_SCRATCH", str(tmp_path / "scratch"))
     monkeypatch.setenv("AMNST_STORE_URI", str(tmp_path / "store"))
-
-    def run(*arguments):
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as caught:
-            main([str(argument) for argument in arguments])
-        out, err = capfd.readouterr()
-        return caught.value.code or 0, out, err
-
-    return run
 
 
 @pytest.mark.heavy

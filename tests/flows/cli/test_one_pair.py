@@ -1,0 +1,34 @@
+"""`amnst transfer`: one pair, without a manifest."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.bad_manifests import in_one_line
+
+
+def test_one_pair_needs_no_manifest(amnst, one_pair, tmp_path):
+    output = tmp_path / "out.flac"
+    code, out, err = amnst("transfer", *one_pair, "-o", output, "--strength", "1")
+    assert (code, out) == (0, f"{output}\n")
+    assert "the tune is" in err
+    assert output.read_bytes().startswith(b"fLaC")
+    code, out, _ = amnst("transfer", *one_pair, "-o", output, "--json", "--duration", "1")
+    told = json.loads(out)
+    assert (told["output"], told["duration_s"], told["strength"]) == (str(output), 1.0, 0.7)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("-o", "out.mp9"), "must end in .wav, .flac, .mp3, .ogg, .opus"),
+        (("-o", "out.wav", "--strength", "7"), "strength = 7.0 is outside 0..1"),
+        (("-o", "out.wav", "--preset", "polka"), "is not one of"),
+    ],
+)
+def test_a_wrong_option_of_one_pair_is_refused_at_once(amnst, one_pair, options, message):
+    code, out, err = amnst("transfer", *one_pair[:2], *options)
+    assert (code, out) == (2, "")
+    assert message in in_one_line(err)
+    assert not Path("out.wav").exists()
