@@ -18,8 +18,9 @@ HEAVY = {"classifier", "make_model", "shared_data"}
 """Fixtures that run networks or read long recordings; their tests get the marker `heavy`."""
 HEAVY_PLACES = {
     "classifier", "transfer", "runtime", "streaming", "server_process", "test_install.py",
-    "test_isolation.py", "test_serve.py", "test_contact.py", "test_lease.py", "test_controls.py",
-    "test_worker.py", "test_train.py", "test_mel_inversion.py",
+    "test_isolation.py", "test_serve.py", "test_serve_ends.py", "test_serve_refusals.py",
+    "test_contact.py", "test_lease.py", "test_controls.py", "test_worker.py", "test_train.py",
+    "test_mel_inversion.py",
 }  # fmt: skip
 """Folders and files of tests that run networks or start processes nearly everywhere."""
 

@@ -1,8 +1,12 @@
 """One real Prefect server, set up by `amnst deploy`, for all tests of this folder."""
 
+import os
 import socket
+import subprocess
+import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
 from threading import Event
 
 import pytest
@@ -12,6 +16,8 @@ from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary
 from deployments.definitions import definitions
 from deployments.deploy import deploy
 from deployments.local_server import Address, running_server
+from flows.server.login import login_file
+from tests.serving import AMNST
 
 
 def _free_port():
@@ -99,3 +105,52 @@ def eventually():
         return found
 
     return wait
+
+
+@pytest.fixture(scope="module")
+def serve_env(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("serve")
+    kept = ("PATH", "HOME", "PYTHONPATH", "LANG", "TMPDIR", "VIRTUAL_ENV")
+    return {name: os.environ[name] for name in kept if name in os.environ} | {
+        "PREFECT_HOME": str(folder / "prefect"),
+        "AMNST_STORE_URI": str(folder / "store"),
+        "AMNST_SCRATCH": str(folder / "scratch"),
+        "PREFECT_WORKER_QUERY_SECONDS": "2",  # ten by default
+    }
+
+
+@pytest.fixture(scope="module")
+def foreign(tmp_path_factory):
+    """A folder with packages that have our names, and with settings of a server."""
+    folder = tmp_path_factory.mktemp("foreign")
+    for package in ("flows", "deployments"):
+        (folder / package).mkdir()
+        (folder / package / "__init__.py").write_text(f"open({str(folder / 'ran')!r}, 'w')\n")
+    (folder / ".env").write_text("PREFECT_SERVER_UI_ENABLED=false\n")
+    (folder / "prefect.toml").write_text("[server.ui]\nenabled = false\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def served(serve_env, foreign, free_port, tmp_path_factory, eventually):
+    """The running command, its address and what it says."""
+    address, folder = Address(free_port()), tmp_path_factory.mktemp("log")
+    out, err = folder / "out", folder / "err"
+    with out.open("wb") as stdout, err.open("wb") as stderr:
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-c", AMNST, "serve", "--port", str(address.port)],
+            env=serve_env, cwd=foreign, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr,
+        )  # fmt: skip
+    try:
+        eventually(lambda: process.poll() is not None or "UI: " in out.read_text(), 180)
+        assert process.poll() is None, err.read_text()[-2000:]
+        yield process, address, out, err
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+@pytest.fixture
+def secret(served, serve_env):
+    """Login that the server asks for."""
+    return login_file(Path(serve_env["PREFECT_HOME"])).read_text("utf-8").strip()

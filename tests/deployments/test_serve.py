@@ -1,10 +1,8 @@
 """`amnst serve` as a user runs it: a new process renders a pair and ends cleanly."""
 
-import contextlib
 import json
 import os
 import signal
-import socket
 import stat
 import subprocess
 import sys
@@ -15,65 +13,16 @@ import pandas as pd
 import pytest
 from prefect.client.orchestration import get_client
 
-from deployments.local_server import Address, log_file
+from deployments.local_server import log_file
 from flows.cli.app import main
-from flows.server.login import lock_file, login_file, served_at
+from flows.server.login import lock_file, login_file
 from nst_core import __version__
 from nst_core.audio.writing import write_audio
 from nst_core.synth.sounds import ambience, music_piece
 from tests.servers import PATIENCE_S
+from tests.serving import AMNST, children
 
-AMNST = "import sys; from flows.cli.app import main; main(sys.argv[1:])"
 SR = 22_050
-
-
-@pytest.fixture(scope="module")
-def environment(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("serve")
-    kept = ("PATH", "HOME", "PYTHONPATH", "LANG", "TMPDIR", "VIRTUAL_ENV")
-    return {name: os.environ[name] for name in kept if name in os.environ} | {
-        "PREFECT_HOME": str(folder / "prefect"),
-        "AMNST_STORE_URI": str(folder / "store"),
-        "AMNST_SCRATCH": str(folder / "scratch"),
-        "PREFECT_WORKER_QUERY_SECONDS": "2",  # ten by default
-    }
-
-
-@pytest.fixture(scope="module")
-def foreign(tmp_path_factory):
-    """A folder with packages that have our names, and with settings of a server."""
-    folder = tmp_path_factory.mktemp("foreign")
-    for package in ("flows", "deployments"):
-        (folder / package).mkdir()
-        (folder / package / "__init__.py").write_text(f"open({str(folder / 'ran')!r}, 'w')\n")
-    (folder / ".env").write_text("PREFECT_SERVER_UI_ENABLED=false\n")
-    (folder / "prefect.toml").write_text("[server.ui]\nenabled = false\n")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def served(environment, foreign, free_port, tmp_path_factory, eventually):
-    """The running command, its address and what it says."""
-    address, folder = Address(free_port()), tmp_path_factory.mktemp("log")
-    out, err = folder / "out", folder / "err"
-    with out.open("wb") as stdout, err.open("wb") as stderr:
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-c", AMNST, "serve", "--port", str(address.port)],
-            env=environment, cwd=foreign, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr,
-        )  # fmt: skip
-    try:
-        eventually(lambda: process.poll() is not None or "UI: " in out.read_text(), 180)
-        assert process.poll() is None, err.read_text()[-2000:]
-        yield process, address, out, err
-    finally:
-        process.terminate()
-        process.wait(60)
-
-
-@pytest.fixture
-def secret(served, environment):
-    """Login that the server asks for."""
-    return login_file(Path(environment["PREFECT_HOME"])).read_text("utf-8").strip()
 
 
 @pytest.fixture
@@ -87,12 +36,6 @@ def online(served, secret, logged_in):
         return {worker["name"] for worker in answer if worker["status"] == "ONLINE"}
 
     return names
-
-
-def children(process):
-    """Process ids of the server and of the workers."""
-    path = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-    return {int(pid) for pid in path.read_text().split()}
 
 
 @pytest.mark.e2e
@@ -113,16 +56,10 @@ def test_the_current_folder_gives_it_neither_code_nor_a_servers_settings(served,
     assert httpx.get(address.ui, trust_env=False, follow_redirects=True).status_code == 200
 
 
-def _n_workers(environment):
-    """Number of workers that have said in the log that they have started."""
-    log = log_file(Path(environment["PREFECT_HOME"]))
-    return log.read_text("utf-8").count("Worker '") if log.exists() else 0
-
-
 @pytest.mark.e2e
-def test_its_terminal_names_the_log_and_the_next_command(served, environment):
+def test_its_terminal_names_the_log_and_the_next_command(served, serve_env):
     _, address, _, err = served
-    said, log = err.read_text(), log_file(Path(environment["PREFECT_HOME"]))
+    said, log = err.read_text(), log_file(Path(serve_env["PREFECT_HOME"]))
     assert f"log of server and workers: {log}\n" in said
     assert "  amnst submit manifest.csv --output out --wait\n" in said
     assert f"  export PREFECT_API_URL={address.api}\n" in said
@@ -142,37 +79,7 @@ def test_it_says_what_it_waits_for_without_prefects_banner(served):
 
 
 @pytest.mark.e2e
-def test_a_server_that_cannot_start_says_why(environment, free_port, tmp_path):
-    (tmp_path / "file").write_text("", "utf-8")
-    done = subprocess.run(
-        [sys.executable, "-c", AMNST, "serve", "--port", str(free_port())],
-        env=environment | {"PREFECT_HOME": str(tmp_path / "file" / "prefect")}, timeout=180,
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 3
-    assert "file/prefect: Not a directory" in done.stderr
-    assert "[bad_home]" in done.stderr
-
-
-@pytest.mark.e2e
-def test_a_server_that_does_not_start_says_why_in_a_line(environment, free_port, tmp_path):
-    (tmp_path / "prefect").mkdir()
-    (tmp_path / "prefect" / "prefect.db").write_text("this is no database\n" * 1000, "utf-8")
-    done = subprocess.run(
-        [sys.executable, "-c", AMNST, "serve", "--port", str(free_port())],
-        env=environment | {"PREFECT_HOME": str(tmp_path / "prefect")}, timeout=180,
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 2
-    starting, reason = done.stderr.splitlines()
-    assert starting.startswith("starting the Prefect server")
-    assert "file is not a database" in reason
-    assert str(tmp_path / "prefect") in reason
-    assert reason.endswith("[server_ended]")
-
-
-@pytest.mark.e2e
-def test_a_catalogue_is_rendered_by_the_workers(served, environment, tmp_path, eventually):
+def test_a_catalogue_is_rendered_by_the_workers(served, serve_env, tmp_path, eventually):
     """The command finds the server by itself, and the server's terminal says what happens."""
     *_, err = served
     write_audio(tmp_path / "rain.wav", ambience("rain", 2.0, seed=1), SR, format="wav")
@@ -180,7 +87,7 @@ def test_a_catalogue_is_rendered_by_the_workers(served, environment, tmp_path, e
     (tmp_path / "m.csv").write_text("ambience,music,iterations\nrain.wav,folk.wav,2\n", "utf-8")
     done = subprocess.run(
         [sys.executable, "-c", AMNST, "submit", "m.csv", "--output", "out", "--wait"],
-        env=environment, cwd=tmp_path, timeout=PATIENCE_S,
+        env=serve_env, cwd=tmp_path, timeout=PATIENCE_S,
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -194,7 +101,7 @@ def test_a_catalogue_is_rendered_by_the_workers(served, environment, tmp_path, e
 
 @pytest.mark.e2e
 def test_a_schedule_that_is_switched_on_plans_its_runs(
-    served, environment, secret, logged_in, tmp_path, eventually
+    served, serve_env, secret, logged_in, tmp_path, eventually
 ):
     _, address, _, _ = served
     (tmp_path / "m.csv").write_text("ambience,music\nrain.wav,folk.wav\n", "utf-8")
@@ -202,7 +109,7 @@ def test_a_schedule_that_is_switched_on_plans_its_runs(
     for command in (("schedule", *nightly), ("unschedule", "nightly")):
         done = subprocess.run(
             [sys.executable, "-c", AMNST, *command],
-            env=environment | {"PREFECT_API_URL": address.api}, cwd=tmp_path, timeout=PATIENCE_S,
+            env=serve_env | {"PREFECT_API_URL": address.api}, cwd=tmp_path, timeout=PATIENCE_S,
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
@@ -219,12 +126,12 @@ def _planned():
 
 
 @pytest.mark.e2e
-def test_prefects_own_command_lists_what_the_server_has(served, environment, secret):
+def test_prefects_own_command_lists_what_the_server_has(served, serve_env, secret):
     _, address, _, _ = served
     login = {"PREFECT_API_URL": address.api, "PREFECT_API_AUTH_STRING": secret}
     done = subprocess.run(
         [sys.executable, "-m", "prefect", "deployment", "ls"],
-        env=environment | login | {"COLUMNS": "200"}, timeout=PATIENCE_S,
+        env=serve_env | login | {"COLUMNS": "200"}, timeout=PATIENCE_S,
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
@@ -252,42 +159,23 @@ def test_a_port_in_use_is_refused(served, capsys):
     assert f"port {address.port} of 127.0.0.1" in capsys.readouterr().err
 
 
-def test_no_other_program_can_take_the_port_while_the_server_starts(free_port):
-    """Otherwise another user's program there would receive the login."""
-    address = Address(free_port())
-    with address.listen(), socket.socket() as other:
-        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        with pytest.raises(OSError, match="in use"):
-            other.bind(("127.0.0.1", address.port))
-
-
 @pytest.mark.e2e
-def test_a_second_server_on_the_same_database_is_refused(served, environment, free_port):
+def test_a_second_server_on_the_same_database_is_refused(served, serve_env, free_port):
     _, address, _, _ = served
     done = subprocess.run(
         [sys.executable, "-c", AMNST, "serve", "--port", str(free_port())],
-        env=environment, timeout=180, capture_output=True, text=True, check=False,
+        env=serve_env, timeout=180, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 2
-    home = environment["PREFECT_HOME"]
+    home = serve_env["PREFECT_HOME"]
     assert f"another server already uses PREFECT_HOME {home}, at {address.ui}" in done.stderr
     assert "[home_in_use]" in done.stderr
 
 
-def test_a_server_without_a_worker_is_refused_before_it_starts(capsys):
-    with pytest.raises(SystemExit) as caught:
-        main(["serve", "--workers", "0"])
-    assert caught.value.code == 2
-    out, err = capsys.readouterr()
-    assert "--workers" in out + err
-    assert "starting" not in out + err
-
-
 @pytest.mark.e2e
-def test_the_secret_is_in_a_private_file_and_in_no_log(served, environment, secret):
+def test_the_secret_is_in_a_private_file_and_in_no_log(served, serve_env, secret):
     _, _, out, err = served
-    home = Path(environment["PREFECT_HOME"])
+    home = Path(serve_env["PREFECT_HOME"])
     assert f"log in to the UI with the whole line in {login_file(home)}\n" in err.read_text()
     password = secret.partition(":")[2]
     assert len(password) > 40
@@ -340,14 +228,15 @@ for environ in Path("/proc").glob("[0-9]*/environ"):
         pass
 print(json.dumps(seen))
 """
+
 NOBODY = 65534
 
 
 @pytest.mark.e2e
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
-def test_another_user_of_the_machine_reads_nothing_and_starts_nothing(served, environment):
+def test_another_user_of_the_machine_reads_nothing_and_starts_nothing(served, serve_env):
     _, address, _, _ = served
-    home = Path(environment["PREFECT_HOME"])
+    home = Path(serve_env["PREFECT_HOME"])
     # Only the home must keep others out, so pytest's folders above it are opened.
     above = [each for each in home.parents if "/pytest-" in str(each)]
     shut = {each: stat.S_IMODE(each.stat().st_mode) for each in above}
@@ -369,93 +258,3 @@ def test_another_user_of_the_machine_reads_nothing_and_starts_nothing(served, en
     assert (seen.pop("csrf"), seen.pop("settings")) == (401, 401)
     # Without the token, which the login would give, Prefect answers that first.
     assert seen == dict.fromkeys(("runs", "start", "deploy", "event"), 403)
-
-
-@pytest.mark.e2e
-def test_sigterm_ends_everything(served, environment):
-    process, address, _, _ = served
-    ours = children(process)
-    assert len(ours) == 3
-    process.terminate()
-    assert process.wait(60) == 0
-    assert not [pid for pid in ours if Path(f"/proc/{pid}").exists()]
-    address.listen().close()  # the port is free
-    lock = lock_file(Path(environment["PREFECT_HOME"]))
-    assert lock.read_text() == "", "who listens at that address now is not known"
-
-
-@pytest.mark.e2e
-def test_an_open_server_says_so_and_is_refused_to_other_machines(environment, free_port, tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-c", AMNST, "serve", "--no-auth", "--allow-host", "prefect.example.org"],
-        env=environment | {"PREFECT_HOME": str(tmp_path / "prefect")}, timeout=180,
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 2
-    assert "[no_auth_elsewhere]" in done.stderr
-
-
-@pytest.fixture
-def killed(environment, free_port, tmp_path, eventually):
-    """Log and children that `amnst serve --no-auth` leaves when it is killed with -9."""
-    own = environment | {"PREFECT_HOME": str(tmp_path / "prefect")}
-    port, log = free_port(), tmp_path / "log"
-    command = [sys.executable, "-c", AMNST, "serve", "--no-auth", "--port", str(port)]
-    with log.open("wb") as stream:
-        process = subprocess.Popen(command, env=own, stdout=stream, stderr=stream)
-    left = set()
-    try:
-        eventually(lambda: process.poll() is not None or _n_workers(own) >= 2, 180)
-        assert process.poll() is None, log.read_text()[-2000:]
-        left = children(process)
-        process.kill()
-        process.wait()
-        yield own, log, left
-    finally:
-        process.kill()
-        process.wait()
-        for pid in left:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(pid, signal.SIGKILL)  # each leads a session of its own
-
-
-@pytest.mark.slow
-def test_server_and_workers_end_when_serve_is_killed_and_the_next_one_starts(
-    killed, free_port, tmp_path, eventually
-):
-    own, log, left = killed
-    assert len(left) == 3
-    assert "warning: --no-auth: every user and program of this machine" in log.read_text()
-    eventually(lambda: not [pid for pid in left if _is_there(pid)], 90)
-    assert served_at(Path(own["PREFECT_HOME"])) is None
-    assert not login_file(Path(own["PREFECT_HOME"])).exists(), "none was asked for"
-    with (tmp_path / "again").open("wb") as stream:
-        command = [sys.executable, "-c", AMNST, "serve", "--port", str(free_port())]
-        again = subprocess.Popen(command, env=own, stdout=stream, stderr=stream)
-    try:
-        eventually(
-            lambda: again.poll() is not None or "UI: " in (tmp_path / "again").read_text(), 180
-        )
-        assert again.poll() is None, (tmp_path / "again").read_text()
-    finally:
-        again.terminate()
-        again.wait(60)
-
-
-def _is_there(pid):
-    """Return whether a process runs; one that nobody has waited for is a zombie."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
-def test_a_worker_without_a_server_ends_at_once_and_says_why(environment, free_port):
-    done = subprocess.run(
-        [sys.executable, "-c", AMNST, "worker", "--pool", "gpu"],
-        env=environment | {"PREFECT_API_URL": Address(free_port()).api}, timeout=PATIENCE_S,
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 2
-    assert done.stderr.endswith("[server_away]\n")
-    assert "Traceback" not in done.stderr

@@ -1,0 +1,73 @@
+"""`amnst serve` ends cleanly, and leaves nothing behind when it is killed."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from flows.server.login import lock_file, login_file, served_at
+from tests.serving import AMNST, children, is_there, n_workers
+
+
+@pytest.mark.e2e
+def test_sigterm_ends_everything(served, serve_env):
+    process, address, _, _ = served
+    ours = children(process)
+    assert len(ours) == 3
+    process.terminate()
+    assert process.wait(60) == 0
+    assert not [pid for pid in ours if Path(f"/proc/{pid}").exists()]
+    address.listen().close()  # the port is free
+    lock = lock_file(Path(serve_env["PREFECT_HOME"]))
+    assert lock.read_text() == "", "who listens at that address now is not known"
+
+
+@pytest.fixture
+def killed(serve_env, free_port, tmp_path, eventually):
+    """Log and children that `amnst serve --no-auth` leaves when it is killed with -9."""
+    own = serve_env | {"PREFECT_HOME": str(tmp_path / "prefect")}
+    port, log = free_port(), tmp_path / "log"
+    command = [sys.executable, "-c", AMNST, "serve", "--no-auth", "--port", str(port)]
+    with log.open("wb") as stream:
+        process = subprocess.Popen(command, env=own, stdout=stream, stderr=stream)
+    left = set()
+    try:
+        eventually(lambda: process.poll() is not None or n_workers(own) >= 2, 180)
+        assert process.poll() is None, log.read_text()[-2000:]
+        left = children(process)
+        process.kill()
+        process.wait()
+        yield own, log, left
+    finally:
+        process.kill()
+        process.wait()
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(pid, signal.SIGKILL)  # each leads a session of its own
+
+
+@pytest.mark.slow
+def test_server_and_workers_end_when_serve_is_killed_and_the_next_one_starts(
+    killed, free_port, tmp_path, eventually
+):
+    own, log, left = killed
+    assert len(left) == 3
+    assert "warning: --no-auth: every user and program of this machine" in log.read_text()
+    eventually(lambda: not [pid for pid in left if is_there(pid)], 90)
+    assert served_at(Path(own["PREFECT_HOME"])) is None
+    assert not login_file(Path(own["PREFECT_HOME"])).exists(), "none was asked for"
+    with (tmp_path / "again").open("wb") as stream:
+        command = [sys.executable, "-c", AMNST, "serve", "--port", str(free_port())]
+        again = subprocess.Popen(command, env=own, stdout=stream, stderr=stream)
+    try:
+        eventually(
+            lambda: again.poll() is not None or "UI: " in (tmp_path / "again").read_text(), 180
+        )
+        assert again.poll() is None, (tmp_path / "again").read_text()
+    finally:
+        again.terminate()
+        again.wait(60)
