@@ -27,3 +27,9 @@ def level_db(y, sr, low_hz, high_hz):
     power = np.square(np.abs(np.fft.rfft(y * np.hanning(len(y))[:, None], axis=0))).sum(axis=1)
     hz = np.fft.rfftfreq(len(y), 1 / sr)
     return 10 * np.log10(power[(hz >= low_hz) & (hz < high_hz)].sum() + 1e-30)
+
+
+def loudest_hz(y, sr):
+    """Return the frequency of the strongest bin of a sound, or of its first channel."""
+    mono = y if y.ndim == 1 else y[:, 0]
+    return np.argmax(np.abs(np.fft.rfft(mono * np.hanning(len(mono))))) * sr / len(mono)

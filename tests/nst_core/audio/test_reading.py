@@ -3,32 +3,25 @@ import inspect
 import io
 import os
 import struct
-import time
 import tracemalloc
 
 import numpy as np
-import pyloudnorm
 import pytest
 import soundfile as sf
 
-from nst_core.audio.loudness import loudness_lufs, rms, set_loudness, set_rms, to_mono
+from nst_core.audio.loudness import rms
 from nst_core.audio.reading import read_audio, read_long_audio
 from nst_core.audio.writing import write_audio
 from nst_core.config import AudioLimits
-from nst_core.errors import AudioError, ConfigError, SignalError
-from nst_core.streaming.resampling import resample, resampled
+from nst_core.errors import AudioError
 from tests import sounds
-from tests.blocks import use_blocks
-from tests.limits import full_disk
+from tests.meters import loudest_hz
 
 SR = 22_050
 
 tone = functools.partial(sounds.tone, duration_s=1.0, level=0.5)
+
 noise = functools.partial(sounds.noise, duration_s=1.0, level=0.2)
-
-
-def loudest_hz(y, sr):
-    return np.argmax(np.abs(np.fft.rfft(y * np.hanning(len(y))))) * sr / len(y)
 
 
 def wav_bytes(y, sr=SR, subtype="PCM_16", kind="WAV"):
@@ -49,113 +42,6 @@ def test_long_files_are_read_with_the_same_parameters_and_defaults():
     assert {of_long.pop("scratch").default, of_long.pop("sha256").default} == {None}
     expected = inspect.signature(read_audio).parameters
     assert {n: p.default for n, p in of_long.items()} == {n: p.default for n, p in expected.items()}
-
-
-@pytest.mark.parametrize(("sr_in", "sr_out"), [(44_100, SR), (48_000, SR), (8_000, SR), (SR, SR)])
-@pytest.mark.parametrize("channels", [1, 2])
-def test_resampling_in_stretches_equals_resampling_the_whole_bit_for_bit(sr_in, sr_out, channels):
-    y = np.random.default_rng(0).standard_normal((2 * sr_in + 77, channels)).astype("f4")
-    y = y[:, 0] if channels == 1 else y
-    found = resampled(np.split(y, [1, 1000, 30_000]), sr_in, sr_out)
-    np.testing.assert_array_equal(np.concatenate(list(found)), resample(y, sr_in, sr_out))
-
-
-@pytest.mark.parametrize("sr_out", [8_000, 16_000, 44_100, 48_000])
-def test_a_tone_keeps_its_frequency_and_level_through_resampling(sr_out):
-    y = resample(tone(1000.0), SR, sr_out)
-    assert len(y) == sr_out
-    assert y.dtype == np.float32
-    assert loudest_hz(y, sr_out) == pytest.approx(1000.0, abs=1.0)
-    assert rms(y[200:-200]) == pytest.approx(0.5 / np.sqrt(2), rel=2e-3)
-
-
-def test_frequencies_above_the_lower_rate_are_removed_and_not_folded_back():
-    assert rms(resample(tone(9_000.0), SR, 16_000)[500:-500]) < 1e-4
-
-
-def test_stereo_channels_are_resampled_apart():
-    y = np.stack([tone(440.0), tone(880.0)], axis=1)
-    left, right = resample(y, SR, 44_100).T
-    assert loudest_hz(left, 44_100) == pytest.approx(440.0, abs=1.0)
-    assert loudest_hz(right, 44_100) == pytest.approx(880.0, abs=1.0)
-
-
-@pytest.mark.parametrize(
-    ("kind", "subtype", "error"),
-    [
-        ("wav", None, 2e-7),
-        ("wav", "PCM_16", 2e-5),
-        ("wav", "FLOAT", 0.0),
-        ("flac", None, 2e-7),
-        ("flac", "PCM_16", 2e-5),
-        ("mp3", None, 0.05),
-        ("ogg", None, 0.05),
-    ],
-)
-def test_a_written_file_is_read_back_the_same(tmp_path, kind, subtype, error):
-    path = tmp_path / "sound"
-    y = np.stack([tone(440.0), tone(660.0, level=0.2)], axis=1)
-    assert write_audio(path, y, SR, format=kind, subtype=subtype) == 1.0
-    audio = read_audio(path)
-    assert audio.sr == SR
-    assert audio.warnings == ()
-    assert audio.y.shape == y.shape
-    assert np.max(np.abs(audio.y - y)) <= error
-
-
-def test_equal_samples_give_equal_bytes_at_another_time(tmp_path):
-    kinds = [("wav", None), ("wav", "FLOAT"), *((k, None) for k in ("flac", "mp3", "ogg", "opus"))]
-    written = []
-    for wait_s in (1.01, 0):  # headers hold the second
-        written.append([])
-        for kind, subtype in kinds:
-            sr = 48_000 if kind == "opus" else SR
-            write_audio(tmp_path / "x", noise(), sr, format=kind, subtype=subtype)
-            written[-1].append((tmp_path / "x").read_bytes())
-        time.sleep(wait_s)
-    for kind, first, second in zip(kinds, *written, strict=True):
-        assert first == second, kind
-
-
-@pytest.mark.parametrize("kind", ["wav", "flac", "mp3", "ogg"])
-def test_a_loud_signal_is_turned_down_as_a_whole_and_not_clipped(tmp_path, kind):
-    y = 5.0 * noise()
-    gain = write_audio(tmp_path / "loud", y, SR, format=kind)
-    audio = read_audio(tmp_path / "loud")
-    assert np.max(np.abs(audio.y)) <= 0.9901
-    assert "clipped" not in audio.warnings
-    assert np.corrcoef(audio.y, y)[0, 1] > 0.9
-    assert rms(audio.y) == pytest.approx(gain * rms(y), rel=0.1)
-
-
-def test_minutes_of_vorbis_are_written(tmp_path):
-    y = np.tile(noise(duration_s=10.0), 18)
-    write_audio(tmp_path / "long.ogg", y, SR, format="ogg")
-    assert len(read_audio(tmp_path / "long.ogg").y) == len(y)
-
-
-@pytest.mark.parametrize("kind", ["wav", "flac", "ogg"])
-def test_a_full_disk_fails_the_write(tmp_path, kind):
-    """libsndfile itself does not report it."""
-    with full_disk(20_000), pytest.raises(OSError, match="too large"):
-        write_audio(tmp_path / "x", noise(duration_s=10.0), SR, format=kind)
-    assert not (tmp_path / "x").exists()
-
-
-@pytest.mark.parametrize(
-    "y",
-    [np.array([0.1, np.nan], "f4"), np.array([np.inf], "f4"), np.zeros(0, "f4"), np.zeros((2, 99))],
-)
-def test_an_unusable_signal_is_not_written(tmp_path, y):
-    with pytest.raises(SignalError):
-        write_audio(tmp_path / "x.wav", y, SR, format="wav")
-    assert not (tmp_path / "x.wav").exists()
-
-
-@pytest.mark.parametrize(("kind", "subtype"), [("aac", None), ("flac", "FLOAT"), ("ogg", "PCM_16")])
-def test_an_unknown_format_or_subtype_is_refused_by_name(tmp_path, kind, subtype):
-    with pytest.raises(ConfigError, match=subtype or kind):
-        write_audio(tmp_path / "x", noise(), SR, format=kind, subtype=subtype)
 
 
 @pytest.mark.parametrize("kind", ["wav", "flac", "ogg"])
@@ -358,54 +244,3 @@ def test_every_file_of_the_damaged_corpus_gets_a_verdict(shared_data):
 def test_real_recordings_are_read(shared_data):
     for path in sorted((shared_data / "ambience").glob("*.ogg"))[:4]:
         assert rms(read_audio(path, sr=SR, mono=True).y) > 1e-4
-
-
-def test_a_full_scale_tone_of_997_hz_has_the_loudness_of_the_standard():
-    # BS.1770-4: a 0 dBFS sine of 997 Hz in one channel reads -3.01 LUFS.
-    assert loudness_lufs(
-        tone(997.0, duration_s=3.0, sr=48_000, level=1.0), 48_000
-    ) == pytest.approx(-3.01, abs=0.05)
-
-
-def test_a_short_sound_is_as_loud_as_the_long_one_it_was_cut_from():
-    y = noise(duration_s=3.0)
-    assert loudness_lufs(y[:4410], SR) == pytest.approx(loudness_lufs(y, SR), abs=0.5)
-
-
-@pytest.mark.parametrize("duration_s", [0.5, 3.7, 60.2])
-def test_loudness_equals_pyloudnorms_for_any_block_size(monkeypatch, duration_s):
-    y = np.stack([noise(duration_s=duration_s), np.roll(noise(duration_s=duration_s), 5)], axis=1)
-    y[: len(y) // 3] *= 0.01
-    whole = pyloudnorm.Meter(SR).integrated_loudness(y.astype(float))
-    for block in (1 << 20, 7777):
-        use_blocks(monkeypatch, elements=block)
-        assert loudness_lufs(y, SR) == pytest.approx(whole, abs=1e-9)
-
-
-def test_a_gating_block_that_is_not_complete_does_not_count():
-    y = noise(duration_s=3.0)
-    y[SR:] *= 5
-    longer = y[: SR + round(0.09 * SR)]
-    assert loudness_lufs(longer, SR) == pytest.approx(loudness_lufs(y[:SR], SR), abs=1e-9)
-
-
-def test_loudness_and_level_are_set():
-    assert loudness_lufs(set_loudness(noise(duration_s=2.0), SR, -23.0), SR) == pytest.approx(
-        -23.0, abs=0.01
-    )
-    assert rms(set_rms(noise(duration_s=1.0), 0.05)) == pytest.approx(0.05, rel=1e-5)
-
-
-def test_silence_has_no_loudness_to_set():
-    silence = np.zeros(SR, "f4")
-    assert loudness_lufs(silence, SR) == -np.inf
-    with pytest.raises(SignalError, match="silent"):
-        set_loudness(silence, SR, -23.0)
-    with pytest.raises(SignalError, match="silent"):
-        set_rms(silence)
-
-
-def test_mono_is_the_mean_of_the_channels():
-    y = np.stack([noise(seed=1), noise(seed=2)], axis=1)
-    np.testing.assert_allclose(to_mono(y), (y[:, 0] + y[:, 1]) / 2, atol=1e-7)
-    assert to_mono(y[:, 0]).shape == (SR,)

@@ -8,31 +8,14 @@ import pytest
 
 from nst_core.errors import ConfigError
 from tasks.manifest.problems import ManifestError
-from tasks.manifest.reading import Manifest, check_input_roots, read_manifest
-from tasks.manifest.row import COLUMNS, ManifestRow
+from tasks.manifest.reading import check_input_roots, read_manifest
+from tasks.manifest.row import ManifestRow
 from tasks.storage import files
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    (tmp_path / "inputs").mkdir()
-    return tmp_path / "inputs"
-
-
-def _read(root: Path, *lines: str, **options: object) -> Manifest:
-    (root / "manifest.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return read_manifest(root / "manifest.csv", **options)
-
-
-def _only_problem(root: Path, header: str, row: str, **options: object) -> tuple[str, str]:
-    manifest = _read(root, header, row, "rain.wav,waltz.wav" + "," * (header.count(",") - 1))
-    assert len(manifest.rows) == 1, "the good row remains"
-    (problem,) = manifest.problems
-    return problem.code, str(problem)
+from tests.manifests import only_problem, read
 
 
 def test_two_files_are_enough_for_a_row(root: Path) -> None:
-    manifest = _read(root, "ambience,music", "rain.wav,sub/waltz.flac")
+    manifest = read(root, "ambience,music", "rain.wav,sub/waltz.flac")
     (row,) = manifest.rows
     assert row == ManifestRow(
         line=2,
@@ -45,85 +28,6 @@ def test_two_files_are_enough_for_a_row(root: Path) -> None:
     assert row.output_overrides == {}
     assert manifest.problems == ()
     assert manifest.sha256 == hashlib.sha256((root / "manifest.csv").read_bytes()).hexdigest()
-
-
-def test_every_column_reaches_the_row(root: Path) -> None:
-    (row,) = _read(
-        root,
-        "id,ambience,music,output,enabled,preset,strength,start,iterations,content_weight,"
-        "style_weight,learning_rate,seed,start_s,duration_s,sample_rate,subtype,loudness_lufs,"
-        "note,x_mood",
-        "007,rain.wav,waltz.wav,a/b.flac,FALSE,mel,0.25,noise,50,2,4,0.5,7,1.5,10,44100,PCM_24,"
-        '-14,"a, b",calm',
-    ).rows
-    assert row.id == "007"
-    assert (row.output, row.format, row.enabled, row.preset) == ("a/b.flac", "flac", False, "mel")
-    assert row.strength == 0.25
-    assert row.transfer_overrides == {
-        "start": "noise",
-        "n_iterations": 50,
-        "content_weight": 2.0,
-        "style_weight": 4.0,
-        "learning_rate": 0.5,
-        "seed": 7,
-    }
-    assert row.output_overrides == {
-        "format": "flac",
-        "subtype": "PCM_24",
-        "sample_rate": 44100,
-        "loudness_lufs": -14.0,
-    }
-    assert (row.start_s, row.duration_s) == (1.5, 10.0)
-    assert row.extra == {"note": "a, b", "x_mood": "calm"}
-
-
-@pytest.mark.parametrize(
-    ("column", "value", "rule"),
-    [
-        ("strength", "1.7", "is outside 0..1"),
-        ("strength", "-0.1", "is outside 0..1"),
-        ("strength", "nan", "is outside 0..1"),
-        (
-            "strength",
-            "much",
-            'must be a number from 0 to 1, or a curve such as "0:0.2;30:0.8" (seconds:strength)',
-        ),
-        ("iterations", "2.5", "must be a whole number"),
-        ("iterations", "100000", "is outside 0..10000"),
-        ("subtype", "VORBIS", "is not one of PCM_24, PCM_16, PCM_32, FLOAT"),
-        ("learning_rate", "0", "is outside 1e-06..10"),
-        ("seed", "-1", "is outside 0..4.29497e+09"),
-        ("start", "silence", "must be 'carrier', 'music', 'ambience', 'noise' or 'mix'"),
-        ("preset", "loud", "is not one of real, closed, classifier, mel, original"),
-        ("start_s", "-1", "must be 0 or more"),
-        ("duration_s", "0.1", "must be 0.25 or more"),
-        ("sample_rate", "1", "is outside 8000..192000"),
-        ("format", "aac", "must be 'wav', 'flac', 'mp3', 'ogg' or 'opus'"),
-        ("loudness_lufs", "3", "is outside -70..0"),
-        ("enabled", "maybe", "must be true or false"),
-    ],
-)
-def test_a_value_outside_its_range_is_named(root: Path, column: str, value: str, rule: str) -> None:
-    code, text = _only_problem(root, f"ambience,music,{column}", f"wind.wav,waltz.wav,{value}")
-    assert code == "bad_value"
-    assert text == f'line 2, column "{column}", value "{value}": {rule}'
-
-
-@pytest.mark.parametrize("cell", ["9" * 5000, "1e999", "0x1", "-", "nan", "1,5", "\u0663"])
-def test_every_cell_that_pydantic_refuses_gets_our_message(root: Path, cell: str) -> None:
-    columns = [name for name in COLUMNS if name not in {"id", "ambience", "music", "output"}]
-    cells = ",".join(['"' + cell + '"'] * len(columns))
-    header = ",".join(["ambience", "music", *columns])
-    problems = _read(root, header, f"wind.wav,waltz.wav,{cells}").problems
-    assert {"strength", "seed", "format", "start_s"} <= {problem.column for problem in problems}
-    for problem in problems:
-        assert problem.rule.startswith(("must be ", "is outside ", "is not one of ")), problem
-
-
-def test_two_weights_of_zero_are_refused_together(root: Path) -> None:
-    header = "ambience,music,content_weight,style_weight"
-    _, text = _only_problem(root, header, "wind.wav,waltz.wav,0,0")
-    assert text.startswith("line 2: content_weight and style_weight are both 0")
 
 
 @pytest.mark.parametrize(
@@ -149,14 +53,14 @@ def test_a_path_that_leads_out_of_the_input_root_is_refused(
     root: Path, path: str, code: str, rule: str
 ) -> None:
     (root / "link").symlink_to("/etc")
-    found, text = _only_problem(root, "ambience,music", f"{path},waltz.wav")
+    found, text = only_problem(root, "ambience,music", f"{path},waltz.wav")
     assert found == code
     assert text.startswith('line 2, column "ambience"')
     assert rule in text
 
 
 def test_a_cell_may_name_several_ambiences_with_weights(root: Path) -> None:
-    manifest = _read(root, "id,ambience,music", "a,rain.wav*2 + sub/wind.wav,waltz.wav",
+    manifest = read(root, "id,ambience,music", "a,rain.wav*2 + sub/wind.wav,waltz.wav",
                      "b,rain.wav*5,waltz.wav", "c,a*b.wav + rain.wav * 1e-1,waltz.wav")  # fmt: skip
     assert manifest.problems == ()
     first, second, third = (row.ambience for row in manifest.rows)
@@ -181,7 +85,7 @@ def test_a_cell_may_name_several_ambiences_with_weights(root: Path) -> None:
     ],
 )
 def test_a_bad_part_of_a_blend_is_named(root: Path, cell: str, code: str, rule: str) -> None:
-    found, text = _only_problem(root, "ambience,music", f"{cell},waltz.wav")
+    found, text = only_problem(root, "ambience,music", f"{cell},waltz.wav")
     assert found == code
     assert text.startswith('line 2, column "ambience"')
     assert rule in text
@@ -205,7 +109,7 @@ def test_a_row_takes_less_than_700_bytes(root: Path) -> None:
 def test_absolute_and_s3_inputs_are_allowed_under_a_root_only(root: Path, tmp_path: Path) -> None:
     (tmp_path / "more").mkdir()
     roots = [str(root), str(tmp_path / "more"), "s3://sounds/rain/"]
-    manifest = _read(
+    manifest = read(
         root,
         "id,ambience,music",
         f"a,{tmp_path}/more/wind.wav,waltz.wav",
@@ -221,66 +125,8 @@ def test_absolute_and_s3_inputs_are_allowed_under_a_root_only(root: Path, tmp_pa
     assert {problem.code for problem in manifest.problems} == {"outside_root"}
 
 
-def test_an_id_is_unique_whatever_the_case(root: Path) -> None:
-    manifest = _read(
-        root, "id,ambience,music", "Take1,a.wav,b.wav", "take2,a.wav,b.wav", "TAKE1,a.wav,b.wav"
-    )
-    assert [row.id for row in manifest.rows] == ["Take1", "take2"]
-    (problem,) = manifest.problems
-    assert (problem.line, problem.id, problem.code) == (4, "TAKE1", "duplicate_id")
-    assert 'line 4, column "id", value "TAKE1": is already used in line 2' in str(problem)
-
-
-def test_the_same_pair_twice_needs_ids(root: Path) -> None:
-    manifest = _read(root, "ambience,music,strength", "a.wav,b.wav,0.2", "a.wav,b.wav,0.8")
-    assert [problem.code for problem in manifest.problems] == ["duplicate_id"]
-
-
-@pytest.mark.parametrize("name", ["-a", "a b", "a/b", "é", "x" * 101, "../a"])
-def test_an_id_that_cannot_name_a_file_is_refused(root: Path, name: str) -> None:
-    code, text = _only_problem(root, "ambience,music,id", f"wind.wav,waltz.wav,{name}")
-    assert code == "bad_id"
-    assert 'column "id"' in text
-
-
-@pytest.mark.parametrize(
-    "output", ["/tmp/a.wav", "../a.wav", "a\\b.wav", "~a.wav", ".a.wav", "a//b.wav", "a.aac", "a"]
-)
-def test_an_output_must_be_a_relative_sound_file(root: Path, output: str) -> None:
-    code, text = _only_problem(root, "ambience,music,output", f"wind.wav,waltz.wav,{output}")
-    assert code == "bad_output"
-    assert f'column "output", value "{output}"' in text
-
-
-def test_two_rows_never_write_one_output(root: Path) -> None:
-    manifest = _read(
-        root,
-        "id,ambience,music,output",
-        "a,rain.wav,waltz.wav,",
-        "b,rain.wav,waltz.wav,A.wav",
-        "c,rain.wav,waltz.wav,a.flac",
-    )
-    assert [row.id for row in manifest.rows] == ["a", "c"]
-    assert [(problem.line, problem.code) for problem in manifest.problems] == [
-        (3, "duplicate_output")
-    ]
-
-
-def test_output_and_format_must_agree(root: Path) -> None:
-    header = "ambience,music,output,format"
-    code, text = _only_problem(root, header, "wind.wav,waltz.wav,a.flac,wav")
-    assert code == "bad_output"
-    assert "does not match an output that ends in .flac" in text
-
-
-def test_the_default_format_names_the_outputs(root: Path) -> None:
-    manifest = _read(root, "ambience,music,format", "a.wav,b.wav,", "c.wav,b.wav,ogg",
-                     default_format="flac")  # fmt: skip
-    assert [row.output for row in manifest.rows] == ["a__b.flac", "c__b.ogg"]
-
-
 def test_every_problem_of_a_row_is_reported_with_its_line_in_the_file(root: Path) -> None:
-    manifest = _read(
+    manifest = read(
         root,
         "ambience,music,note,strength",
         'rain.wav,waltz.wav,"a note',
@@ -389,6 +235,6 @@ def test_bytes_without_a_root_are_refused() -> None:
 
 def test_the_place_of_a_file_is_looked_up_once_however_many_rows_name_it(root: Path) -> None:
     lines = [f"r{number},amb/{number % 3}.wav,mus/{number % 7}.wav" for number in range(2_000)]
-    rows = _read(root, "id,ambience,music", *lines).rows
+    rows = read(root, "id,ambience,music", *lines).rows
     assert len({id(row.ambience) for row in rows}) == 3
     assert len({id(row.music) for row in rows}) == 7
