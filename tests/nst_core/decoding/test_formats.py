@@ -12,6 +12,7 @@ from nst_core.audio.reading import read_audio
 from nst_core.audio.writing import write_audio
 from nst_core.config import AudioLimits
 from nst_core.errors import AudioError
+from tests.meters import loudest_hz
 
 SR = 44_100
 LOW, HIGH = 500.0, 1500.0
@@ -126,11 +127,6 @@ PADDING_S = 0.06
 """Most padding by a codec with frames whose header does not state the number of audible ones."""
 EXACT = ("with one", "two tags", "ALAC", "Opus", "FLAC", "WavPack", "TTA", "CAF",
          "W64", "BW64", "20 bits", "GSM", "no stated")  # fmt: skip
-
-
-def loudest_hz(y, sr):
-    mono = y if y.ndim == 1 else y[:, 0]
-    return np.argmax(np.abs(np.fft.rfft(mono * np.hanning(len(mono))))) * sr / len(mono)
 
 
 def assert_whole(audio, duration_s, *, tolerance_s=PADDING_S):
