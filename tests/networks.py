@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from nst_core.classifier.network import build_classifier, standardise_input
-from nst_core.config import ClassifierConfig, MelConfig
+from nst_core.config import ClassifierConfig, MelConfig, TransferConfig
 from nst_core.spectral.mel import power_mel
 from nst_core.synth.sounds import ambience, music_piece
 
@@ -40,3 +40,7 @@ def trained_a_little(kind, M, **changes):
     for _ in range(4):
         network.train_on_batch(M, np.array([0, 1]))
     return network
+
+
+FEW_STEPS = TransferConfig(n_iterations=4)
+"""The classifier's descent, short."""

@@ -14,6 +14,7 @@ from nst_core.decoding.isolation import end_decoders
 from nst_core.errors import NSTError
 from tasks.storage.errors import StorageError
 from tests import bad_decoders
+from tests.listeners import Recorder
 
 BAD_ROWS = (
     {"id": "short", "ambience": "short.wav", "music": "folk.wav"},
@@ -22,10 +23,6 @@ BAD_ROWS = (
     {"id": "text", "ambience": "text.wav", "music": "folk.wav"},
     {"id": "loud", "ambience": "rain.wav", "music": "folk.wav", "strength": "7"},
 )
-
-
-def temporary_files(folder):
-    return [path for path in folder.rglob("*") if path.name.startswith(".tmp-")]
 
 
 def task_runs(state):
@@ -38,34 +35,6 @@ def task_runs(state):
             task_run_filter=wanted, sort=TaskRunSort.ID_DESC, limit=100, offset=0
         )
     return sorted((run.name, run.state_name) for run in found)
-
-
-class Recorder:
-    """A listener that records all calls, and may act when a pair is finished."""
-
-    def __init__(self, on_finished=None):
-        self.heard, self.on_finished = [], on_finished
-
-    def stage(self, name):
-        self.heard.append(("stage", name))
-
-    def at_work(self, name):
-        """Ignore this call."""
-
-    def pairs(self, n_pairs):
-        self.heard.append(("pairs", n_pairs))
-
-    def pair(self, name, status, reason):
-        assert bool(reason) == (status in {"failed", "invalid"})
-        self.heard.append((name, status))
-        if self.on_finished:
-            self.on_finished()
-
-    def ended(self, summary, report):
-        self.heard.append(("ended", summary, report))
-
-    def pairs_finished(self):
-        return [each for each in self.heard if each[0] not in {"stage", "pairs", "ended"}]
 
 
 @pytest.fixture(scope="module")
@@ -240,86 +209,6 @@ def test_a_catalogue_ends_with_its_listening_page(finished):
     assert all(f"listen/{name}.webp" in page for name in pictures)
 
 
-def test_a_second_run_renders_nothing(rendered):
-    before = rendered.made()
-    state = rendered.render()
-    assert state.is_completed()
-    assert state.message == "3 pairs: 0 rendered, 3 already done"
-    assert set(rendered.statuses().values()) == {"cached"}
-    assert (rendered.made(), rendered.work) == (before, [])
-
-
-def test_a_changed_strength_renders_only_its_row_and_transfers_nothing(rendered):
-    before = rendered.made()
-    first, *others = rendered.rows
-    rendered.rows = [{**first, "strength": "1"}, *others]
-    rendered.render()
-    after = rendered.made()
-    assert rendered.work == ["picture", "audio"]
-    assert rendered.statuses() == {
-        "rain-folk": "ok", "fire-folk": "cached", "rain-rock": "cached",
-    }  # fmt: skip
-    assert {name for name in after if after[name] != before[name]} == {"rain-folk.wav"}
-
-
-def test_another_model_renders_every_row_again(rendered, finished, make_model):
-    rendered.model = make_model(4)
-    rendered.render()
-    assert set(rendered.statuses().values()) == {"ok"}
-    assert Counter(rendered.work) == {"transfer": 3, "picture": 3, "audio": 3}
-    assert not set(rendered.report()["sha256"]) & set(finished.report()["sha256"])
-
-
-def test_a_deleted_output_is_restored_without_rendering(rendered):
-    before = rendered.made()
-    lost = rendered.output / "fire-folk.wav"
-    content = lost.read_bytes()
-    lost.unlink()
-    rendered.render()
-    after = rendered.made()
-    assert lost.read_bytes() == content
-    assert rendered.work == []
-    assert {name for name in after if after[name] != before[name]} == {"fire-folk.wav"}
-
-
-@pytest.mark.parametrize("stage", ["transfer", "audio"])
-def test_only_a_deleted_record_is_written_again(rendered, stage):
-    before, records = rendered.made(), rendered.records(stage)
-    next(iter(records)).unlink()
-    rendered.render()
-    assert rendered.work == [stage]
-    assert rendered.records(stage) == records
-    assert rendered.made() == before  # the same bytes are not written again
-
-
-def test_only_a_deleted_artefact_is_computed_again(rendered):
-    before = rendered.objects()
-    audio = next(path for path in before if path.suffix == ".wav")
-    audio.unlink()
-    rendered.render()
-    assert rendered.work == ["audio"]
-    assert rendered.objects() == before
-
-
-def test_force_makes_everything_again_to_the_same_bytes(rendered, finished):
-    rendered.render(force=True)
-    assert set(rendered.statuses().values()) == {"ok"}
-    assert Counter(rendered.work) == {"transfer": 3, "audio": 3}
-    assert list(rendered.report()["sha256"]) == list(finished.report()["sha256"])
-
-
-@pytest.mark.parametrize(
-    ("options", "asked"),
-    [({"only": ("fire-folk",)}, {"fire-folk"}), ({"limit": 2}, {"rain-folk", "fire-folk"})],
-)
-def test_rows_not_asked_for_are_skipped(rendered, options, asked):
-    state = rendered.render(force=True, **options)
-    assert state.is_completed()
-    assert Counter(rendered.work)["audio"] == len(asked)
-    assert {name for name, status in rendered.statuses().items() if status == "ok"} == asked
-    assert set(rendered.statuses().values()) == {"ok", "skipped"}
-
-
 def test_an_unknown_id_is_refused_and_leaves_the_old_report(rendered):
     report = rendered.output / "results.csv"
     before = report.read_bytes()
@@ -349,42 +238,3 @@ def test_the_next_run_renders_only_the_corrected_row(rendered):
         "picture",
         "audio",
     ]  # its sounds were analysed for other rows
-
-
-def interrupt_at_the_second_row(catalogue):
-    def interrupt():
-        if len(catalogue.listener.pairs_finished()) == 2:
-            raise KeyboardInterrupt
-
-    catalogue.listener = Recorder(interrupt)
-    return catalogue.render()
-
-
-def test_an_interruption_keeps_every_finished_row(make_catalogue, tmp_path, finished):
-    catalogue = make_catalogue(tmp_path / "interrupted")
-    catalogue.rows = [finished.rows[0]]
-    catalogue.render()
-    catalogue.rows = [finished.rows[0], BAD_ROWS[0], finished.rows[1]]
-
-    interrupt_at_the_second_row(catalogue)
-    assert list(catalogue.statuses().values())[:2] == ["cached", "failed"]
-
-
-def test_an_interruption_leaves_a_report_and_no_partial_file(make_catalogue, tmp_path, finished):
-    catalogue = make_catalogue(tmp_path / "interrupted")
-
-    state = interrupt_at_the_second_row(catalogue)
-    assert state.is_cancelled()
-    assert "failed" not in state.message
-    statuses = list(catalogue.statuses().values())
-    assert statuses[:2] == ["ok", "ok"]
-    assert statuses[2] == ("ok" if (catalogue.output / "rain-rock.wav").exists() else "not_run")
-    assert list(catalogue.report()["music"]) == [
-        str(catalogue.root / "inputs" / row["music"]) for row in catalogue.rows
-    ]
-    assert temporary_files(catalogue.root) == []
-    for path in catalogue.output.glob("*.wav"):
-        assert path.read_bytes() == (finished.output / path.name).read_bytes()
-    catalogue.listener = None
-    assert catalogue.render().is_completed()
-    assert catalogue.statuses()["rain-folk"] == "cached"

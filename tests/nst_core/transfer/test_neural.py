@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from nst_core.config import DEFAULT_STRENGTH, MelConfig, TransferConfig, preset
+from nst_core.config import DEFAULT_STRENGTH, TransferConfig, preset
 from nst_core.errors import ConfigError, SignalError
 from nst_core.metrics.scores import evaluate
 from nst_core.spectral.mel import power_mel
@@ -11,44 +11,16 @@ from nst_core.synth.sounds import ambience, music_piece
 from nst_core.transfer.analysis import analyse
 from nst_core.transfer.descent import compiled_descent
 from nst_core.transfer.end_to_end import transfer_arrays
-from nst_core.transfer.neural import stylise, windows
+from nst_core.transfer.neural import stylise
 from nst_core.transfer.rendering import render
 from tests.blocks import use_blocks
+from tests.networks import FEW_STEPS
 from tests.sounds import rms
+from tests.spectra import flux
 
 SR = 22_050
 MEL = MelConfig()
-FEW = TransferConfig(n_iterations=4)
 STARTS = ("carrier", "music", "ambience", "noise", "mix")
-
-
-def flux(y):
-    """Mean rise of the compressed bands from frame to frame."""
-    u = np.log1p(1e4 * power_mel(y, MEL))
-    return np.maximum(np.diff(u, axis=1), 0).mean(axis=0)
-
-
-@pytest.fixture(scope="module")
-def music():
-    return music_piece("folk", 3.0, seed=0)
-
-
-@pytest.fixture(scope="module")
-def rain():
-    return ambience("rain", 8.0, seed=0)
-
-
-@pytest.fixture(scope="module")
-def transfer(classifier):
-    def run(
-        music, ambience, config=FEW, *, sr=SR, n_threads=1, strength=DEFAULT_STRENGTH, **changes
-    ):
-        return transfer_arrays(
-            music, ambience, sr=sr, config=dataclasses.replace(config, **changes),
-            strength=strength, classifier=classifier, n_threads=n_threads,
-        )  # fmt: skip
-
-    return run
 
 
 def test_strength_0_returns_the_music_bit_for_bit_and_needs_no_classifier(music, rain):
@@ -67,12 +39,12 @@ def test_a_handed_over_carrier_equals_the_one_an_inversion_makes(
         else np.stack([g * np.roll(music, round(99 * g)) for g in gains], axis=1)
     )
     inputs = analyse(y.astype("f4"), MEL, name="music"), analyse(rain, MEL, name="ambience")
-    made = stylise(*inputs, classifier, FEW, strength=strength, n_threads=2)
+    made = stylise(*inputs, classifier, FEW_STEPS, strength=strength, n_threads=2)
     assert list(made.carriers) == [strength]
     without = dataclasses.replace(made, carriers={})
     sounds = [each.y for each in inputs]
-    later = render(*sounds, without, MEL, FEW, strength=strength)
-    now = render(*sounds, made, MEL, FEW, strength=strength, n_threads=2)
+    later = render(*sounds, without, MEL, FEW_STEPS, strength=strength)
+    now = render(*sounds, made, MEL, FEW_STEPS, strength=strength, n_threads=2)
     np.testing.assert_array_equal(now, later)
 
 
@@ -223,83 +195,13 @@ def test_an_ambience_shorter_than_the_music_loops_without_a_click(transfer):
     assert jumps[[s for s in seams if s < len(jumps)]].max() < 1.2 * np.quantile(jumps, 0.99)
 
 
-@pytest.fixture(scope="module")
-def in_one_and_in_two_windows(transfer, rain):
-    """Held chords and a piece, at full strength; the two windows share the second from 6 to 7."""
-
-    def both(music):
-        windows = {"window_s": 10.0, "window_overlap_s": 1.0}
-        one = transfer(music, rain, strength=1.0)
-        return one, transfer(music, rain, strength=1.0, **windows)
-
-    t = np.arange(13 * SR) / SR
-    chord = sum(np.sin(2 * np.pi * hz * t) for hz in (220, 277, 330, 880, 1320, 2640))
-    return {
-        "chord": both((0.05 * chord).astype("f4")),
-        "piece": both(music_piece("chamber", 13.0, seed=0)),
-    }
-
-
-JOIN = slice(round(6 * SR / 256), round(7 * SR / 256))
-
-
-def flux_at_the_join(y):
-    """Return the flux at the join divided by the median of all frames."""
-    rises = flux(y)[4:-4]
-    return flux(y)[JOIN].mean() / np.median(rises)
-
-
-def test_the_join_of_two_windows_does_not_raise_the_spectrum(in_one_and_in_two_windows):
-    assert flux_at_the_join(in_one_and_in_two_windows["chord"][1]) < 1.1
-    for one, two in in_one_and_in_two_windows.values():
-        assert flux_at_the_join(two) < 1.1 * flux_at_the_join(one)
-        frames = flux(two)[JOIN] / np.median(flux(two)) - flux(one)[JOIN] / np.median(flux(one))
-        assert frames.max() < 0.3
-
-
-def test_long_music_in_windows_is_nearly_the_one_window_result(in_one_and_in_two_windows):
-    one, several = in_one_and_in_two_windows["piece"]
-    for i in range(13):
-        a, b = one[i * SR : (i + 1) * SR], several[i * SR : (i + 1) * SR]
-        assert np.corrcoef(a, b)[0, 1] > 0.97, i
-        assert abs(20 * np.log10(rms(a) / rms(b))) < 1.5, i
-
-
-def test_without_steps_windows_change_nothing(transfer, rain):
-    music = music_piece("rock", 13.0, seed=0)
-    one, several = (transfer(music, rain, n_iterations=0, window_s=s) for s in (60.0, 10.0))
-    assert np.abs(one - several).max() < 1e-4 * rms(one)
-
-
-def test_a_mel_is_inverted_whole_despite_windows(classifier, rain):
-    analysed = (
-        analyse(music_piece("folk", 13.0, seed=0), MEL, name="music"),
-        analyse(rain, MEL, name="ambience"),
-    )
-    config = dataclasses.replace(FEW, start="music", n_iterations=1)
-    stylisation = stylise(*analysed, classifier, config)
-    in_windows = dataclasses.replace(config, window_s=10.0)
-    np.testing.assert_array_equal(
-        render(*(each.y for each in analysed), stylisation, MEL, config),
-        render(*(each.y for each in analysed), stylisation, MEL, in_windows),
-    )
-
-
-def test_short_music_is_one_window_and_long_music_overlapping_ones():
-    config = TransferConfig(window_s=10.0, window_overlap_s=1.0)
-    assert windows(259, MEL, config) == [slice(0, 259)]
-    first, second = windows(14 * SR // 256 + 1, MEL, config)
-    assert (first.start, second.stop) == (0, 14 * SR // 256 + 1)
-    assert first.stop - second.start == round(SR / 256)
-
-
 def test_a_stylisation_does_not_depend_on_strength_and_serves_them_all(classifier, music, rain):
     analysed = analyse(music, MEL, name="music"), analyse(rain, MEL, name="ambience")
-    low, high = (stylise(*analysed, classifier, FEW, strength=s) for s in (0.2, 1.0))
+    low, high = (stylise(*analysed, classifier, FEW_STEPS, strength=s) for s in (0.2, 1.0))
     np.testing.assert_array_equal(low.gain_db, high.gain_db)
     np.testing.assert_array_equal(
-        render(*(each.y for each in analysed), low, MEL, FEW, strength=1.0),
-        transfer_arrays(music, rain, sr=SR, config=FEW, strength=1.0, classifier=classifier),
+        render(*(each.y for each in analysed), low, MEL, FEW_STEPS, strength=1.0),
+        transfer_arrays(music, rain, sr=SR, config=FEW_STEPS, strength=1.0, classifier=classifier),
     )
 
 
@@ -315,7 +217,7 @@ def test_the_curves_of_a_stylisation_are_those_of_its_steps(classifier, music, r
 
 def test_lengths_weights_and_steps_cost_no_second_trace(classifier, music, rain):
     # Layers that no other test uses, so that the first trace happens here.
-    config = dataclasses.replace(FEW, style_layers=("conv1", "conv2"), style_lags=(1, 3))
+    config = dataclasses.replace(FEW_STEPS, style_layers=("conv1", "conv2"), style_lags=(1, 3))
     descent = compiled_descent(MEL.n_mels, classifier.taps, config)
     assert descent.experimental_get_tracing_count() == 0
 
