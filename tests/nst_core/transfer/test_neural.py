@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from nst_core.config import DEFAULT_STRENGTH, TransferConfig, preset
+from nst_core.config import DEFAULT_STRENGTH, MelConfig, TransferConfig, preset
 from nst_core.errors import ConfigError, SignalError
 from nst_core.metrics.scores import evaluate
 from nst_core.spectral.mel import power_mel

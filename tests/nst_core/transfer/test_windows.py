@@ -15,7 +15,6 @@ from tests.sounds import rms
 from tests.spectra import flux
 
 SR = 22_050
-
 MEL = MelConfig()
 JOIN = slice(round(6 * SR / 256), round(7 * SR / 256))
 

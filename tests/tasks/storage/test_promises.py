@@ -1,6 +1,6 @@
 """The promises of docs/explanation/promises.md that a killed process and a bad disk put to a test.
 
-P1 and P2 are also tested in test_store.py, P5 and P7 in tests/flows/test_render_catalog.py, and
+P1 and P2 are also tested in test_store.py, P5 in tests/flows/test_render_catalog.py, P7 in test_rendering_again.py, and
 healing in tests/flows/test_healing.py.
 """
 
