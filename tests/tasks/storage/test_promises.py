@@ -1,7 +1,7 @@
 """The promises of docs/explanation/promises.md that a killed process and a bad disk put to a test.
 
-P1 and P2 are also tested in test_store.py, P5 in tests/flows/test_render_catalog.py, P7 in test_rendering_again.py, and
-healing in tests/flows/test_healing.py.
+P1 and P2 are also tested in test_store.py, and in tests/flows: P5 in test_render_catalog.py, P7 in
+test_rendering_again.py, healing in test_healing.py.
 """
 
 import os
