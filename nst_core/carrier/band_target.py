@@ -5,86 +5,34 @@ Arrays are time-major, ``(n_frames, n_bands)``; signals are at `LEVEL`.
 
 from dataclasses import dataclass, replace
 
-import numba
 import numpy as np
 from scipy.ndimage import gaussian_filter1d, uniform_filter1d
-from scipy.signal import oaconvolve
 
 from nst_core.arrays import FloatArray
+from nst_core.carrier.smoothing import edge_aware_smooth, gaussian_along_time
 from nst_core.config import CarrierConfig
 from nst_core.spectral.bands import band_spectrogram
 from nst_core.spectral.erb import erb_bank, erb_centres
 
 _EPS = np.float32(1e-9)
+
 _TINY = np.float32(1e-12)
+
 _EQ_LIMIT = 1e3
 """Bound of the long-term band power ratio: 30 dB."""
+
 _TOP_BANDS = 4
 """Highest bands of the music, whose envelope the ambience has above them."""
+
 _HIGH_TIMBRE = 5.0
 """Exponent that makes the timbre at high frequencies 0.95 where it is 0.45 at low ones."""
-_SHARPEST = 8.0
-"""Factor on a rise of the log level, at an attack of 1."""
-_LEAST_WIDTH = 0.5
-"""Frames; below it, the filter would only leak."""
+
 _SWELL_LIMIT = 10.0
 """Bound of the ambience's slow movement: 10 dB of power in both directions."""
+
 _SMOOTHING_EXPONENT = 4
 """Exponent with which the music's own grain disappears late: while there is little of the
 ambience's grain, smoothing would move the texture away from the ambience."""
-
-
-@numba.njit(error_model="numpy", cache=True, nogil=True)
-def _recursive_smooth(x: FloatArray, feedback: FloatArray) -> None:
-    """First-order low-pass along time, forward then backward, in place."""
-    n_frames, n_bands = x.shape
-    for t in range(1, n_frames):
-        for b in range(n_bands):
-            x[t, b] += feedback[t, b] * (x[t - 1, b] - x[t, b])
-    for t in range(n_frames - 2, -1, -1):
-        for b in range(n_bands):
-            x[t, b] += feedback[t + 1, b] * (x[t + 1, b] - x[t, b])
-
-
-def edge_aware_smooth(
-    power: FloatArray,
-    config: CarrierConfig,
-    *,
-    mean: float | None = None,
-    narrowing: FloatArray | None = None,
-) -> FloatArray:
-    """Smooth band powers along time, but not across onsets.
-
-    Domain-transform recursive filter (Gastal & Oliveira 2011, eq. 21), guided by the
-    rises of the log envelope averaged over neighbouring bands; one forward and one
-    backward pass.
-
-    Parameters
-    ----------
-    power : shape (n_frames, n_bands), float32, >= 0
-    mean
-        Mean of the whole track's `power`, if this is a stretch of a track.
-    narrowing : shape (n_frames,), float32, 0..1
-        Factor on the width of the smoothing, frame by frame; None is 1.
-
-    Returns
-    -------
-    shape (n_frames, n_bands), float32, >= 0
-    """
-    floor = np.float32(1e-5 * (power.mean() if mean is None else mean) + 1e-12)
-    guide = np.log(gaussian_filter1d(power, 3, axis=0) + floor)
-    guide = uniform_filter1d(guide, 2 * config.edge_bands + 1, axis=1, mode="nearest")
-    rise = np.maximum(np.diff(guide, axis=0, prepend=guide[:1]), 0)
-    width = np.full((1, 1), config.edge_frames, np.float32)
-    if narrowing is not None:
-        width = width * narrowing[:, None]
-    # exp(-sqrt2 / width * (1 + sharpness * width * rise)); a width of half a frame is none.
-    blur = np.sqrt(2) / np.maximum(width, _LEAST_WIDTH)
-    feedback = np.exp(-blur - np.sqrt(2) * _SHARPEST * config.attack * rise)
-    feedback *= width > _LEAST_WIDTH
-    smooth = power.copy()
-    _recursive_smooth(smooth, feedback.astype(np.float32))
-    return smooth
 
 
 @dataclass(frozen=True)
@@ -126,7 +74,7 @@ class BandLevels:
             peak=float(music.max()),
         )
 
-    def texture_exponent(self, config: CarrierConfig) -> np.float32:
+    def grain_exponent(self, config: CarrierConfig) -> np.float32:
         """Return the exponent of the ambience's grain, which is smaller for a sparse ambience.
 
         Keys that click or chimes would otherwise silence the tune between their strokes.
@@ -236,7 +184,7 @@ def unexpanded_target(
     if n_own < len(level):
         envelope, level = _continued(smooth_music, levels, n_own)
     target = _grain(ambience_power, config)
-    np.power(target, levels.texture_exponent(config), out=target)
+    np.power(target, levels.grain_exponent(config), out=target)
     target *= envelope
     long_term = (levels.ambience + _EPS) / (level + _EPS)
     target *= np.clip(long_term, 1 / _EQ_LIMIT, _EQ_LIMIT) ** _eq_by_band(sr, config)
@@ -282,7 +230,7 @@ def _eq_by_band(sr: int, config: CarrierConfig) -> FloatArray:
 
 def _swell(power: FloatArray, levels: BandLevels, config: CarrierConfig) -> FloatArray:
     """Return the gain that gives a target the slow movement of the ambience's band powers."""
-    slow = np.maximum(_gaussian_along_time(power, config.swell_frames), 0)
+    slow = np.maximum(gaussian_along_time(power, config.swell_frames), 0)
     nearby = 2 * config.edge_bands + 1
     slow, mean = (
         uniform_filter1d(x, nearby, axis=-1, mode="nearest") for x in (slow, levels.ambience)
@@ -304,19 +252,6 @@ def _smooth(
 
 def _grain(power: FloatArray, config: CarrierConfig) -> FloatArray:
     """Return band powers divided by their slow part, up to a limit."""
-    slow = np.maximum(_gaussian_along_time(power, config.texture_frames), 0)
+    slow = np.maximum(gaussian_along_time(power, config.texture_frames), 0)
     grain: FloatArray = np.minimum(power / (slow + _TINY), config.texture_cap)
     return grain
-
-
-def _gaussian_along_time(x: FloatArray, deviation: float) -> FloatArray:
-    """Apply `gaussian_filter1d` along the first axis, with edges repeated; fast if it is wide.
-
-    In double precision, because 1e-7 of a peak can be the whole power of a quiet passage.
-    """
-    radius = int(4 * deviation + 0.5)
-    kernel = np.exp(-0.5 * (np.arange(-radius, radius + 1) / deviation) ** 2)
-    kernel /= kernel.sum()
-    padded = np.pad(x.astype(np.float64), ((radius, radius), (0, 0)), mode="edge")
-    smooth: FloatArray = oaconvolve(padded, kernel[:, None], "valid", axes=0).astype(np.float32)
-    return smooth

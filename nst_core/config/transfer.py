@@ -171,6 +171,7 @@ class TransferConfig:
     window_overlap_s: float = within(2.0, 0.1, 450.0)
     carrier: CarrierConfig = field(default_factory=CarrierConfig)
     refine: RefineConfig = field(default_factory=RefineConfig)
+    """Descent without a network; a configuration that takes steps with the network skips it."""
     inversion: InversionConfig = field(default_factory=InversionConfig)
 
     def __post_init__(self) -> None:

@@ -54,7 +54,7 @@ def carry_and_refine(
     wanted += [strength] if strength != 0 else []
     strengths = list(dict.fromkeys(wanted))
     if not strengths:
-        return Stylisation.without_gain({})
+        return Stylisation.without_network({})
     with thread_budget(n_threads):
         pair = Pair.of(music, ambience, scratch)
         carriers = dict(
@@ -66,7 +66,9 @@ def carry_and_refine(
                 carriers[1.0], pair.music, pair.clip, pair.sr, config.refine, scratch=scratch
             )
             band_gains = derive(_halved, found)
-    return Stylisation.without_gain({strength: carriers[strength]} if strength else {}, band_gains)
+    return Stylisation.without_network(
+        {strength: carriers[strength]} if strength else {}, band_gains
+    )
 
 
 def _halved(gains: FloatArray) -> npt.NDArray[np.float16]:

@@ -43,7 +43,7 @@ class Stylisation:
     band_gains: Sliceable | None = None
 
     @classmethod
-    def without_gain(
+    def without_network(
         cls, carriers: Mapping[Strength, Sliceable], band_gains: Sliceable | None = None
     ) -> "Stylisation":
         """Return the stylisation of a transfer that uses no network."""

@@ -12,7 +12,7 @@ from nst_core.config.weights import Weights
 from nst_core.transfer.analysis import analyse
 from nst_core.transfer.blending import blend
 from nst_core.transfer.end_to_end import transfer_arrays
-from nst_core.transfer.rendering import apply_mel_gain
+from nst_core.transfer.mel_gain import apply_mel_gain
 from tests.sounds import noise, rms, tone
 
 SR = 44_100

@@ -8,7 +8,8 @@ from nst_core.errors import SignalError
 from nst_core.spectral.mel import mel_bank, n_frames, power_mel
 from nst_core.synth.sounds import ambience, music_piece
 from nst_core.transfer.analysis import analyse, load_analysis, load_recording, save_analysis
-from nst_core.transfer.rendering import apply_mel_gain, render
+from nst_core.transfer.mel_gain import apply_mel_gain
+from nst_core.transfer.rendering import render
 from nst_core.transfer.stylisation import Stylisation
 from tests import sounds
 from tests.blocks import use_blocks
