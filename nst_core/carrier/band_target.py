@@ -15,21 +15,15 @@ from nst_core.spectral.bands import band_spectrogram
 from nst_core.spectral.erb import erb_bank, erb_centres
 
 _EPS = np.float32(1e-9)
-
 _TINY = np.float32(1e-12)
-
 _EQ_LIMIT = 1e3
 """Bound of the long-term band power ratio: 30 dB."""
-
 _TOP_BANDS = 4
 """Highest bands of the music, whose envelope the ambience has above them."""
-
 _HIGH_TIMBRE = 5.0
 """Exponent that makes the timbre at high frequencies 0.95 where it is 0.45 at low ones."""
-
 _SWELL_LIMIT = 10.0
 """Bound of the ambience's slow movement: 10 dB of power in both directions."""
-
 _SMOOTHING_EXPONENT = 4
 """Exponent with which the music's own grain disappears late: while there is little of the
 ambience's grain, smoothing would move the texture away from the ambience."""

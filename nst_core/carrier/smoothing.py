@@ -10,7 +10,6 @@ from nst_core.config import CarrierConfig
 
 _SHARPEST = 8.0
 """Factor on a rise of the log level, at an attack of 1."""
-
 _LEAST_WIDTH = 0.5
 """Frames; below it, the filter would only leak."""
 

@@ -41,10 +41,8 @@ from nst_core.transfer.stylisation import GAIN_FLOOR, Stylisation
 
 _NO_SIDE = 1e-3
 """A side below this share of the middle (-60 dB) is only the noise of a codec."""
-
 _SILENT = 0.01
 """A later part of the ambience that is 40 dB quieter is not used: the beginning is heard twice."""
-
 _OWN_SIDE = 0.05
 """From this share of its middle (-26 dB) on, an ambience's own side is used."""
 
