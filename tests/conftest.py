@@ -36,7 +36,8 @@ os.environ["XDG_STATE_HOME"] = _PREFECT_HOME  # a test must not change the estim
 os.environ["PREFECT_SERVER_ALLOW_EPHEMERAL_MODE"] = "false"
 prepare_prefect(verbose=False)
 
-# It reads the environment that is set above.
+# They read the environment that is set above.
+from prefect import context  # noqa: E402
 from prefect.settings import PREFECT_API_URL, temporary_settings  # noqa: E402
 
 
@@ -51,6 +52,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         places = {item.path.name, item.path.parent.name}
         if HEAVY.intersection(fixtures) or places & HEAVY_PLACES:
             item.add_marker(pytest.mark.heavy)
+
+
+@pytest.fixture(autouse=True)
+def no_server_found_is_kept() -> Iterator[None]:
+    """Forget a server that a command found or started in this process."""
+    names = "PREFECT_API_URL", "PREFECT_API_AUTH_STRING"
+    named = {name: os.environ[name] for name in names if name in os.environ}
+    settings = context.GLOBAL_SETTINGS_CONTEXT
+    yield
+    for name in names:
+        os.environ.pop(name, None)
+    os.environ.update(named)
+    context.GLOBAL_SETTINGS_CONTEXT = settings
 
 
 @pytest.fixture(autouse=True)

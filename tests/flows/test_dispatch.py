@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from contextvars import copy_context
 from pathlib import Path
 from threading import Event, Thread, Timer
 from time import sleep
@@ -108,7 +109,8 @@ def end_shards() -> Iterator[Callable[..., None]]:
     def begin(before: Callable[[], object] = lambda: None, names: Sequence[str] = SHARDS) -> None:
         with get_client(sync_client=True) as client:
             earlier = {run.id for run in named(client, names)}
-        threads.append(Thread(target=watch, args=(before, names, earlier)))
+        # A thread has a context of its own, which does not name the server of the tests.
+        threads.append(Thread(target=copy_context().run, args=(watch, before, names, earlier)))
         threads[-1].start()
 
     yield begin

@@ -7,13 +7,13 @@ import sys
 import pytest
 
 WAIT = """
-import signal, sys
+import sys, time
 from flows.cli.interruption import exit_code, heed_ctrl_c, heed_sigterm
 heed_ctrl_c(); heed_sigterm()
 try:
     print("ready", flush=True)
     while True:
-        signal.pause()
+        time.sleep(0.05)
 except KeyboardInterrupt:
     sys.exit(exit_code())
 """
@@ -26,8 +26,11 @@ def _started(before: str = "") -> subprocess.Popen[bytes]:
 
 
 def _ended(process: subprocess.Popen[bytes]) -> int:
-    with process:
+    try:
         return process.wait(60)
+    finally:
+        process.kill()
+        process.communicate()
 
 
 @pytest.mark.parametrize(
