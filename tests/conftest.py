@@ -67,13 +67,24 @@ def no_server_found_is_kept() -> Iterator[None]:
     context.GLOBAL_SETTINGS_CONTEXT = settings
 
 
+@pytest.fixture(scope="session")
+def without_a_server() -> context.SettingsContext:
+    """Prefect's settings, made once: they take 50 ms, and nearly every test needs them."""
+    with temporary_settings(restore_defaults={PREFECT_API_URL}) as settings:
+        return context.SettingsContext(
+            profile=context.get_settings_context().profile, settings=settings
+        )
+
+
 @pytest.fixture(autouse=True)
-def only_the_servers_asked_for(request: pytest.FixtureRequest) -> Iterator[None]:
+def only_the_servers_asked_for(
+    request: pytest.FixtureRequest, without_a_server: context.SettingsContext
+) -> Iterator[None]:
     """Hide the session-wide server of tests/flows from other tests."""
     if "prefect" in request.fixturenames:
         yield
     else:
-        with temporary_settings(restore_defaults={PREFECT_API_URL}):
+        with without_a_server:
             yield
 
 
