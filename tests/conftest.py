@@ -24,9 +24,12 @@ HEAVY_PLACES = {
 }  # fmt: skip
 """Folders and files of tests that run networks or start processes nearly everywhere."""
 
-# A shell that starts a command in the background makes it ignore Ctrl-C, and all that it starts.
+# A shell that starts a command in the background makes it ignore Ctrl-C, and `nohup` the end of a
+# terminal; so does all that such a command starts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 # Prefect reads its environment when it is imported, and the test modules import it.
 _PREFECT_HOME = tempfile.mkdtemp(prefix="amnst-prefect-")
 atexit.register(shutil.rmtree, _PREFECT_HOME, ignore_errors=True)
