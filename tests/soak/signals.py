@@ -17,7 +17,7 @@ from tests.soak.table import Outcome
 SR = 22_050
 _CODES = {signal.SIGINT: {130}, signal.SIGTERM: {143}, signal.SIGHUP: {129}, signal.SIGKILL: {-9}}
 _END_S = 180
-_MAIN = "from flows.cli.app import main; main()"
+_MAIN = "from flows.cli.command import main; main()"
 
 
 def attack(give_up: float, folder: Path) -> Iterator[Outcome]:
