@@ -7,10 +7,14 @@ test_rendering_again.py, healing in test_healing.py.
 import os
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from tasks.report.parts import result_log
+from tasks.report.results import RowResult
+from tasks.report.tables import write_report
 from tasks.running.workspace import Workspace
 from tasks.storage.errors import StorageError
 from tasks.storage.files import publish
@@ -82,6 +86,24 @@ def test_a_full_disk_is_a_clear_error_and_old_results_stay(
     assert (small_disk / "out.bin").stat().st_size == 500_000
     left = [path.name for path in small_disk.rglob(".tmp-*")]
     assert left == []
+
+
+def _report_with_a_full_disk(disk: Path, workspace: Workspace, output: Path) -> None:
+    with result_log(workspace) as log:
+        with suppress(OSError), (disk / "filler").open("wb", buffering=0) as filler:
+            while True:
+                filler.write(bytes(1 << 12))
+        log.add(RowResult(line=2, id="r", status="skipped"))
+        write_report(log, workspace, str(output))
+
+
+def test_a_report_on_a_full_scratch_disk_names_the_setting(
+    small_disk: Path, tmp_path: Path
+) -> None:
+    workspace = Workspace(str(tmp_path / "store"), str(small_disk / "scratch"))
+    with pytest.raises(StorageError, match="AMNST_SCRATCH"):
+        _report_with_a_full_disk(small_disk, workspace, tmp_path / "out")
+    assert list((small_disk / "scratch").iterdir()) == []
 
 
 def test_a_full_scratch_disk_names_the_setting(small_disk: Path, tmp_path: Path) -> None:
