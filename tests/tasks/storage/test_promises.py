@@ -5,8 +5,6 @@ test_rendering_again.py, healing in test_healing.py.
 """
 
 import os
-import subprocess
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -46,24 +44,6 @@ def test_killed_writers_break_no_promise_but_the_fourth_on_a_weak_server(weak_bu
     judge = kill_two_writers(weak_bucket, rounds=SERVER_ROUNDS, longest_s=0.6)
     assert judge.seen
     assert (judge.n_lost, judge.n_wrong) == (0, 0)
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 2 MiB."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)],
-        check=False,
-        capture_output=True,
-    )
-    if mounted.returncode:
-        pytest.skip("this user may not mount a small disk")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 def test_a_full_disk_is_a_clear_error_and_old_results_stay(
