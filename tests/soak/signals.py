@@ -55,7 +55,7 @@ def attack(give_up: float, folder: Path) -> Iterator[Outcome]:
 def _attack(give_up: float, folder: Path, victim: _Victim) -> Iterator[Outcome]:
     outcomes = {number: Outcome(f"{victim.name}, {number.name}") for number in CODES}
     chance, n = random.Random(1), 0
-    while time.monotonic() < give_up:
+    while not n or time.monotonic() < give_up:
         output, n = folder / f"{victim.name}{n}", n + 1
         for _ in range(4):
             number = chance.choice(list(CODES))
