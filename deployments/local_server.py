@@ -13,7 +13,7 @@ from typing import TextIO
 
 from deployments.processes import end
 from deployments.server_environment import SERVER_ENVIRONMENT
-from flows.server.home import prefect_home, private_prefect_home
+from flows.server.home import prefect_home, private_prefect_home, room_in
 from flows.server.login import make_login, open_lock
 from flows.server_process.process import START_S, ServerProcess
 from nst_core.errors import NSTError
@@ -166,7 +166,8 @@ def running_server(
         )
     with (
         address.listen() as door,
-        _alone_in(home := private_prefect_home()) as lock,
+        room_in(home := private_prefect_home()),
+        _alone_in(home) as lock,
         opened_log(home) as log,
     ):
         login = (os.environ.get(_SERVER_LOGIN) or make_login(home)) if auth else None

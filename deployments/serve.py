@@ -18,10 +18,11 @@ _AGAIN_S = 5.0
 
 @contextmanager
 def stop_signal() -> Iterator[Event]:
-    """Yield an event that Ctrl-C and SIGTERM set."""
+    """Yield an event that Ctrl-C, SIGTERM and the end of the terminal set; `nohup` still works."""
     stop, before = Event(), {}
-    for number in (signal.SIGINT, signal.SIGTERM):
-        before[number] = signal.signal(number, lambda *_: stop.set())
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+            before[number] = signal.signal(number, lambda *_: stop.set())
     try:
         yield stop
     finally:

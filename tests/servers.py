@@ -5,12 +5,19 @@ import os
 import pwd
 import random
 import socket
+import subprocess
 import sys
+import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+
+import fsspec
+
+from tasks.storage import s3
 
 KEY, SECRET = "amnst-test", "amnst-test-secret"
 WEED = Path(sys.executable).with_name("weed")
@@ -68,6 +75,52 @@ def s3_environment(port: int) -> dict[str, str]:
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "AWS_EC2_METADATA_DISABLED": "true",
     }
+
+
+@contextmanager
+def running_s3(folder: Path) -> Iterator[None]:
+    """Run SeaweedFS, and point the S3 client of this process at it."""
+    ports, before = free_ports(4), dict(os.environ)
+    for name in [name for name in os.environ if name.startswith(("AWS_", "WEED_"))]:
+        del os.environ[name]
+    os.environ.update(s3_environment(ports[0]))
+    s3._client.cache_clear()
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            weed_command(folder, ports), stdout=log, stderr=log, stdin=subprocess.DEVNULL
+        )
+    try:
+        _wait_until_ready(process, folder / "log")
+        yield
+    finally:
+        process.kill()  # a polite stop takes 5 s, and nobody needs its data
+        process.wait(15)
+        for name in s3_environment(0):
+            os.environ.pop(name, None)
+        os.environ.update({k: v for k, v in before.items() if k.startswith(("AWS_", "WEED_"))})
+        s3._client.cache_clear()
+
+
+def new_bucket() -> str:
+    """Create a bucket and return its URI."""
+    name = f"test-{uuid.uuid4().hex[:12]}"
+    s3.client().call_s3("create_bucket", Bucket=name)
+    return f"s3://{name}"
+
+
+def _wait_until_ready(process: "subprocess.Popen[bytes]", log: Path) -> None:
+    """Return when a signed write works; an open port is not yet a server."""
+    deadline = time.monotonic() + 60
+    while True:
+        assert process.poll() is None, log.read_text(errors="replace")[-2000:]
+        try:
+            filesystem = fsspec.filesystem("s3", skip_instance_cache=True)
+            filesystem.call_s3("create_bucket", Bucket=f"probe-{uuid.uuid4().hex[:8]}")
+        except (OSError, *s3.failures()):
+            assert time.monotonic() < deadline, log.read_text(errors="replace")[-2000:]
+            time.sleep(0.2)
+        else:
+            return
 
 
 def postgres_user() -> str | None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from deployments.local_server import log_file
 
-AMNST = "import sys; from flows.cli.app import main; main(sys.argv[1:])"
+AMNST = "from flows.cli.command import main; main()"
 
 
 def children(process):

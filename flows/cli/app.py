@@ -1,8 +1,8 @@
 """The `amnst` command: stdout is data, stderr is for people.
 
 Exit codes: 0 success, 1 some rows failed, 2 usage, manifest or server error, 3 storage error,
-4 dataset or model error, 130 interrupted, 141 the reader of stdout has ended, 143 stopped by
-SIGTERM.
+4 dataset or model error, 129 stopped by SIGHUP, 130 interrupted, 141 the reader of stdout has
+ended, 143 stopped by SIGTERM.
 """
 
 import sys
@@ -15,11 +15,9 @@ from flows.cli.audition_command import audition
 from flows.cli.check_command import check
 from flows.cli.exit_codes import DATA, PIPE_CLOSED, STORAGE, USAGE
 from flows.cli.interruption import (
-    CONTINUE,
-    exit_code,
-    heed_ctrl_c,
-    heed_sigterm,
+    heed_signals,
     heeding_sigterm,
+    interruptible,
     is_interrupted,
     leave_stdout,
 )
@@ -128,7 +126,6 @@ def train(
         Show Prefect's own log.
     """
     prepare_prefect(verbose=verbose)
-    heed_sigterm()
     from flows.cli.screen import Screen
 
     with Screen().shown() as screen:
@@ -257,14 +254,13 @@ def _as_given(model: str, place: tuple[int | str, ...]) -> str:
     return f"AMNST_{name.upper()}" if model == "Settings" else f"--{option.replace('_', '-')}"
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Run the command line and exit with its code."""
+def run(arguments: list[str] | None = None) -> int:
+    """Run the command line; return its exit code."""
     from pydantic_core import ValidationError
 
     from nst_core.errors import NSTError
 
     limit_arenas()
-    heed_ctrl_c()
     reach_local_servers_directly()
     try:
         code = app(
@@ -275,17 +271,20 @@ def main(arguments: list[str] | None = None) -> None:
         )
         sys.stdout.flush()  # here, because an error at the end of the process cannot be caught
     except CycloptsError:
-        sys.exit(USAGE)
+        return USAGE
     except NSTError as error:
         sys.stderr.write(f"amnst: {_fit_to_print(str(error), arguments)} [{error.code}]\n")
-        sys.exit(_exit_code(error))
+        return _exit_code(error)
     except ValidationError as error:
         sys.stderr.write(f"amnst: {_fit_to_print(_refused(error), arguments)} [bad_value]\n")
-        sys.exit(USAGE)
+        return USAGE
     except BrokenPipeError:  # the reader of stdout, such as `head`, has seen enough
         leave_stdout()
-        sys.exit(PIPE_CLOSED)
-    except KeyboardInterrupt:
-        sys.stderr.write(CONTINUE)
-        sys.exit(exit_code())
-    sys.exit(code)
+        return PIPE_CLOSED
+    return code or 0
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit with its code."""
+    heed_signals()
+    sys.exit(interruptible(lambda: run(arguments)))

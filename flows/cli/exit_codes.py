@@ -1,3 +1,3 @@
-"""Exit codes of the commands, except 0 (success) and 1 (some rows failed)."""
+"""Exit codes of the commands, except 0 (success), 1 (some rows failed) and those of signals."""
 
-USAGE, STORAGE, DATA, INTERRUPTED, PIPE_CLOSED = 2, 3, 4, 130, 141
+USAGE, STORAGE, DATA, PIPE_CLOSED = 2, 3, 4, 141

@@ -2,12 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from flows.cli.interruption import (
-    heed_sigterm,
-    heeding_sigterm,
-    is_interrupted,
-    say_on_interruption,
-)
+from flows.cli.interruption import heeding_sigterm, is_interrupted, say_on_interruption
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
@@ -19,7 +14,6 @@ if TYPE_CHECKING:
 
 def render_here(request: "RenderRequest", *, verbose: bool) -> int:
     """Render a request in this process; return 0, or 1 if a pair failed."""
-    heed_sigterm()
     from flows.cli.screen import Screen, say_notes
 
     with Screen().shown() as screen:

@@ -4,7 +4,6 @@ import sys
 from typing import TYPE_CHECKING, Annotated
 
 from flows.cli.asking import ask_server
-from flows.cli.exit_codes import INTERRUPTED
 from flows.cli.options import RenderOptions, field_help
 from tasks.storage.credentials import scrub
 
@@ -223,7 +222,7 @@ def _contact_or_wait() -> None:
 
 
 def _waited(run_id: str) -> int:
-    from flows.cli.interruption import say_on_interruption
+    from flows.cli.interruption import exit_code, say_on_interruption
 
     say_on_interruption("no longer waiting")
     try:
@@ -234,7 +233,7 @@ def _waited(run_id: str) -> int:
             run, state = wait_for(run_id, warn, show)
     except KeyboardInterrupt:
         sys.stderr.write(f"stopped waiting; the run continues on the server: {run_id}\n")
-        return INTERRUPTED
+        return exit_code()
     sys.stderr.write(f"{state.name}: {state.message or ''}\n")
     if report := report_of(run):
         from tasks.report.page.places import page_beside

@@ -1,12 +1,16 @@
 """Folder of Prefect's own files: its database, its profiles and its cached results."""
 
+import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from nst_core.errors import NSTError
 
 _OTHERS = 0o077
 """Bits of a file's mode for the group and all others."""
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class HomeError(NSTError):
@@ -57,6 +61,21 @@ def private_prefect_home() -> Path:
     if found.st_mode & _OTHERS:
         raise _not_private(home, f"other users can enter it (mode {found.st_mode & 0o7777:04o})")
     return home
+
+
+@contextmanager
+def room_in(home: Path) -> Iterator[None]:
+    """Raise HomeError ``bad_home`` if the disk of the folder is full."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        raise HomeError(
+            f"PREFECT_HOME {home}: {error.strerror}; make room there, or set PREFECT_HOME to a "
+            "folder on another disk",
+            code="bad_home",
+        ) from error
 
 
 def _not_private(home: Path, reason: str) -> HomeError:

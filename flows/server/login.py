@@ -72,11 +72,14 @@ def _is_private(found: os.stat_result) -> bool:
 def _write(file: Path, text: str) -> None:
     """Write a file that is complete and private as soon as it exists."""
     descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=f"{file.name}-")  # mode 0600
-    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(descriptor)
-    Path(name).replace(file)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(descriptor)
+        Path(name).replace(file)
+    finally:
+        Path(name).unlink(missing_ok=True)  # if the disk is full
 
 
 def log_in(environment: MutableMapping[str, str], home: Path) -> None:

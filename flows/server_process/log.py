@@ -1,5 +1,6 @@
 """Log of a server process: passed on while it runs, and summed up when it ends."""
 
+import contextlib
 import re
 import subprocess
 import sys
@@ -63,8 +64,11 @@ class ServerLog:
                 with self._lock:
                     self._lines.append(text)
                     if self._stream:
-                        self._stream.write(text)
-                        self._stream.flush()
+                        # On a full disk the log ends; a pipe that nobody reads would stop the
+                        # server as well.
+                        with contextlib.suppress(OSError):
+                            self._stream.write(text)
+                            self._stream.flush()
 
 
 def reason_in(lines: list[str]) -> str:

@@ -7,7 +7,6 @@ missing, so the UI shows a task run as Cached exactly when nothing had to be com
 """
 
 import contextlib
-import errno
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -20,11 +19,10 @@ from prefect.context import TaskRunContext
 
 from tasks.jobs.keys import Job
 from tasks.running.workspace import Workspace
-from tasks.storage.errors import LostArtefactError, StorageError
+from tasks.storage.errors import LostArtefactError
 from tasks.storage.store import Json, Record
 
 logger = logging.getLogger(__name__)
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 @dataclass
@@ -75,26 +73,11 @@ def produce(
     started = time.monotonic()
     with workspace.scratch_folder() as folder:
         path = folder / f"artefact.{suffix}"
-        with scratch_room(workspace):
-            facts = make(path)
+        facts = make(path)
         seconds = round(time.monotonic() - started, 3)
         record = store.commit(job.stage, job.key, path, suffix, {**facts, "seconds": seconds})
     logger.debug("%s %s made in %.2f s", job.stage, job.key[:12], seconds)
     return record
-
-
-@contextlib.contextmanager
-def scratch_room(workspace: Workspace) -> Iterator[None]:
-    """Raise StorageError if the scratch disk is full."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in _NO_ROOM:
-            raise
-        reason = (
-            f"{error.strerror}; make room there, or set AMNST_SCRATCH to a folder on another disk"
-        )
-        raise StorageError(workspace.scratch, "write", reason) from error
 
 
 @contextlib.contextmanager

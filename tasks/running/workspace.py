@@ -1,6 +1,7 @@
 """Workspace of a worker: its store, its scratch folder, its threads."""
 
 import contextlib
+import errno
 import functools
 import os
 import re
@@ -19,6 +20,7 @@ from tasks.storage.uris import join
 
 _PREFIX = "amnst-scratch-"
 _FORGOTTEN_S = 7 * 86_400.0
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 @dataclass(frozen=True)
@@ -52,12 +54,18 @@ class Workspace:
 
     @contextlib.contextmanager
     def scratch_folder(self) -> Iterator[Path]:
-        """Yield a private folder and delete it afterwards; a killed process's, after a week."""
+        """Yield a private folder and delete it afterwards; a killed process's, after a week.
+
+        Raises
+        ------
+        StorageError
+            The scratch disk is full, now or while the caller writes to the folder.
+        """
         with self._usable():
             root = self.scratch_root()
             _remove_forgotten_once(str(root.absolute()))
             folder = tempfile.TemporaryDirectory(prefix=_PREFIX, dir=root)
-        with folder as name:
+        with self._room(), folder as name:
             yield Path(name)
 
     def scratch_root(self) -> Path:
@@ -74,6 +82,19 @@ class Workspace:
                 "it belongs to another user or is a link; set AMNST_SCRATCH to your own folder",
             )
         return root
+
+    @contextlib.contextmanager
+    def _room(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if error.errno not in _NO_ROOM:
+                raise
+            reason = (
+                f"{error.strerror}; make room there, or set AMNST_SCRATCH to a folder on another "
+                "disk"
+            )
+            raise StorageError(self.scratch, "write", reason) from error
 
     @contextlib.contextmanager
     def _usable(self) -> Iterator[None]:

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,36 @@ def test_sigterm_ends_everything(served, serve_env):
     address.listen().close()  # the port is free
     lock = lock_file(Path(serve_env["PREFECT_HOME"]))
     assert lock.read_text() == "", "who listens at that address now is not known"
+
+
+STOP = """
+import signal
+from deployments.serve import stop_signal
+with stop_signal() as stop:
+    print("ready", flush=True)
+    stop.wait()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_every_polite_signal_ends_it_cleanly(number):
+    process = subprocess.Popen([sys.executable, "-c", STOP], stdout=subprocess.PIPE)
+    with process:
+        assert process.stdout.readline() == b"ready\n"
+        process.send_signal(number)
+        assert process.wait(60) == 0
+
+
+def test_it_survives_the_end_of_its_terminal_under_nohup():
+    before = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)"
+    process = subprocess.Popen([sys.executable, "-c", before + STOP], stdout=subprocess.PIPE)
+    with process:
+        assert process.stdout.readline() == b"ready\n"
+        process.send_signal(signal.SIGHUP)
+        time.sleep(0.5)
+        assert process.poll() is None
+        process.terminate()
+        assert process.wait(60) == 0
 
 
 @pytest.fixture

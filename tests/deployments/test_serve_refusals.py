@@ -3,6 +3,7 @@
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 
 import pytest
 
@@ -23,6 +24,23 @@ def test_a_server_that_cannot_start_says_why(serve_env, free_port, tmp_path):
     assert done.returncode == 3
     assert "file/prefect: Not a directory" in done.stderr
     assert "[bad_home]" in done.stderr
+
+
+def test_a_server_on_a_full_disk_says_so_and_leaves_no_half_login(
+    free_port, small_disk, capsys, monkeypatch
+):
+    filler = small_disk / "filler"
+    with suppress(OSError), filler.open("wb", buffering=0) as stream:
+        while True:
+            stream.write(bytes(1 << 12))
+    monkeypatch.setenv("PREFECT_HOME", str(small_disk / "prefect"))
+    with pytest.raises(SystemExit) as caught:
+        main(["serve", "--port", str(free_port())])
+    assert caught.value.code == 3
+    assert f"PREFECT_HOME {small_disk}/prefect: No space left on device" in capsys.readouterr().err
+    assert {path.name for path in (small_disk / "prefect").iterdir()} <= {
+        "amnst-serve.lock", "amnst-serve.log", "amnst-serve.log.1",
+    }  # fmt: skip
 
 
 @pytest.mark.e2e

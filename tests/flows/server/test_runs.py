@@ -183,11 +183,12 @@ def test_the_command_ends_with_2_for_a_completed_run(completed, capsys):
     assert "[completed]" in capsys.readouterr().err
 
 
-def test_ctrl_c_ends_the_waiting_and_not_the_run(deployment, tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_the_waiting_and_not_the_run(deployment, tmp_path, number):
     deployment()
     process = subprocess.Popen(
         [
-            *(sys.executable, "-c", "from flows.cli.app import main; main()"),
+            *(sys.executable, "-c", "from flows.cli.command import main; main()"),
             *("submit", str(tmp_path / "m.csv"), "--output", str(tmp_path / "out"), "--wait"),
         ],
         env={**os.environ, "PREFECT_API_URL": get_current_settings().api.url},
@@ -195,10 +196,10 @@ def test_ctrl_c_ends_the_waiting_and_not_the_run(deployment, tmp_path):
     )  # fmt: skip
     run_id = process.stdout.readline().strip()
     time.sleep(2)  # until it waits
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, err = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert f"the run continues on the server: {run_id}" in err
+    assert process.returncode == 128 + number
+    assert err.endswith(f"the run continues on the server: {run_id}\n")
     assert not read_run(run_id).state.is_final()
 
 

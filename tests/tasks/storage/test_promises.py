@@ -5,12 +5,14 @@ test_rendering_again.py, healing in test_healing.py.
 """
 
 import os
-import subprocess
-from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from tasks.report.parts import result_log
+from tasks.report.results import RowResult
+from tasks.report.tables import write_report
 from tasks.running.workspace import Workspace
 from tasks.storage.errors import StorageError
 from tasks.storage.files import publish
@@ -44,24 +46,6 @@ def test_killed_writers_break_no_promise_but_the_fourth_on_a_weak_server(weak_bu
     assert (judge.n_lost, judge.n_wrong) == (0, 0)
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 2 MiB."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)],
-        check=False,
-        capture_output=True,
-    )
-    if mounted.returncode:
-        pytest.skip("this user may not mount a small disk")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
 def test_a_full_disk_is_a_clear_error_and_old_results_stay(
     small_disk: Path, tmp_path: Path
 ) -> None:
@@ -82,6 +66,24 @@ def test_a_full_disk_is_a_clear_error_and_old_results_stay(
     assert (small_disk / "out.bin").stat().st_size == 500_000
     left = [path.name for path in small_disk.rglob(".tmp-*")]
     assert left == []
+
+
+def _report_with_a_full_disk(disk: Path, workspace: Workspace, output: Path) -> None:
+    with result_log(workspace) as log:
+        with suppress(OSError), (disk / "filler").open("wb", buffering=0) as filler:
+            while True:
+                filler.write(bytes(1 << 12))
+        log.add(RowResult(line=2, id="r", status="skipped"))
+        write_report(log, workspace, str(output))
+
+
+def test_a_report_on_a_full_scratch_disk_names_the_setting(
+    small_disk: Path, tmp_path: Path
+) -> None:
+    workspace = Workspace(str(tmp_path / "store"), str(small_disk / "scratch"))
+    with pytest.raises(StorageError, match="AMNST_SCRATCH"):
+        _report_with_a_full_disk(small_disk, workspace, tmp_path / "out")
+    assert list((small_disk / "scratch").iterdir()) == []
 
 
 def test_a_full_scratch_disk_names_the_setting(small_disk: Path, tmp_path: Path) -> None:
