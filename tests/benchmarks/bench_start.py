@@ -15,7 +15,7 @@ MUSIC_S, AMBIENCE_S = 3, 6
 PEER = "import numpy, scipy.signal, numba"
 COMMAND = "from flows.cli.app import main; main()"
 NOWHERE = "http://127.0.0.1:9/api"
-"""No server: `submit` and `wait` end when they have found this out."""
+"""No server: `submit` ends when it has found this out; `wait` would wait for it."""
 
 
 def run(data: Path) -> dict:
@@ -30,8 +30,10 @@ def run(data: Path) -> dict:
             "plan": _command("plan", "--ambience", "ambience.wav", "--music", "music.wav"),
             "check": _command("check", "manifest.csv"),
             "render, all finished": _command("render", "manifest.csv", "--output", "out"),
-            "submit, no server": _command("submit", "manifest.csv", code=2, url=NOWHERE),
-            "wait, no server": _command("wait", "nobody", code=2, url=NOWHERE),
+            "submit, no server": _command(
+                "submit", "manifest.csv", "--output", "out", code=2, url=NOWHERE
+            ),
+            "wait, a wrong id": _command("wait", "nobody", code=2, url=NOWHERE),
         }  # fmt: skip
         print("| command | CPU s | wall s | CPU of the peer |\n|---|---|---|---|")
         found: dict[str, dict[str, float]] = {}
