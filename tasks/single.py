@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,7 +24,7 @@ from nst_core.runtime.tensorflow_setup import setup_tensorflow
 from nst_core.runtime.threads import limit_blas
 from nst_core.streaming.arrays import derive
 from nst_core.streaming.resampling import at_rate
-from nst_core.transfer.analysis import Analysis, analyse
+from nst_core.transfer.analysis import Recording, check_recording, with_mel
 from nst_core.transfer.carrying import carry_and_refine
 from nst_core.transfer.rendering import render
 from nst_core.transfer.stylisation import Stylisation
@@ -85,13 +86,11 @@ def render_single(pair: SinglePair, workspace: Workspace) -> RenderedPair:
         with fetched_sound(pair.music, scratch) as path:
             origin = read_origin(path)
         music, ambience = (
-            analyse(
-                audio.y, mel, name=f'{name} "{getattr(pair, name)}"', sr=audio.sr, scratch=scratch
-            )
+            check_recording(audio.y, mel, name=f'{name} "{getattr(pair, name)}"', sr=audio.sr)
             for name, audio in read.items()
         )
         options: Any = {"n_threads": workspace.n_threads, "scratch": scratch}
-        stylisation = _stylise(pair, music, ambience, workspace, options)
+        stylisation = _stylise(pair, music, ambience, mel, workspace, options)
         y = render(
             music.y, ambience.y, stylisation, mel, pair.config, strength=pair.strength,
             music_sr=music.sr, ambience_sr=ambience.sr, **options,
@@ -117,17 +116,24 @@ def render_single(pair: SinglePair, workspace: Workspace) -> RenderedPair:
 
 
 def _stylise(
-    pair: SinglePair, music: Analysis, ambience: Analysis, workspace: Workspace, options: Any
+    pair: SinglePair,
+    music: Recording,
+    ambience: Recording,
+    mel: MelConfig,
+    workspace: Workspace,
+    options: Any,
 ) -> Stylisation:
     options = {**options, "strength": pair.strength}
     if not pair.config.uses_network:
-        return carry_and_refine(music.recording, ambience.recording, pair.config, **options)
+        return carry_and_refine(music, ambience, pair.config, **options)
     model = fetch_model(pair.model, workspace)
     setup_tensorflow(workspace.n_threads)
     from nst_core.classifier.saving import load_classifier  # noqa: PLC0415  # TensorFlow takes seconds
     from nst_core.transfer.neural import stylise  # noqa: PLC0415
 
-    return stylise(music, ambience, load_classifier(model.path), pair.config, **options)
+    analysed = partial(with_mel, mel=mel, scratch=options["scratch"])
+    classifier = load_classifier(model.path)
+    return stylise(analysed(music), analysed(ambience), classifier, pair.config, **options)
 
 
 def _read(pair: SinglePair, name: str, scratch: Path) -> LongAudio:

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numba
 import numpy as np
-from scipy.signal.windows import hann
 
 from nst_core.arrays import Waveform
 from nst_core.audio.true_peak import block_parts, envelope
@@ -60,7 +59,7 @@ def limit(
     """
     ahead = max(1, round(LOOK_AHEAD_S / 2 * sr))
     behind = ahead + round(_HOLD_S * sr)
-    window = hann(2 * ahead + 3)[1:-1]  # without the zeros at its ends
+    window = np.hanning(2 * ahead + 3)[1:-1]  # without the zeros at its ends
     window = (window / window.sum()).astype(np.float32)
     ceiling, gain = np.float32(10 ** (ceiling_dbtp / 20)), np.float32(10 ** (gain_db / 20))
     spool, most = Spool(scratch), 0.0

@@ -7,10 +7,9 @@ from typing import overload
 
 import numpy as np
 import numpy.typing as npt
-import pyloudnorm
-from scipy.signal import sosfilt
 
 from nst_core.arrays import FloatArray, Waveform
+from nst_core.audio.biquads import at_rest, k_weighting, run_sections
 from nst_core.config import LEVEL, AudioLimits
 from nst_core.errors import SignalError
 from nst_core.streaming import block_sizes
@@ -63,8 +62,8 @@ def loudness_lufs(y: Sliceable, sr: int) -> float:
     References
     ----------
     ITU-R BS.1770-4. It gates over blocks of 0.4 s; we treat a shorter signal as one block. The
-    filters come from pyloudnorm. Its meter holds the whole track in double precision and refuses
-    short ones. pyebur128 streams, but is one more compiled dependency.
+    filters are those of `nst_core.audio.biquads`. pyloudnorm's meter holds the whole track in
+    double precision and refuses short ones; pyebur128 is one more compiled dependency.
     """
     finite_peak(y)
     if max(y.shape[1:], default=1) > 5:
@@ -120,31 +119,25 @@ def _gate_block_power(y: Sliceable, sr: int) -> npt.NDArray[np.float64]:
 
     A block lasts 0.4 s and starts every 0.1 s, so each block is the sum of four hops.
     """
-    weighting = np.array([[*each.b, *each.a] for each in _k_weighting(sr)])
-    state = np.zeros((len(weighting), 2, math.prod(y.shape[1:])))
+    weighting = k_weighting(sr)
+    state = at_rest(weighting, math.prod(y.shape[1:]))
     n_hops = len(y) * _HOPS_PER_S // sr
     bounds = np.arange(n_hops + 1) * sr // _HOPS_PER_S
     energy, start = np.zeros(n_hops + 1), 0  # the last entry collects the incomplete hop
     for block in blocks(y):
-        x = block.reshape(len(block), -1).astype(np.float64)
-        weighted, state = sosfilt(weighting, x, axis=0, zi=state)
+        weighted = block.reshape(len(block), -1).astype(np.float64)
+        run_sections(weighting, weighted, state)
         np.square(weighted, out=weighted)
-        within = bounds[(bounds > start) & (bounds < start + len(x))] - start
+        within = bounds[(bounds > start) & (bounds < start + len(block))] - start
         first = int(np.searchsorted(bounds, start, "right")) - 1
-        sums = np.add.reduceat(weighted.sum(axis=1), [0, *within])
+        # A matrix product, as in `to_mono`.
+        sums = np.add.reduceat(weighted @ np.ones(weighted.shape[1]), [0, *within])
         energy[first : first + len(sums)] += sums
-        start += len(x)
+        start += len(block)
     if n_hops < _HOPS_PER_BLOCK:
         return np.array([energy.sum() / len(y)])
     block_s = _HOPS_PER_BLOCK / _HOPS_PER_S
     return np.convolve(energy[:-1], np.ones(_HOPS_PER_BLOCK), "valid") / (block_s * sr)
-
-
-def _k_weighting(sr: int) -> list[pyloudnorm.IIRfilter]:
-    return [
-        pyloudnorm.IIRfilter(4.0, 1 / math.sqrt(2), 1500.0, sr, "high_shelf"),
-        pyloudnorm.IIRfilter(0.0, 0.5, 38.0, sr, "high_pass"),
-    ]
 
 
 def _lufs(power: float) -> float:

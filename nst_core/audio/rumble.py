@@ -4,8 +4,8 @@ import math
 from pathlib import Path
 
 import numpy as np
-from scipy.signal import butter, sosfilt
 
+from nst_core.audio.biquads import at_rest, butterworth_high_pass, run_sections
 from nst_core.streaming.arrays import Sliceable, Spool, blocks
 
 CUTOFF_HZ = 25.0
@@ -25,11 +25,11 @@ def without_rumble(y: Sliceable, sr: int, *, scratch: Path | None = None) -> Sli
     scratch
         Folder for a long result; None keeps it in memory.
     """
-    sections = butter(_ORDER, CUTOFF_HZ, "highpass", fs=sr, output="sos")
-    state = np.zeros((len(sections), 2, math.prod(y.shape[1:])))
+    sections = butterworth_high_pass(_ORDER, CUTOFF_HZ, sr)
+    state = at_rest(sections, math.prod(y.shape[1:]))
     passed = Spool(scratch)
     for block in blocks(y):
-        x = block.reshape(len(block), -1).astype(np.float64)  # in single precision it drifts
-        high, state = sosfilt(sections, x, axis=0, zi=state)
+        high = block.reshape(len(block), -1).astype(np.float64)  # in single precision it drifts
+        run_sections(sections, high, state)
         passed.add(high.reshape(block.shape).astype(np.float32))
     return passed.whole()

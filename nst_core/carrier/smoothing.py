@@ -2,8 +2,8 @@
 
 import numba
 import numpy as np
+from scipy import fft
 from scipy.ndimage import gaussian_filter1d, uniform_filter1d
-from scipy.signal import oaconvolve
 
 from nst_core.arrays import FloatArray
 from nst_core.config import CarrierConfig
@@ -12,6 +12,8 @@ _SHARPEST = 8.0
 """Factor on a rise of the log level, at an attack of 1."""
 _LEAST_WIDTH = 0.5
 """Frames; below it, the filter would only leak."""
+_KERNELS_PER_BLOCK = 4
+"""Length of a block to convolve. A shorter one is mostly overlap, a longer one leaves the cache."""
 
 
 @numba.njit(error_model="numpy", cache=True, nogil=True)
@@ -75,6 +77,13 @@ def gaussian_along_time(x: FloatArray, deviation: float) -> FloatArray:
     radius = int(4 * deviation + 0.5)
     kernel = np.exp(-0.5 * (np.arange(-radius, radius + 1) / deviation) ** 2)
     kernel /= kernel.sum()
-    padded = np.pad(x.astype(np.float64), ((radius, radius), (0, 0)), mode="edge")
-    smooth: FloatArray = oaconvolve(padded, kernel[:, None], "valid", axes=0).astype(np.float32)
+    padded = np.pad(x, ((radius, radius), (0, 0)), mode="edge")
+    smooth = np.empty(x.shape, np.float32)
+    n_fft = fft.next_fast_len(min(_KERNELS_PER_BLOCK * len(kernel), len(padded)), real=True)
+    spectrum, hop = fft.rfft(kernel, n_fft), n_fft - 2 * radius
+    for start in range(0, len(x), hop):
+        block = padded[start : start + n_fft].T.astype(np.float64)
+        # The transform is circular: what it wraps around is in the first 2 * radius samples.
+        found = fft.irfft(fft.rfft(block, n_fft) * spectrum, n_fft)[:, 2 * radius :]
+        smooth[start : start + hop] = found.T[: len(x) - start]
     return smooth

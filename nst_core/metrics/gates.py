@@ -5,7 +5,7 @@ from scipy.ndimage import uniform_filter1d
 
 from nst_core.arrays import FloatArray
 from nst_core.metrics.content import correlation
-from nst_core.metrics.texture import wide_bank
+from nst_core.metrics.wide_bank import wide_bank
 from nst_core.spectral.bands import band_spectrogram
 from nst_core.spectral.stft import power_spectrogram
 

@@ -4,17 +4,16 @@ The slow envelope is divided out first, so the grain counts and not the loudness
 music gives it. No loss uses this metric.
 """
 
-from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
+from scipy import fft
 from scipy.ndimage import convolve1d, uniform_filter1d
-from scipy.signal import welch
 
 from nst_core.arrays import FloatArray
-from nst_core.config import MelConfig
+from nst_core.metrics.wide_bank import wide_bank
 from nst_core.spectral.bands import band_spectrogram
-from nst_core.spectral.mel import mel_bank
+from nst_core.spectral.stft import hann
 
 _N_FFT, _HOP, _N_BANDS = 512, 64, 32
 _MODULATION_EDGES_HZ = np.geomspace(4, 172, 10)
@@ -22,18 +21,11 @@ _BEFORE_S, _AFTER_S = 0.005, 0.020
 """Half widths of the music's envelope: it may fade like a room, but hardly rise before an attack,
 or a result that attacks as sharply as the music would seem to have a hole and then a peak."""
 _SEGMENT, _SEGMENTS = 256, 256
+_STILL = 3e-8
+"""Power of the rounding of a grain that does not move."""
 _CORRELATED_BANDS = (1, 2, 3, 5, 8, 11, 16, 21)
 
 Statistics = dict[str, FloatArray]
-
-
-@lru_cache(maxsize=4)
-def wide_bank(n_fft: int, n_bands: int, sr: int) -> FloatArray:
-    """Return mel bands that contain several bins each, 60 Hz to 8 kHz, without area norm."""
-    config = MelConfig(sr=sr, n_fft=n_fft, hop_length=n_fft // 4, n_mels=n_bands)
-    bank = mel_bank(config, low_hz=60, high_hz=8000)
-    wide: FloatArray = bank / np.maximum(bank.max(axis=1, keepdims=True), np.float32(1e-9))
-    return wide
 
 
 def _band_envelopes(y: FloatArray, sr: int) -> FloatArray:
@@ -108,12 +100,15 @@ def _modulation(grain: FloatArray, rate: float) -> FloatArray:
     for first in range(0, n_segments, _SEGMENTS):
         count = min(_SEGMENTS, n_segments - first)
         rows = grain[first * hop : (first + count - 1) * hop + n]
-        power += count * welch(rows, fs=rate, nperseg=n, axis=0)[1]
+        segments = np.lib.stride_tricks.sliding_window_view(rows, n, axis=0)[::hop]
+        moving = segments - segments.mean(axis=2, keepdims=True)
+        power += np.square(np.abs(fft.rfft(moving * hann(n), axis=2))).sum(axis=0).T
+    power[1 : (n + 1) // 2] *= 2  # of the bins with a negative frequency too
     shares = [
         power[(frequency >= low) & (frequency < high)].sum(axis=0)
         for low, high in pairwise(_MODULATION_EDGES_HZ)
     ]
-    modulation: FloatArray = np.sqrt(np.array(shares) / (power.sum(axis=0) + 1e-12)).ravel()
+    modulation: FloatArray = np.sqrt(np.array(shares) / (power.sum(axis=0) + _STILL)).ravel()
     return modulation
 
 

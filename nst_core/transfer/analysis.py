@@ -88,14 +88,25 @@ def analyse(
 
     Parameters
     ----------
+    y, name, sr
+        As for `check_recording`.
+    scratch
+        Folder for the mel of a long piece; if None, it stays in memory.
+    """
+    return with_mel(check_recording(y, mel, name=name, sr=sr), mel, scratch=scratch)
+
+
+def check_recording(y: Sliceable, mel: MelConfig, *, name: str, sr: int | None = None) -> Recording:
+    """Check one input, and compute no mel.
+
+    Parameters
+    ----------
     y : shape (n_samples,) or (n_samples, n_channels), float32
         Two channels are kept, more are mixed down.
     name
         Name in messages, such as ``music``.
     sr
         Sample rate of `y` in Hz; by default ``mel.sr``.
-    scratch
-        Folder for the mel of a long piece; if None, it stays in memory.
 
     Raises
     ------
@@ -123,7 +134,14 @@ def analyse(
         )
     if level < _SILENT_RMS:
         raise SignalError(f"{name} is silent (RMS {level:.1g}); use an audible clip", code="silent")
-    return Analysis(y, sr, _mel_frames(at_rate(mono, sr, mel.sr, scratch=scratch), mel, scratch))
+    return Recording(y, sr)
+
+
+def with_mel(recording: Recording, mel: MelConfig, *, scratch: Path | None = None) -> Analysis:
+    """Return the analysis of a checked recording."""
+    y, sr = recording.y, recording.sr
+    mono = at_rate(derive(to_mono, without_offset(y)), sr, mel.sr, scratch=scratch)
+    return Analysis(y, sr, _mel_frames(mono, mel, scratch))
 
 
 def _mel_frames(mono: Sliceable, mel: MelConfig, scratch: Path | None) -> Sliceable:

@@ -15,6 +15,7 @@ NAMES = (
     "sound",
     "controls",
     "audition",
+    "start",
     "render",
     "catalog",
     "workers",

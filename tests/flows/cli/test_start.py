@@ -6,6 +6,9 @@ import subprocess
 import sys
 
 import pytest
+import soundfile as sf
+
+from tests.sounds import noise
 
 
 def test_an_unknown_command_ends_with_2(amnst):
@@ -54,6 +57,40 @@ except SystemExit as done:
         cwd=catalogue.manifest.parent, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert done.stdout.splitlines()[-1] in {"None set()", "0 set()"}
+
+
+SLOW_MODULES = {"scipy.signal", "scipy.stats", "scipy.interpolate", "scipy.optimize", "pyloudnorm"}
+"""They take longer than a short transfer."""
+
+
+def imported(code, modules):
+    """Return which of the modules a new process has after some code."""
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}\nimport sys\nprint(*{modules} & set(sys.modules))"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return set(done.stdout.splitlines()[-1].split())
+
+
+def test_a_transfer_imports_no_slow_module(tmp_path):
+    for name in ("ambience", "music"):
+        sf.write(tmp_path / f"{name}.wav", noise(seed=len(name), duration_s=1.0), 22_050)
+    arguments = ["transfer", *(str(tmp_path / f"{n}.wav") for n in ("ambience", "music", "out"))]
+    arguments.insert(3, "-o")
+    code = f"""
+from flows.cli.app import main
+try:
+    main({arguments})
+except SystemExit as done:
+    assert not done.code, done.code
+"""
+    assert imported(code, SLOW_MODULES | {"tensorflow", "prefect", "librosa"}) == set()
+    assert (tmp_path / "out.wav").is_file()
+
+
+@pytest.mark.parametrize("flow", ["render_catalog", "render_shard", "watch_inbox"])
+def test_a_flow_that_renders_imports_no_slow_module(flow):
+    assert imported(f"import flows.{flow}", SLOW_MODULES | {"tensorflow", "librosa"}) == set()
 
 
 @pytest.mark.parametrize("command", ["plan", "check", "render", "submit", "schedule"])

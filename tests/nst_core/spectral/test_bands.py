@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from nst_core.config import MelConfig
-from nst_core.metrics.texture import wide_bank
+from nst_core.metrics.wide_bank import wide_bank
 from nst_core.runtime.threads import thread_budget
 from nst_core.spectral.bands import band_spectrogram
 from nst_core.spectral.erb import erb_bank
