@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-ALGORITHM_VERSION = 10
+ALGORITHM_VERSION = 11
 """Increased by every change that alters the sound, because it is part of the cache keys."""
 
 # Numba reads this variable when it is imported.

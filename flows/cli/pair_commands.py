@@ -207,10 +207,13 @@ def _told(figures: dict[str, Any], strength: Strength) -> str:
     from tasks.report.words import in_words
 
     mean_strength = StrengthCurve.of(strength).mean(figures["duration_s"])
-    content = "unknown" if figures["content"] is None else f"{figures['content']:.2f}"
+    content, identity = (
+        "unknown" if figures[name] is None else f"{figures[name]:.2f}"
+        for name in ("content", "identity")
+    )
     return (
         f"{figures['duration_s']:.1f} s, {figures['loudness_lufs']:.1f} LUFS: "
         f"{in_words(figures, mean_strength)}\n"
-        f"content {content}, texture {figures['texture']:.2f}, "
+        f"content {content}, texture {figures['texture']:.2f}, identity {identity}, "
         f"carrier {figures['carrier_db']:.1f} dB, follow {figures['follow']:.2f}"
     )

@@ -16,6 +16,7 @@ from nst_core.audio.loudness import rms, to_mono
 from nst_core.config import LEVEL, MelConfig
 from nst_core.metrics.content import chroma_similarity, content_features, correlation, onset_f1
 from nst_core.metrics.gates import carrier_deviation, follow
+from nst_core.metrics.identity import identity
 from nst_core.metrics.texture import texture_moved
 from nst_core.runtime.threads import side_by_side, thread_budget
 from nst_core.spectral.stft import power_spectrogram
@@ -51,6 +52,9 @@ class Metrics:
         dTM: how much of the ambience's grain there is, after the music's own envelope is
         divided out; 0 is the music, 1 the ambience. A mix also scores high, so read it together
         with the gates.
+    identity
+        Whether the sound is that of the ambience (1) or of the music's instruments (0); None if
+        the inputs are too alike.
     spectrum_moved
         LTAS: how far the long-term spectrum has moved from the music's (0) to the
         ambience's (1); None if both have the same spectrum.
@@ -70,6 +74,7 @@ class Metrics:
     spectrum: float | None
     onset_f1: float
     texture: float
+    identity: float | None
     spectrum_moved: float | None
     carrier_db: float
     follow: float
@@ -100,9 +105,10 @@ def evaluate(
     sr = _SR
     looped = np.resize(ambience, len(y))
     with thread_budget(n_threads):
-        texture, out, kept, other, carrier_db, followed, high = side_by_side(
+        texture, like, out, kept, other, carrier_db, followed, high = side_by_side(
             [
                 partial(texture_moved, y, music, ambience, sr),
+                partial(identity, y, music, ambience, sr),
                 *(partial(content_features, x, sr) for x in (y, music, looped)),
                 partial(carrier_deviation, y, music, sr),
                 partial(follow, y, music, sr),
@@ -122,6 +128,7 @@ def evaluate(
         spectrum=spectrum,
         onset_f1=onset_f1(out.onsets, kept.onsets, sr),
         texture=texture,
+        identity=like,
         spectrum_moved=_spectrum_moved(out.long_term_db, kept.long_term_db, other.long_term_db),
         carrier_db=carrier_db,
         follow=followed,

@@ -23,6 +23,7 @@ _MEANINGS = {
     "spectrum": "its melody",
     "onset_f1": "onsets within 50 ms of the music's, 0 to 1",
     "texture": "how much of the ambience's grain there is: 0 is the music, 1 the ambience",
+    "identity": "whether it sounds like the music's instruments (0) or like the ambience (1)",
     "spectrum_moved": "how far the long-term spectrum has moved to the ambience's, 0 to 1",
     "carrier_db": "change of the music's loudest parts: 0 is the music itself, 4 a new carrier",
     "follow": "how closely the new sound follows the music: below 0.25, it is only mixed in",

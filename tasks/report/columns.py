@@ -107,6 +107,13 @@ COLUMNS = (
         "how far the fine grain has moved from the music's (0) to the ambience's (1)",
     ),
     Column(
+        "identity",
+        "number",
+        "",
+        "whether the result sounds like the music's instruments (0) or like the ambience (1); a "
+        "mix of equal levels has about 0.5; empty if the inputs are too alike",
+    ),
+    Column(
         "spectrum_moved",
         "number",
         "",

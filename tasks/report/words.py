@@ -10,6 +10,8 @@ _TUNE = ((0.7, "the tune is clear"), (GATES["content"], "the tune is there"),
 _GRAIN = ((0.75, "it is full of the ambience's texture"),
           (GATES["texture"], "it has the ambience's texture"),
           (0.3, "it has a little of the ambience's texture"))  # fmt: skip
+_IDENTITY = ((0.5, "it sounds like the ambience"),
+             (0.25, "it sounds partly like the ambience"))  # fmt: skip
 
 
 def in_words(figures: Mapping[str, float | None], strength: float) -> str:
@@ -18,13 +20,15 @@ def in_words(figures: Mapping[str, float | None], strength: float) -> str:
     Parameters
     ----------
     figures
-        Those of `nst_core.metrics.scores.Metrics`; content is None if the inputs are alike.
+        Those of `nst_core.metrics.scores.Metrics`; content and identity are None if the inputs
+        are alike.
     strength
         Of the result, 0 to 1: below 1, part of the music itself is meant to remain.
     """
     if strength == 0:
         return "this is the music itself"
-    return "; ".join([_tune(figures), _grain(figures), _carrier(figures, strength)])
+    told = [_tune(figures), _grain(figures), _identity(figures), _carrier(figures, strength)]
+    return "; ".join(each for each in told if each)
 
 
 AS_MEANT = "as meant"
@@ -63,6 +67,13 @@ def _tune(figures: Mapping[str, float | None]) -> str:
 
 def _grain(figures: Mapping[str, float | None]) -> str:
     return _first(_GRAIN, figures["texture"], "it has hardly any of the ambience's texture")
+
+
+def _identity(figures: Mapping[str, float | None]) -> str:
+    value = figures.get("identity")
+    if value is None:
+        return ""
+    return _first(_IDENTITY, value, "it sounds like the music's own instruments")
 
 
 def _is_new(figures: Mapping[str, float | None]) -> bool:

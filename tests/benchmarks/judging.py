@@ -25,7 +25,7 @@ MUSIC_FOR_EAR = {"emotify": 3, "gtzan_mini": 1}
 """Datasets of which every n-th piece trains the ear."""
 EAR_MUSIC_S = 15.0
 FIGURES = {
-    "ambience_heard": "amb", "music_heard": "mus",
+    "ambience_heard": "amb", "music_heard": "mus", "identity": "id",
     "content": "C", "texture": "dTM", "dt2": "dT2", "carrier_db": "carrier", "follow": "fB",
     "onset_f1": "onset F1", "spectrum_moved": "LTAS", "hiss": "> 6 kHz",
 }  # fmt: skip

@@ -23,13 +23,14 @@ MOST_ROWS = 20_000
 _SHOWN = (
     "line", "id", "status", "stage", "error_code", "error", "sha256", "ambience", "music",
     "strength", "preset", "start", "iterations", "seed", "start_s", "duration_s", "sample_rate",
-    "music_lufs", "ambience_lufs", "loudness_lufs", "content", "texture", "carrier_db", "follow",
-    "chroma", "onset_correlation", "spectrum", "transfer_seconds", "invert_seconds",
+    "music_lufs", "ambience_lufs", "loudness_lufs", "content", "texture", "identity",
+    "carrier_db", "follow", "chroma", "onset_correlation", "spectrum", "transfer_seconds",
+    "invert_seconds",
     "music_sha256", "ambience_sha256", "model_sha256", "worker", "ended_at",
 )  # fmt: skip
 MADE = ("ok", "cached")
 """Statuses of rows that have an output."""
-_FIGURES = ("content", "texture", "carrier_db", "follow", "strength")
+_FIGURES = ("content", "texture", "identity", "carrier_db", "follow", "strength")
 _NEAR = {"failed": 0, "invalid": 1, "not_run": 2, "look": 3, "meant": 4, "skipped": 5}
 
 Row = dict[str, Any]

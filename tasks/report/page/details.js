@@ -7,6 +7,7 @@ const FIGURES = [
   ["onset_correlation", "rhythm", "on the scale of the melody kept"],
   ["spectrum", "spectrum", "on the scale of the melody kept"],
   ["texture", "ambience taken on", "0 is the music, 1 the ambience"],
+  ["identity", "sounds like the ambience", "0 is the music's instruments, 1 the ambience"],
   ["carrier_db", "new carrier", "dB; low for a mix, which still has the music's own signal"],
   ["follow", "follows the music", "low for a mix, whose added sound does not follow the music"],
 ];

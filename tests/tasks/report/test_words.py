@@ -4,13 +4,27 @@ import pytest
 
 from tasks.report.words import doubt, in_words
 
-GOOD = {"content": 0.8, "texture": 0.8, "carrier_db": 4.0, "follow": 0.6}
+GOOD = {"content": 0.8, "texture": 0.8, "identity": 0.6, "carrier_db": 4.0, "follow": 0.6}
 
 
 def test_a_good_transfer_is_described_as_one() -> None:
     assert in_words(GOOD, 1.0) == (
-        "the tune is clear; it is full of the ambience's texture; it is more than a mix of the two"
+        "the tune is clear; it is full of the ambience's texture; it sounds like the ambience; "
+        "it is more than a mix of the two"
     )
+
+
+@pytest.mark.parametrize(
+    ("identity", "words"),
+    [(0.3, "it sounds partly like the ambience"),
+     (0.1, "it sounds like the music's own instruments")],
+)  # fmt: skip
+def test_identity_decides_what_it_is_said_to_sound_like(identity: float, words: str) -> None:
+    assert f"; {words}; " in in_words({**GOOD, "identity": identity}, 1.0)
+
+
+def test_nothing_is_said_of_an_identity_that_is_unknown() -> None:
+    assert "sounds" not in in_words({**GOOD, "identity": None}, 1.0)
 
 
 @pytest.mark.parametrize(
