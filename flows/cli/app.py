@@ -180,10 +180,12 @@ def demo(folder: Path = Path("demo"), *, verbose: bool = False) -> int:
     verbose
         Show Prefect's own log.
     """
-    sys.stderr.write("making music, rain, wind, waves and fire\n")
-    from nst_core.synth.demo_files import TRAINING, make_demo_files
+    from flows.cli.screen import working
 
-    files = make_demo_files(folder)
+    with working("making music, rain, wind, waves and fire"):
+        from nst_core.synth.demo_files import TRAINING, make_demo_files
+
+        files = make_demo_files(folder)
     model = folder / "model"
     code = train(
         str(files.dataset),
@@ -230,7 +232,7 @@ def _refused(error: "ValidationError") -> str:
     return "; ".join(
         f"{name} {each['msg']}"
         if each["type"] == "login_in_place"
-        else f"{name} = {each['input']!r}: {each['msg']}"
+        else f"{name} = {each['input']!r}: {each['msg'].removeprefix('Value error, ')}"
         for each in error.errors()
         for name in [_as_given(error.title, each["loc"])]
     )

@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import json as to_json
+import shlex
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -85,18 +86,23 @@ def transfer(
     set_here = {name: value for name, value in given.items() if value is not None}
     config = preset_named(preset, **set_here)
     sound = OutputConfig(format=format_of(output), sample_rate=sample_rate)
-    sys.stderr.write("rendering\n")
-    from flows.settings import Settings
-    from tasks.single import SinglePair, render_single
+    from flows.cli.screen import working
 
-    pair = SinglePair(
-        ambience=ambience, music=music, output=output, config=config, strength=strength,
-        sound=sound, start_s=start, duration_s=duration, model=model, picture=picture,
-    )  # fmt: skip
-    figures, warnings = render_single(pair, Settings().workspace())
+    with working("rendering"):
+        from flows.settings import Settings
+        from tasks.single import SinglePair, render_single
+
+        pair = SinglePair(
+            ambience=ambience, music=music, output=output, config=config, strength=strength,
+            sound=sound, start_s=start, duration_s=duration, model=model, picture=picture,
+        )  # fmt: skip
+        figures, warnings = render_single(pair, Settings().workspace())
     for warning in warnings:
         sys.stderr.write(f"{warning}\n")
     sys.stderr.write(f"{_told(figures, strength)}\n")
+    if _is_doubtful(figures, strength):
+        compare = shlex.join(["amnst", "audition", ambience, music])
+        sys.stderr.write(f"to compare strengths and presets: {compare}\n")
     print(to_json.dumps(figures) if json else output)
     return 0
 
@@ -217,3 +223,9 @@ def _told(figures: dict[str, Any], strength: Strength) -> str:
         f"content {content}, texture {figures['texture']:.2f}, identity {identity}, "
         f"carrier {figures['carrier_db']:.1f} dB, follow {figures['follow']:.2f}"
     )
+
+
+def _is_doubtful(figures: dict[str, Any], strength: Strength) -> bool:
+    from tasks.report.words import doubt
+
+    return bool(doubt(figures, StrengthCurve.of(strength).mean(figures["duration_s"])))

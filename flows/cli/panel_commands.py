@@ -55,7 +55,7 @@ def panel(
     """
     if score is not None:
         if manifest or ready_made or output:
-            raise ConfigError("--score counts answers and builds nothing; leave the others away")
+            raise ConfigError("--score counts answers and builds nothing; leave out the rest")
         return _score(score, key, json=json)
     if bool(manifest) == ready_made:
         raise ConfigError("name a manifest, or --ready-made for twelve synthesised pairs")

@@ -50,8 +50,8 @@ def submit(
     run = start(request)
     sys.stderr.write(f"{run.name}: {url_of(run)}\n")
     _warn_of_absent(request)
-    print(run.id)
-    return _waited(str(run.id)) if wait else 0
+    print(run.id, flush=True)  # a script that reads it does not wait for the run's end
+    return _waited(str(run.id)) if wait else _left_running(str(run.id))
 
 
 def retry(run: str, *, wait: bool = False) -> int:
@@ -74,7 +74,7 @@ def retry(run: str, *, wait: bool = False) -> int:
     first_contact()
     found = start_again(run)
     sys.stderr.write(f"{found.name}: {url_of(found)}\n")
-    return _waited(run) if wait else 0
+    return _waited(run) if wait else _left_running(run)
 
 
 def wait(run: str) -> int:
@@ -219,6 +219,11 @@ def _contact_or_wait() -> None:
     except ServerError as error:
         if error.code != "server_away":
             raise
+
+
+def _left_running(run_id: str) -> int:
+    sys.stderr.write(f"to see it end: amnst wait {run_id}\n")
+    return 0
 
 
 def _waited(run_id: str) -> int:

@@ -168,3 +168,30 @@ def waiting(
                 lambda text: say(f"amnst: {text}"),
                 lambda done: bar.update(percent, completed=done),
             )
+
+
+@contextmanager
+def working(what: str, *, every_s: float = 10.0) -> Iterator[None]:
+    """Say what is being done while the body runs, and for how long.
+
+    A terminal shows the seconds as they pass; elsewhere a line every ten seconds says the same.
+    """
+    console = Console(stderr=True)
+    began_s = time.monotonic()
+    with Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    ) as shown:
+        console.print(what, markup=False, highlight=False, soft_wrap=True)
+        shown.add_task(what, total=None)
+
+        def beat() -> None:
+            if not console.is_terminal:
+                sys.stderr.write(f"  {what}: {time.monotonic() - began_s:.0f} s until now\n")
+
+        with pulse(beat, every_s=every_s):
+            yield

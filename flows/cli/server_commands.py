@@ -6,11 +6,12 @@ This is the only module of `flows` that imports `deployments`, and only when a c
 import logging
 import os
 import sys
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter, validators
 
-from flows.cli.asking import ask_server
+from flows.cli.asking import ask_server, say_at_terminal
 from flows.server.home import prefect_home, private_prefect_home
 from flows.server.login import AUTH, log_in, login_file
 
@@ -57,7 +58,7 @@ def deploy(
             client, definitions(), pool_type=pool_type, image=image, dry_run=dry_run
         ):
             n_changed += change.action != "keep"
-            print(change.sentence(dry_run=dry_run))
+            print(change.sentence(dry_run=dry_run), flush=True)
     sys.stderr.write(_verdict(n_changed, dry_run=dry_run))
     return 0
 
@@ -100,6 +101,7 @@ def serve(
     """
     from deployments.local_server import Address, log_file, running_server
     from deployments.serve import keep_working, stop_signal
+    from flows.cli.screen import working
 
     logging.basicConfig(level=logging.WARNING, format="amnst: %(message)s")
     address = Address(port)
@@ -109,11 +111,11 @@ def serve(
         "PREFECT_HOME": str(prefect_home()),
         "PREFECT_API_URL": address.api,
     }
-    sys.stderr.write(f"starting the Prefect server at {address.ui}\n")
-    with (
-        stop_signal() as stop,
-        running_server(address, stop, auth=auth, allow_hosts=allow_host or ()) as server,
-    ):
+    with stop_signal() as stop, ExitStack() as until_the_end:
+        with working(f"starting the Prefect server at {address.ui}"):
+            server = until_the_end.enter_context(
+                running_server(address, stop, auth=auth, allow_hosts=allow_host or ())
+            )
         if not stop.is_set():
             ours = {"PREFECT_API_URL": address.api}
             if server.login:
@@ -138,8 +140,9 @@ def serve(
 
 def _next_commands(api: str) -> str:
     return (
-        "in another terminal, amnst finds this server; other programs need its address:\n"
+        "amnst finds this server in another terminal:\n"
         "  amnst submit manifest.csv --output out --wait\n"
+        "other programs need its address:\n"
         f"  export PREFECT_API_URL={api}\n"
     )
 
@@ -218,7 +221,7 @@ def doctor(*, verbose: bool = False) -> int:
     verbose
         Show all checks, even those that are well and need no operator.
     """
-    ask_server()
+    ask_server(first="checking the store, which takes seconds")
     from prefect.client.orchestration import get_client
 
     from deployments.definitions import definitions
@@ -232,6 +235,7 @@ def doctor(*, verbose: bool = False) -> int:
     findings += _told(examine_scratch(workspace), verbose=verbose)
     well, unseen = "all is well", ""
     if find_server():
+        say_at_terminal("checking the server and its workers")
         try:
             first_contact()
         except ServerError as error:

@@ -19,6 +19,16 @@ def test_one_pair_needs_no_manifest(amnst, one_pair, tmp_path):
     assert (told["output"], told["duration_s"], told["strength"]) == (str(output), 1.0, 0.7)
 
 
+def test_a_doubtful_pair_names_the_command_that_compares(amnst, one_pair, tmp_path):
+    ambience, music, *options = one_pair
+    code, _, err = amnst("transfer", ambience, music, *options, "-o", tmp_path / "well.wav")
+    assert code == 0
+    assert "amnst audition" not in err
+    code, _, err = amnst("transfer", music, music, *options, "-o", tmp_path / "alike.wav")
+    assert code == 0
+    assert f"amnst audition {music} {music}\n" in err
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -3,12 +3,13 @@
 import contextlib
 import os
 import pty
+import re
 import time
 
 import pytest
 
 from flows.cli.pulse import Pace, in_words
-from flows.cli.screen import Screen, waiting
+from flows.cli.screen import Screen, waiting, working
 from tests.servers import PATIENCE_S
 
 
@@ -45,6 +46,27 @@ def test_a_waiting_command_prints_the_percentage_now_and_then(capfd):
     with waiting(every_s=0.05) as (_, show):
         show(42.0)
         wait_for(capfd, "waiting: 42 % of the pairs\n")
+
+
+def test_long_work_is_not_silent_in_a_log_file(capfd):
+    with working("rendering", every_s=0.05):
+        wait_for(capfd, "rendering\n  rendering: 0 s until now\n")
+
+
+def test_long_work_shows_its_seconds_on_a_terminal(monkeypatch):
+    ours, terminal = pty.openpty()
+    os.set_blocking(ours, False)
+    monkeypatch.setenv("TERM", "xterm")
+    with os.fdopen(terminal, "w") as stream:
+        monkeypatch.setattr("sys.stderr", stream)
+        said, give_up = "", time.monotonic() + PATIENCE_S
+        with working("rendering"):
+            while "rendering 0:00:01" not in said:
+                assert time.monotonic() < give_up, said
+                time.sleep(0.05)
+                with contextlib.suppress(BlockingIOError):
+                    said += re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", os.read(ours, 10_000).decode())
+    os.close(ours)
 
 
 def test_a_terminal_shows_the_pair_at_work_in_its_bar(monkeypatch):

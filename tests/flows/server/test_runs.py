@@ -191,7 +191,11 @@ def test_a_signal_ends_the_waiting_and_not_the_run(deployment, tmp_path, number)
             *(sys.executable, "-c", "from flows.cli.command import main; main()"),
             *("submit", str(tmp_path / "m.csv"), "--output", str(tmp_path / "out"), "--wait"),
         ],
-        env={**os.environ, "PREFECT_API_URL": get_current_settings().api.url},
+        env={
+            **os.environ,
+            "PREFECT_API_URL": get_current_settings().api.url,
+            "PYTHONUNBUFFERED": "",  # then Python keeps what it prints to a pipe
+        },
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     run_id = process.stdout.readline().strip()
@@ -234,6 +238,16 @@ def test_a_manifest_of_this_machine_is_checked_before_it_is_submitted(deployment
         out, err = capsys.readouterr()
         assert bool(out) == (code == 0), "the id of a run"
         assert ("70%" in err) == (code == 2)
+        assert err.endswith(f"to see it end: amnst wait {out}") == (code == 0)
+
+
+def test_wrong_times_are_refused_in_plain_words(deployment, tmp_path, capsys):
+    deployment()
+    options = ["--output", str(tmp_path / "out"), "--cron", "0 3 * *"]
+    with pytest.raises(SystemExit) as caught:
+        main(["schedule", str(tmp_path / "m.csv"), *options])
+    assert caught.value.code == 2
+    assert "amnst: --cron = '0 3 * *': Invalid cron string" in capsys.readouterr().err
 
 
 def times():
