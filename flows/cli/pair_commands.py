@@ -1,6 +1,7 @@
 """The commands that start from sound files: one pair, or a plan of every pair."""
 
 import dataclasses
+import hashlib
 import io
 import json as to_json
 import shlex
@@ -153,12 +154,12 @@ def plan_here(
 ) -> tuple[str, RenderOptions]:
     """Write the plan of these pairs to the output folder; return its path, and the options.
 
-    The folders of the inputs, which the user has named, become input roots.
+    A plan of other pairs, or one that somebody has edited, is kept beside it. The folders of the
+    inputs, which the user has named, become input roots.
     """
     if not ambience or not music:
         raise ConfigError("name a manifest, before the options, or both --ambience and --music")
     from tasks.manifest.planning import write_manifest
-    from tasks.storage.files import write_bytes
     from tasks.storage.uris import absolute, join
 
     several = {
@@ -171,12 +172,27 @@ def plan_here(
     text = io.StringIO()
     write_manifest(rows, text)
     manifest = join(absolute(options.output), "manifest.csv")
-    write_bytes(manifest, text.getvalue().encode())
+    _write_and_keep(manifest, text.getvalue().encode())
     places = {place for row in rows for place in (*row.ambience.places, row.music)}
     folders = sorted({place.rpartition("/")[0] or "/" for place in places})
     roots = [*(options.input_root or []), *folders]
     single: dict[str, Any] = dict.fromkeys(several)
     return manifest, dataclasses.replace(options, input_root=roots, **single)
+
+
+def _write_and_keep(manifest: str, data: bytes) -> None:
+    """Write a manifest; a different one of this name is kept under a name with its hash."""
+    from tasks.storage.files import read_if_present, write_bytes
+
+    earlier = read_if_present(manifest)
+    if earlier == data:
+        return
+    if earlier is not None:
+        digest = hashlib.sha256(earlier).hexdigest()[:8]
+        kept = f"{manifest.removesuffix('.csv')}-{digest}.csv"
+        write_bytes(kept, earlier)
+        sys.stderr.write(f"the earlier manifest of this folder is kept as {kept}\n")
+    write_bytes(manifest, data)
 
 
 def _settings(texts: list[str] | None, **columns: list[str] | None) -> "Settings":

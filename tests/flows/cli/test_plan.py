@@ -34,10 +34,13 @@ def test_every_ambience_is_rendered_with_every_music_without_a_manifest(
     assert {path.name for path in Path("out").glob("*.wav")} == {"rain__folk.wav", "rain__rock.wav"}
     assert "2 pairs: 2 rendered, 0 already done" in err
     assert "2 pairs: 0 rendered, 2 already done" in amnst("render", *pairs, *options)[2]
+    edited = Path("out/manifest.csv").read_bytes() + b"# mine\n"
+    Path("out/manifest.csv").write_bytes(edited)
     more = ("--strength", "0", "1", "--set", "loudness_lufs=-23")
     assert amnst("render", *pairs, *options, *more)[0] == 0
     made = {path.name for path in Path("out").glob("*__?.wav")}
     assert made == {f"rain__{name}__{n}.wav" for name in ("folk", "rock") for n in (0, 1)}
+    assert [path.read_bytes() for path in Path("out").glob("manifest-*.csv")] == [edited]
 
 
 @pytest.mark.parametrize(
