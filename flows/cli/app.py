@@ -15,9 +15,7 @@ from flows.cli.audition_command import audition
 from flows.cli.check_command import check
 from flows.cli.exit_codes import DATA, PIPE_CLOSED, STORAGE, USAGE
 from flows.cli.interruption import (
-    heed_signals,
     heeding_sigterm,
-    interruptible,
     is_interrupted,
     leave_stdout,
 )
@@ -284,9 +282,3 @@ def run(arguments: list[str] | None = None) -> int:
         leave_stdout()
         return PIPE_CLOSED
     return code or 0
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """Run the command line and exit with its code."""
-    heed_signals()
-    sys.exit(interruptible(lambda: run(arguments)))

@@ -5,15 +5,15 @@ import sys
 from flows.cli.interruption import heed_signals, ignore_signals, interruptible
 
 
-def main() -> None:
-    """Run the command line and exit with its code."""
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line, by default this process's own, and exit with its code."""
     heed_signals()
-    sys.exit(interruptible(_run))
+    sys.exit(interruptible(lambda: _run(arguments)))
 
 
-def _run() -> int:
+def _run(arguments: list[str] | None) -> int:
     from flows.cli.app import run
 
-    code = run()
+    code = run(arguments)
     ignore_signals()
     return code

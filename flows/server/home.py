@@ -1,16 +1,14 @@
 """Folder of Prefect's own files: its database, its profiles and its cached results."""
 
-import errno
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from nst_core.errors import NSTError
+from tasks.storage.full_disk import room
 
 _OTHERS = 0o077
 """Bits of a file's mode for the group and all others."""
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class HomeError(NSTError):
@@ -63,19 +61,12 @@ def private_prefect_home() -> Path:
     return home
 
 
-@contextmanager
-def room_in(home: Path) -> Iterator[None]:
+def room_in(home: Path) -> AbstractContextManager[None]:
     """Raise HomeError ``bad_home`` if the disk of the folder is full."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in _NO_ROOM:
-            raise
-        raise HomeError(
-            f"PREFECT_HOME {home}: {error.strerror}; make room there, or set PREFECT_HOME to a "
-            "folder on another disk",
-            code="bad_home",
-        ) from error
+    return room(
+        "PREFECT_HOME",
+        lambda reason: HomeError(f"PREFECT_HOME {home}: {reason}", code="bad_home"),
+    )
 
 
 def _not_private(home: Path, reason: str) -> HomeError:

@@ -1,7 +1,6 @@
 """Workspace of a worker: its store, its scratch folder, its threads."""
 
 import contextlib
-import errno
 import functools
 import os
 import re
@@ -11,16 +10,16 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from tasks.storage.errors import StorageError
+from tasks.storage.full_disk import room
 from tasks.storage.store import Store
 from tasks.storage.uris import join
 
 _PREFIX = "amnst-scratch-"
 _FORGOTTEN_S = 7 * 86_400.0
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,8 @@ class Workspace:
             root = self.scratch_root()
             _remove_forgotten_once(str(root.absolute()))
             folder = tempfile.TemporaryDirectory(prefix=_PREFIX, dir=root)
-        with self._room(), folder as name:
+        full = partial(StorageError, self.scratch, "write")
+        with room("AMNST_SCRATCH", full), folder as name:
             yield Path(name)
 
     def scratch_root(self) -> Path:
@@ -82,19 +82,6 @@ class Workspace:
                 "it belongs to another user or is a link; set AMNST_SCRATCH to your own folder",
             )
         return root
-
-    @contextlib.contextmanager
-    def _room(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            if error.errno not in _NO_ROOM:
-                raise
-            reason = (
-                f"{error.strerror}; make room there, or set AMNST_SCRATCH to a folder on another "
-                "disk"
-            )
-            raise StorageError(self.scratch, "write", reason) from error
 
     @contextlib.contextmanager
     def _usable(self) -> Iterator[None]:

@@ -56,7 +56,7 @@ print(json.dumps({
 
 CHECK = """
 import json, os, resource, sys, time
-from flows.cli.app import main
+from flows.cli.command import main
 
 started = time.perf_counter()
 try:

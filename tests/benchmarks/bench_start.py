@@ -13,7 +13,7 @@ import soundfile as sf
 REPEATS = 5
 MUSIC_S, AMBIENCE_S = 3, 6
 PEER = "import numpy, scipy.signal, numba"
-COMMAND = "from flows.cli.app import main; main()"
+COMMAND = "from flows.cli.command import main; main()"
 NOWHERE = "http://127.0.0.1:9/api"
 """No server: `submit` ends when it has found this out; `wait` would wait for it."""
 

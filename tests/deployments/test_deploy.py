@@ -16,8 +16,8 @@ from deployments.changes import Change, DeployError
 from deployments.definitions import definitions
 from deployments.deploy import deploy
 from deployments.pools import ensure_pool, job_template, open_choices, open_template
-from flows.cli.app import main
 from nst_core import __version__
+from tests.command_line import main
 
 
 def changed(changes):

@@ -18,9 +18,9 @@ from deployments.definitions import definitions
 from deployments.delays import event_delay_s, unrecorded_delay_s
 from deployments.doctor import Finding, examine_scratch, examine_server, examine_store
 from deployments.pools import open_template
-from flows.cli.app import main
 from nst_core import __version__
 from tasks.running.workspace import Workspace
+from tests.command_line import main
 from tests.servers import web_server
 
 

@@ -14,11 +14,11 @@ import pytest
 from prefect.client.orchestration import get_client
 
 from deployments.local_server import log_file
-from flows.cli.app import main
 from flows.server.login import lock_file, login_file
 from nst_core import __version__
 from nst_core.audio.writing import write_audio
 from nst_core.synth.sounds import ambience, music_piece
+from tests.command_line import main
 from tests.servers import PATIENCE_S
 from tests.serving import AMNST, children
 

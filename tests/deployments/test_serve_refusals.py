@@ -8,7 +8,7 @@ from contextlib import suppress
 import pytest
 
 from deployments.local_server import Address
-from flows.cli.app import main
+from tests.command_line import main
 from tests.servers import PATIENCE_S
 from tests.serving import AMNST
 

@@ -18,7 +18,7 @@ N_PAIRS = 8
 RENDER = """
 import sys
 from tasks.storage import lease
-from flows.cli.app import main
+from flows.cli.command import main
 
 lease.LEASE_S = float(sys.argv[1])
 main(sys.argv[2:])

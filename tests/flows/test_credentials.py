@@ -15,7 +15,6 @@ from prefect.utilities.callables import parameter_schema
 from prefect.utilities.schema_tools import validate as check_schema
 from pydantic import ValidationError
 
-from flows.cli.app import main
 from flows.render_catalog import render_catalog
 from flows.requests import RenderRequest
 from flows.server.connection import CATALOG_DEPLOYMENT, ServerError
@@ -23,6 +22,7 @@ from flows.train_classifier import TrainRequest, _described, train_classifier
 from flows.watch_inbox import InboxRequest, watch_inbox
 from tasks.manifest.row import COLUMNS
 from tasks.storage.store import Record
+from tests.command_line import main
 
 SECRET = "Zx9SecretQ7"
 PLACES = (

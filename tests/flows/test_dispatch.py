@@ -22,13 +22,13 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Cancelled, Cancelling, Failed, Running
 
 from flows import dispatch
-from flows.cli.app import main
 from flows.progress import Listener
 from flows.requests import RenderRequest
 from flows.server import runs
 from flows.server.connection import ServerError
 from flows.server.waiting import Pace, wait_for
 from flows.shards import Shard
+from tests.command_line import main
 
 DEPLOYMENT = "render-shard/nobody"
 """Nobody works for it: its runs wait until a test ends them."""

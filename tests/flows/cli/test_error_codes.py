@@ -5,8 +5,8 @@ import ast
 import pytest
 
 from flows.cli import error_codes
-from flows.cli.app import main
 from flows.cli.error_codes import ERROR_CODES, GROUPS
+from tests.command_line import main
 from tests.documents import ROOT
 
 PACKAGES = ("nst_core", "tasks", "flows", "deployments")

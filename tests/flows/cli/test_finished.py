@@ -25,7 +25,7 @@ def rendered_again(catalogue):
         ]
         code = f"""
 import sys
-from flows.cli.app import main
+from flows.cli.command import main
 try:
     main({arguments})
 except SystemExit as done:

@@ -5,6 +5,7 @@ import os
 import pty
 import re
 import time
+from contextlib import contextmanager
 
 import pytest
 
@@ -53,39 +54,48 @@ def test_long_work_is_not_silent_in_a_log_file(capfd):
         wait_for(capfd, "rendering\n  rendering: 0 s until now\n")
 
 
-def test_long_work_shows_its_seconds_on_a_terminal(monkeypatch):
+@contextmanager
+def terminal_as_stderr(monkeypatch):
+    """Yield a function that reads what the terminal has got since the last reading.
+
+    It is not a fixture, because pytest sets stderr again between a fixture and its test.
+    """
     ours, terminal = pty.openpty()
     os.set_blocking(ours, False)
     monkeypatch.setenv("TERM", "xterm")
+
+    def read():
+        stream.flush()
+        said = b""
+        with contextlib.suppress(BlockingIOError):
+            while True:  # a terminal gives a few kilobytes at a time
+                said += os.read(ours, 100_000)
+        return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", said.decode(errors="replace"))
+
     with os.fdopen(terminal, "w") as stream:
         monkeypatch.setattr("sys.stderr", stream)
+        yield read
+    os.close(ours)
+
+
+def test_long_work_shows_its_seconds_on_a_terminal(monkeypatch):
+    with terminal_as_stderr(monkeypatch) as read:
         said, give_up = "", time.monotonic() + PATIENCE_S
         with working("rendering"):
             while "rendering 0:00:01" not in said:
                 assert time.monotonic() < give_up, said
                 time.sleep(0.05)
-                with contextlib.suppress(BlockingIOError):
-                    said += re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", os.read(ours, 10_000).decode())
-    os.close(ours)
+                said += read()
 
 
 def test_a_terminal_shows_the_pair_at_work_in_its_bar(monkeypatch):
-    ours, terminal = pty.openpty()
-    os.set_blocking(ours, False)
-    monkeypatch.setenv("TERM", "xterm")
-    with os.fdopen(terminal, "w") as stream:
-        monkeypatch.setattr("sys.stderr", stream)
+    with terminal_as_stderr(monkeypatch) as read:
         screen = Screen()
         with screen.shown():
             screen.pairs(12)
             screen.at_work("rain-folk")
             screen.pair("rain-rock", "ok", "")
-        stream.flush()
-        said = ""
-        with contextlib.suppress(BlockingIOError):
-            while True:  # a terminal gives a few kilobytes at a time
-                said += os.read(ours, 100_000).decode(errors="replace")
-    os.close(ours)
+        said = read()
     assert "rain-folk" in said
     assert "1 of 12" in said
 

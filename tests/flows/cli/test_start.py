@@ -45,7 +45,7 @@ print("counts" if is_telemetry_enabled() else "does not count")
 def test_what_starts_no_flow_imports_neither_tensorflow_nor_prefect(arguments, catalogue):
     code = f"""
 import sys
-from flows.cli.app import main
+from flows.cli.command import main
 try:
     main({arguments})
 except SystemExit as done:
@@ -78,7 +78,7 @@ def test_a_transfer_imports_no_slow_module(tmp_path):
     arguments = ["transfer", *(str(tmp_path / f"{n}.wav") for n in ("ambience", "music", "out"))]
     arguments.insert(3, "-o")
     code = f"""
-from flows.cli.app import main
+from flows.cli.command import main
 try:
     main({arguments})
 except SystemExit as done:

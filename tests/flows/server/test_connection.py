@@ -12,12 +12,12 @@ from prefect.settings import (
     temporary_settings,
 )
 
-from flows.cli.app import main
 from flows.requests import RenderRequest
 from flows.server.connection import ServerError
 from flows.server.runs import read_run, submit
 from flows.server.schedules import schedules, unschedule
 from flows.server.waiting import Pace, wait_for
+from tests.command_line import main
 from tests.servers import web_server
 
 RUN = str(uuid4())

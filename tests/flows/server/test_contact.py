@@ -13,12 +13,12 @@ from prefect.settings import (
     temporary_settings,
 )
 
-from flows.cli.app import main
 from flows.server import waiting
 from flows.server.connection import ServerError
 from flows.server.contact import first_contact
 from flows.server.runs import read_run
 from flows.server.waiting import Pace
+from tests.command_line import main
 from tests.servers import web_server
 
 RUN = "6d1f8d0c-1c6d-4a53-9a5e-0a4d8f3d8f7e"

@@ -16,7 +16,6 @@ from prefect.exceptions import ObjectNotFound
 from prefect.settings import get_current_settings
 from prefect.states import AwaitingRetry, Cancelled, Completed, Failed, Running, Scheduled
 
-from flows.cli.app import main
 from flows.requests import RenderRequest
 from flows.server.connection import ServerError
 from flows.server.runs import cancel, read_run, retry, submit
@@ -24,6 +23,7 @@ from flows.server.schedules import schedule, schedules, unschedule
 from flows.server.waiting import Pace, report_of, wait_for
 from flows.settings import Settings
 from tasks.report.parts import CATALOG, result_log
+from tests.command_line import main
 
 pytestmark = pytest.mark.usefixtures("prefect")
 

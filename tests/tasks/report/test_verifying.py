@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from flows.cli.app import main
 from tasks.jobs.pair import PairJob
 from tasks.manifest.row import ManifestRow
 from tasks.report.results import success
@@ -17,6 +16,7 @@ from tasks.running.workspace import Workspace
 from tasks.storage.errors import StorageError
 from tasks.storage.files import publish
 from tasks.storage.seal import sealed, unsealed
+from tests.command_line import main
 
 
 @pytest.fixture
